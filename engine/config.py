@@ -72,7 +72,7 @@ class ShopSection(Section):
 
 
 class TrainingSection(Section):
-    """How a model is trained."""
+    """Settings of training a model."""
 
     engine: EngineName = "local"
     """Mining engine; all agree to the integer."""
@@ -119,7 +119,7 @@ class ExperimentSection(Section):
 
 
 class TrackingSection(Section):
-    """How outcomes are attributed and counted."""
+    """Settings of attributing and counting outcomes."""
 
     count: Counting = "all"
     """`vouched`: reports and guardrail count only checkouts that the shop's server vouches for,
@@ -140,7 +140,7 @@ class TrackingSection(Section):
 
 
 class GateSection(Section):
-    """What a version must pass to be published."""
+    """Conditions that a version must meet to be published."""
 
     max_hit_rate_drop: float = Field(default=0.05, ge=0, le=1)
     """Relative fall in back-tested hit rate against the published version that is still let by."""
@@ -150,7 +150,7 @@ class GateSection(Section):
 
 
 class AlertsSection(Section):
-    """Where messages about what needs a person are sent."""
+    """Addresses for messages about problems that need a person."""
 
     webhook: str | None = Field(default=None, pattern=r"^(https?://|\$\{)")
     """Address that gets a message (`POST`, JSON with `text`, as Slack and Mattermost read it) when

@@ -15,7 +15,7 @@ from mersalg.engine.storage.store import Store
 
 @dataclass(frozen=True)
 class Remembered:
-    """What a model remembers of a customer: when they ordered, and the items of each order."""
+    """Orders of one customer that a model remembers: their times and their items."""
 
     model_version: str
     orders: list[dict[str, object]]

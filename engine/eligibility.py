@@ -1,4 +1,4 @@
-"""What may be offered beside a cart, and the reason why not."""
+"""Decide which items may be offered beside a cart, and give the reason why not."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Cap(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Eligibility:
-    """What serving prepares once for each model.
+    """Arrays that serving prepares once for each model.
 
     Attributes
     ----------
@@ -205,7 +205,7 @@ class Eligibility:
 
 @dataclass(frozen=True, slots=True)
 class CartEligibility:
-    """What may be offered instead of, or beside, one cart.
+    """Items that may be offered instead of, or beside, those of one cart.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a shop states between trainings, put on a model: its catalogue, its pins and blocks.
+"""Put on a model what a shop states between trainings: its catalogue, its pins and blocks.
 
 An item that was trained keeps its place; one that is new comes after all trained ones. Nothing is
 known of a new item but what the shop says, so it goes by its siblings, the trained items of its

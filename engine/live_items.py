@@ -1,4 +1,4 @@
-"""What a shop says of its items between trainings: fields that are kept, each by its own instant.
+"""Fields of items that a shop states between trainings, each stored with its own instant.
 
 An update states some fields of an item as of one instant, and `LiveItem` keeps of each field what
 was stated last: updates may come twice, late and in any order. A deletion forgets all that was
@@ -31,7 +31,7 @@ Money = Annotated[Number, Meta(description="A decimal string such as `199.00`, o
 
 
 class ItemUpdate(Struct, forbid_unknown_fields=True):
-    """What changed of an item; fields that are not named stay as they are."""
+    """Changes of an item; fields that are not named stay as they are."""
 
     price: Money | UnsetType = UNSET
     in_stock: bool | UnsetType = UNSET
@@ -103,7 +103,7 @@ class Stated(Struct, frozen=True):
 
 
 class LiveItem(Struct):
-    """What is kept of an item: each field's value with its instant, and that of its deletion."""
+    """Stored state of an item: each field's value with its instant, and that of its deletion."""
 
     fields: dict[str, tuple[Any, int]] = {}
     deleted_at: int = 0

@@ -1,4 +1,4 @@
-"""What a version says of itself: its files and their hashes, its origin, how good it is."""
+"""Manifest of a version: its files and their hashes, its origin, its metrics."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Settings:
 # Models are compared and remembered by identity: two loads of a version are two models.
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Model:
-    """What one immutable version holds; items are dense indices of `catalogue.items`.
+    """Contents of one immutable version; items are dense indices of `catalogue.items`.
 
     `recency` is there where the shop lets old orders count for less, `stores` where its orders are
     of several stores; `stores` is for reports, and serving does not look at it.

@@ -272,7 +272,7 @@ def _units(amount: Quantity) -> Quantity:
 
 
 class Reach(NamedTuple):
-    """Whether some cart can be offered an item beside it, or instead of what it holds.
+    """Answer to whether any cart can be offered an item, beside its items or instead of one.
 
     `reasons` are codes: that of a `Reason`; `no_rule` where nothing leads to the item; `no_price`,
     `not_in_model` (nor its family), `no_cheaper_version` and, of a new item, `no_known_gain` where

@@ -1,4 +1,4 @@
-"""What the shop file says of its data: where they are, and what their columns hold."""
+"""Sections of the shop file about its data: where they are, and what their columns hold."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class OrderColumns(_Columns):
 
 
 class OrdersSection(_Source):
-    """Where orders are read from, and how."""
+    """Source of the orders, and how it is read."""
 
     columns: OrderColumns = OrderColumns()
     """What the columns of the source are called: one, or several that make one key."""
@@ -174,7 +174,7 @@ class CatalogueColumns(_Columns):
 
 
 class AttributeLabel(Section):
-    """What an attribute is called in offer texts; its column's own words where not given."""
+    """Name of an attribute in offer texts; its column's own words where not given."""
 
     en: str | None = Field(default=None, min_length=1, max_length=100)
     """In English."""
@@ -183,7 +183,7 @@ class AttributeLabel(Section):
 
 
 class _AttributeWords(Section):
-    """How the attributes compared in upsell are named and ordered."""
+    """Names and orders of the attributes compared in upsell."""
 
     attribute_labels: dict[str, AttributeLabel] = Field(default={})
     """`storage_gb = { en = "storage", nb = "lagring" }`, by attribute."""
@@ -202,14 +202,14 @@ class _AttributeWords(Section):
 
 
 class AttributesSection(_AttributeWords):
-    """How the attributes compared in upsell are read and named; served with every model."""
+    """Forms and names of the attributes compared in upsell; served with every model."""
 
     decimals: dict[str, DecimalMark] = Field(default={})
     """Decimal mark of an attribute's numbers, where one is given; a point in all others."""
 
 
 class CatalogueSection(_Source, _AttributeWords):
-    """Where the catalogue is read from, and how."""
+    """Source of the catalogue, and how it is read."""
 
     columns: CatalogueColumns = CatalogueColumns()
     """What the columns of the source are called."""

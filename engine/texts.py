@@ -42,7 +42,7 @@ _UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """What an upgrade costs more, and what its text says of that.
+    """Price difference of an upgrade, and its words.
 
     Attributes
     ----------

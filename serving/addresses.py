@@ -48,7 +48,7 @@ def caller_at(address: Address) -> str:
 
 
 class CallerAddresses:
-    """Who calls from where, for a service behind the `trusted` proxies (addresses or networks)."""
+    """Addresses of callers, for a service behind the `trusted` proxies (addresses or networks)."""
 
     def __init__(self, trusted: Sequence[str]) -> None:
         self._trusted = tuple(map(parse_network, trusted))

@@ -45,7 +45,7 @@ _DAYS = 28
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What is wrong.
+    """A problem that needs a person.
 
     Attributes
     ----------

@@ -47,7 +47,7 @@ class OfferDisplay(Struct):
 
 
 class SuggestedOffer(Struct, frozen=True):
-    """What both kinds of offers have in common."""
+    """Fields that both kinds of offers have."""
 
     offer_id: str
     kind: Kind
@@ -140,7 +140,7 @@ class ShownOffer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """What is shown of one decision, its offers in their order."""
+    """Answer of one decision, its offers in their order."""
 
     language: Language
     labels: Mapping[str, str]

@@ -103,7 +103,7 @@ def audited_here(
 
 
 class Action:
-    """What an action was done to, which it may find out itself, and how it ended."""
+    """Subject of an action, which it may find out itself, and how it ended."""
 
     def __init__(self, target: str | None) -> None:
         self.target, self.outcome = target, "failed"

@@ -53,7 +53,7 @@ _LONGEST_REMEMBERED = 100
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What serves a model."""
+    """Parts that serve a model."""
 
     recommenders: Recommenders
     remembered: OfferCache

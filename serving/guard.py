@@ -1,4 +1,4 @@
-"""Whether offers are paused: judged now and then, noticed by every worker within seconds."""
+"""Pause offers where they cost checkouts: judged now and then, seen by all workers in seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every request and answer goes through, whatever its route.
+"""Middleware of every request and answer, whatever its route.
 
 An id for the request, a check where it comes from, strict headers, metrics, the access log, traces
 and the answer to errors of ours: one ASGI middleware, for a chain of them costs more than a route.

@@ -1,4 +1,4 @@
-"""What the database knows about the buyers of suggestion calls, asked for all that wait."""
+"""Read facts about the buyers of suggestion calls, for all that wait together."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _log = logging.getLogger("mersalg.live")
 
 
 class LiveShop:
-    """What changed since the training, of one process.
+    """Changes since the training, as one process has them.
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ class OtherOffers:
 
 @dataclass(frozen=True, slots=True)
 class ModelDifference:
-    """What a version has that another has not; lists have examples, counts are of all.
+    """Parts of a version that another has not; lists have examples, counts are of all.
 
     Attributes
     ----------

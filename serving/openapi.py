@@ -1,4 +1,4 @@
-"""What OpenAPI says about bodies that are read without FastAPI, so that they can be bounded."""
+"""Describe to OpenAPI the bodies that are read without FastAPI, so that they can be bounded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the answers of operations mean, with an example of each, for the OpenAPI document."""
+"""Meanings of the answers of operations, with an example of each, for the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fields and answers mean, for the OpenAPI document: each said once."""
+"""Meanings of fields and answers, for the OpenAPI document: each in one place."""
 
 from __future__ import annotations
 

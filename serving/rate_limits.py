@@ -1,4 +1,4 @@
-"""How much callers may send: calls, by token buckets in the memory of each worker, and new labels.
+"""Limit callers: their calls, by token buckets in each worker's memory, and their new labels.
 
 Each worker counts for itself, so a service of several allows as many times more. The least
 recently seen of very many callers is forgotten, which can only let more through.

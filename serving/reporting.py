@@ -115,7 +115,7 @@ class Reporter:
 
 
 class _Own(NamedTuple):
-    """What a process that computes reports has, and how many bytes it held at first."""
+    """Parts of a process that computes reports, and the bytes that it held at first."""
 
     store: Store
     began_with: int

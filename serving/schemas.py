@@ -273,7 +273,7 @@ class RejectedCandidate(Struct):
 
 
 class DecisionExplanation(Struct):
-    """What the decision's model answers now, with the pins and blocks of its moment."""
+    """Offers that the decision's model would make now, with the pins and blocks of its moment."""
 
     status: Annotated[
         Literal["complete", "differs", "model_gone", "model_unusable", "no_model"],

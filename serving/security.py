@@ -1,4 +1,4 @@
-"""Who may call what: keys, and tokens by which the shop's server vouches for a checkout.
+"""Authorise callers: by keys, and by tokens with which the shop's server vouches for a checkout.
 
 A token is `v1.<unix seconds>.<hex HMAC-SHA256>` of "v1", the checkout, the customer ("" where none
 is named) and the seconds, joined by newlines, keyed with `MERSALG_CHECKOUT_SECRET`; the client

@@ -1,4 +1,4 @@
-"""How long one call may wait for the database, at the price of one timer for all that wait."""
+"""Bound the time that a call may wait for the database, by one timer for all that wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether this process is well, and whether its database answers."""
+"""Health of this process, and of its database."""
 
 from __future__ import annotations
 

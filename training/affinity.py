@@ -1,4 +1,4 @@
-"""How popular items are, which pairs keep apart, and which families substitute."""
+"""Find the popularity of items, the pairs that keep apart, and the families that substitute."""
 
 from __future__ import annotations
 

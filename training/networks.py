@@ -25,7 +25,7 @@ _PATIENCE = 2
 
 
 class Rows(NamedTuple):
-    """What a network learns from: features, float32 (n, n_features), and truths, bool (n,)."""
+    """Examples for a network: features, float32 (n, n_features), and truths, bool (n,)."""
 
     features: Floats
     came_true: NDArray[np.bool_]
@@ -33,7 +33,7 @@ class Rows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How networks are fitted, as `sklearn.neural_network.MLPClassifier` has it.
+    """Settings of fitting networks, as `sklearn.neural_network.MLPClassifier` has them.
 
     Attributes
     ----------

@@ -79,7 +79,7 @@ def inputs_digest(config: ShopConfig, models: Path, engine: str, sources: Source
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What one training made, and what became of it.
+    """Results of one training, and whether it was published.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which adapter reads what."""
+"""Choose the adapter that reads a body or a file."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _UNITS = {
 
 @dataclass(frozen=True, slots=True)
 class LogMap:
-    """How rows of an offer log are read.
+    """Columns and words of an offer log, and the facts that its rows become.
 
     A log has either a column `event`, of what happened to an offer, or a column `outcome`: one row
     for each offer, with whether it was accepted.

@@ -1,4 +1,4 @@
-"""What all adapters do: reading loose JSON, and ids for events that bring none."""
+"""Read loose JSON and make ids for events that bring none, for all adapters."""
 
 from __future__ import annotations
 

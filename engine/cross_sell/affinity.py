@@ -1,4 +1,4 @@
-"""What mining learnt beside the rules: how popular each item is, and which items keep apart."""
+"""Results of mining beside the rules: the popularity of items, and the pairs that keep apart."""
 
 from __future__ import annotations
 

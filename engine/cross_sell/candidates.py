@@ -1,4 +1,4 @@
-"""What may complement one cart, before the shop's own rules choose among it."""
+"""Candidate complements of one cart, before the shop's own rules choose among them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mersalg.engine.ranking.signals import ItemSignals
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What the rules of a cart lead to, or a fitted ranking finds for the cart and its buyer.
+    """Items that the rules of a cart lead to, or that a fitted ranking finds for cart and buyer.
 
     Items that something in the cart keeps away are no candidates of a ranking, unless a rule of
     the cart calls for them or the buyer has bought them before.

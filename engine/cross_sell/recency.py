@@ -1,4 +1,4 @@
-"""How often rules hold among recent orders, where old orders are to count for less."""
+"""Confidence of rules among recent orders, where old orders are to count for less."""
 
 from __future__ import annotations
 

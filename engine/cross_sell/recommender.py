@@ -1,4 +1,4 @@
-"""What complements a cart: the rules its items fire, then popular complements."""
+"""Recommend complements of a cart: by the rules that its items fire, then by popularity."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RuleCounts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CrossSell:
-    """What serving prepares once for each model."""
+    """Arrays that serving prepares once for each model."""
 
     table: RuleTable
     single: RuleIndex

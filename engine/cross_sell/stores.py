@@ -94,7 +94,7 @@ class StoreCounts:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What the stores of a shop say of its rules.
+    """Agreement of the stores of a shop with its rules.
 
     Attributes
     ----------

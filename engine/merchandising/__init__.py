@@ -1,1 +1,1 @@
-"""What a shop says itself about its offers: pins, blocks, caps, and when they hold."""
+"""Rules of the shop itself about its offers: pins, blocks, caps, and when they hold."""

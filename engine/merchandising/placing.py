@@ -1,4 +1,4 @@
-"""Which complements get the places of a slate, pins of the shop first, and why others do not."""
+"""Give complements the places of a slate, pins of the shop first, and say why others have none."""
 
 from __future__ import annotations
 

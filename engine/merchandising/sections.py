@@ -1,4 +1,4 @@
-"""What the shop file says of offers: limits, pins, blocks, when they hold, its own upgrades."""
+"""Sections of the shop file about offers: limits, pins, blocks, when they hold, own upgrades."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ Moment = Annotated[date | datetime, BeforeValidator(parse_moment)]
 
 
 class _ShopRule(Section):
-    """What a pin or a block speaks of: an item, a category, or a rule."""
+    """Subject of a pin or a block: an item, a category, or a rule."""
 
     item: str | None = Field(default=None, min_length=1)
     """One item."""
@@ -148,7 +148,7 @@ class PinSection(_ShopRule):
 
 
 class BlockSection(_ShopRule):
-    """What the shop never offers, neither beside a cart nor instead of something in it."""
+    """Items that the shop never offers, neither beside a cart nor instead of something in it."""
 
 
 ShopRule = PinSection | BlockSection
@@ -201,7 +201,7 @@ class UpgradeSection(Section):
 
 
 class OffersSection(Section):
-    """What is offered, and what is not."""
+    """Limits of offers, and items that are not offered."""
 
     cross_sell: int = Field(default=3, ge=0, le=20)
     """Cross-sell offers where a call gives no limit."""

@@ -1,4 +1,4 @@
-"""What the kernels look at of an item, side by side in one line of a processor's cache.
+"""Fields of an item that kernels read, side by side in one line of a processor's cache.
 
 Stored in a version, so that workers share it.
 """
@@ -18,7 +18,7 @@ from mersalg.engine.upsell.likelihood import Facts, Likelihood
 
 @dataclass(frozen=True, slots=True)
 class PackedUpgrades:
-    """What a model of upgrades looks at.
+    """Arrays of a model of upgrades.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class PackedUpgrades:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What the kernels look at; each None of a model that has none.
+    """Arrays that the kernels read; each None of a model that has none.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which items call for which: a sparse item-item model, the strongest entries of each item."""
+"""Sparse item-item model: the strongest neighbours of each item."""
 
 from __future__ import annotations
 

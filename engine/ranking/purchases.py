@@ -71,7 +71,7 @@ class Carts:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What is known of the customers of a batch of carts, entry by entry.
+    """Past purchases of the customers of a batch of carts, entry by entry.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What each item is by itself: how popular, how popular lately, what kind, what price."""
+"""Signals of an item by itself: its popularity, also lately, its kind, its price."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What administrators did: who, what, with what outcome. Entries are added, never changed."""
+"""Actions of administrators: who, what, with what outcome. Entries are added, never changed."""
 
 from __future__ import annotations
 

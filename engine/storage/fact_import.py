@@ -173,7 +173,7 @@ def _record(
 
 
 class _Place:
-    """How far a file is recorded, which a later run on it asks for; nothing for a stream."""
+    """Progress of recording a file, which a later run on it reads; nothing for a stream."""
 
     def __init__(self, store: Store, name: str | None) -> None:
         self._store, self._mark = store, None if name is None else f"{IMPORT}{name}"

@@ -1,4 +1,4 @@
-"""Which facts a report of a period needs: those of it, and all that are tied to them."""
+"""Read the facts that a report of a period needs: its own, and all that are tied to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FEW_DAYS = 8
 
 @dataclass(frozen=True, slots=True)
 class FactScope:
-    """Which facts a reader wants; instants in microseconds, half-open, None unbounded.
+    """Selection of facts; instants in microseconds, half-open, None unbounded.
 
     A store returns every fact inside the bounds and of their transactions; whenever they occurred,
     all facts of the checkouts these belong to or name an offer of, and all that name an offer of

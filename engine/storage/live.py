@@ -27,7 +27,7 @@ _rule_decoder = msgspec.json.Decoder(LiveRule)
 
 
 class Changes(NamedTuple):
-    """What changed since a revision; `whole` where earlier knowledge is to be forgotten first."""
+    """Changes since a revision; `whole` where earlier knowledge is to be forgotten first."""
 
     revision: int
     whole: bool

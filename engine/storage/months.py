@@ -106,7 +106,7 @@ def fold_months(database: Database) -> None:
 
 
 class Months:
-    """Which months of one PostgreSQL database are known to have a partition, or none."""
+    """Months of one PostgreSQL database that are known to have a partition, or none."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""What the facts say about buyers whose suggestion calls wait: one question for all of them."""
+"""Ask one question of the facts for all buyers whose suggestion calls wait."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BUSY_MILLISECONDS = 1_000
 
 
 class BuyerQuery(NamedTuple):
-    """What a suggestion call asks about its buyer; moments are microseconds.
+    """Question of a suggestion call about its buyer; moments are microseconds.
 
     Attributes
     ----------

@@ -45,7 +45,7 @@ class FileExchanged(sqlite3.OperationalError):
 
 
 class Files(NamedTuple):
-    """Which files a database has; None is not there."""
+    """Files of a database; None is not there."""
 
     database: FileId | None
     log: FileId | None

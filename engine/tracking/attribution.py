@@ -1,4 +1,4 @@
-"""Which offer each bought line is credited to, and its worth: one outcome for each offer.
+"""Credit each bought line to an offer, with its worth: one outcome for each offer.
 
 In this order: the offer that the line names, in whatever checkout it was made; else the last shown
 offer of its item in the same checkout; both for some days after the decision; else, where a window

@@ -20,7 +20,7 @@ def cart_units(decision: Decision, item_id: str) -> Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Bought:
-    """What one line of an order bought of an offer, by the conversion rule.
+    """Purchase of an offer by one line of an order, by the conversion rule.
 
     Attributes
     ----------

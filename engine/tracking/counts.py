@@ -1,4 +1,4 @@
-"""What is counted of a set of offers of one kind, in total and by unit."""
+"""Counts of a set of offers of one kind, in total and by unit."""
 
 from __future__ import annotations
 

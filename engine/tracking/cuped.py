@@ -30,7 +30,7 @@ COVARIATE = f"spend in the {HISTORY_DAYS} days before a unit's first decision"
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What one unit spent (x) in m checkouts, and what it spent before (past)."""
+    """Spending of one unit (x) in m checkouts, and its spending before (past)."""
 
     x: float
     m: float

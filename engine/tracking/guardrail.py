@@ -43,7 +43,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the guardrail knows.
+    """State of the guardrail.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What falls into a period, and what is counted of a set of its offers."""
+"""Outcomes and checkouts of a period, and the counts of a set of its offers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def offer_key(key: str, placed: PlacedOffer) -> str:
 
 @dataclass(slots=True)
 class Part:
-    """What falls into a period, or into one bucket of time of it."""
+    """Outcomes and checkouts of a period, or of one bucket of time of it."""
 
     history: History
     decisions: list[Decision] = field(default_factory=list[Decision])

@@ -1,4 +1,4 @@
-"""What the lines of a purchase cost after their discounts: without tax, and with it.
+"""Prices of the lines of a purchase after their discounts: without tax, and with it.
 
 Prices are those that buyers are shown. Where they include tax it is subtracted as far as it is
 known; where it is not known the price is taken as it is.

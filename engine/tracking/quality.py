@@ -1,4 +1,4 @@
-"""What of the facts of a period counts for nothing or is in doubt: the `quality` of a report."""
+"""Facts of a period that count for nothing or are in doubt: the `quality` of a report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report is asked for: a period of local days, groups, and the settings it is read by."""
+"""Query of a report: a period of local days, groups, and the settings it is read by."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from mersalg.engine.tracking.rollups.stored import folded, refresh
 
 @dataclass(frozen=True, slots=True)
 class Retained:
-    """What was dropped.
+    """Counts of dropped rows.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What refunds and cancellations leave of an order: its units, and the money paid for them."""
+"""Units of an order that refunds and cancellations leave, and the money paid for them."""
 
 from __future__ import annotations
 

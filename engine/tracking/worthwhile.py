@@ -22,7 +22,7 @@ WEEK = 7
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What may be stopped or pinned: one kind of one row of a report.
+    """Something that may be stopped or pinned: one kind of one row of a report.
 
     Attributes
     ----------

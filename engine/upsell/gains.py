@@ -1,4 +1,4 @@
-"""What an upgrade gains and loses, attribute by attribute, read from catalogue texts.
+"""Gains and losses of an upgrade, attribute by attribute, read from catalogue texts.
 
 A text is a number with or without a unit (`64`, `64 GB`, `0,5 l`, `unlimited`), measures along
 several sides (`90x200 cm`), a yes or no, a step of a scale (`small`, or the shop's own levels), a

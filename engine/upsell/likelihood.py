@@ -1,4 +1,4 @@
-"""How likely an upgrade is, and to which item: two fitted models and what they look at."""
+"""Likelihood of an upgrade, and of each target: two fitted models and their signals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROMOTION_DAYS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What an item is, at any moment; n is the number of items.
+    """Signals of items that no moment changes; n is the number of items.
 
     Attributes
     ----------

@@ -92,7 +92,7 @@ _SIDES = re.compile(r"[0-9]\s*(?:in)?\s?x\s?[0-9.]+\s*(?:in|cm|mm|yd|ft)\b")
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """How much one item holds, in the base unit of its dimension (see `DIMENSIONS`).
+    """Content of one item, in the base unit of its dimension (see `DIMENSIONS`).
 
     `unit` is the unit the text states, as `_UNITS` spells it first: `oz`, `lb`, `l`.
     """

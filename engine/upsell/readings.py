@@ -1,4 +1,4 @@
-"""What the texts of an item say: read once, when a version is written, and kept with it.
+"""Readings of the texts of items: made once, when a version is written, and stored with it.
 
 To read a name takes some fifty times as long as to look up what it said.
 """
@@ -23,7 +23,7 @@ _FORMAT = "json"
 
 
 class Reading(NamedTuple):
-    """How much an item holds, None where that is not known, and its traits."""
+    """Content of an item, None where that is not known, and its traits."""
 
     pack: Pack | None
     traits: Traits
@@ -39,7 +39,7 @@ _reading = msgspec.json.Decoder(Reading)
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What the texts of the items said when a version was written; n is the number of items.
+    """Readings of all items from when a version was written; n is the number of items.
 
     Attributes
     ----------

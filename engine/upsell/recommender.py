@@ -39,7 +39,7 @@ _MAX_COMPARED = 256
 
 
 class BaseItem(NamedTuple):
-    """What may be replaced: an item of the cart, all its lines together.
+    """Item of a cart that may be replaced, all its lines together.
 
     `unit_price_minor` is what the buyer pays for one unit after the lines' discounts, on average
     over the lines, None where nothing is known; `paid_minor` what all units come to, not rounded,
@@ -116,7 +116,7 @@ class _Sibling(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Upsell:
-    """What serving keeps of each model."""
+    """Arrays that serving keeps of each model."""
 
     catalogue: Catalogue
     ladders: Ladders

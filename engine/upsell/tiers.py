@@ -19,7 +19,7 @@ GIVEN, LEARNED, CATEGORY = range(3)
 
 @dataclass(frozen=True, slots=True)
 class Families:
-    """What each ladder's family goes by and rests on; all of n_ladders entries.
+    """Name and origin of each ladder's family; all of n_ladders entries.
 
     Attributes
     ----------

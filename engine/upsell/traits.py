@@ -1,4 +1,4 @@
-"""What a name says of fit, taste and kind: whose size, which colour, and a thing or its accessory.
+"""Traits that names state of fit, taste and kind: size, colour, and a thing or its accessory.
 
 Two names that differ in nothing but size, colour, season or wheel are one thing for other people,
 and a case is no better phone. Words are those of English and Norwegian shops.
@@ -67,7 +67,7 @@ Sense = Literal["fit", "taste"]
 
 
 class Traits(NamedTuple):
-    """What a name says, apart from what the thing is; several words are sorted, spaces between.
+    """Traits of one name, apart from what the thing is; several words are sorted, spaces between.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What every command shares: exit codes, error lines, `--json`, progress."""
+"""Parts that all commands share: exit codes, error lines, `--json`, progress."""
 
 from __future__ import annotations
 

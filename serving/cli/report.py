@@ -24,7 +24,7 @@ _PERIOD = "a local day (2026-01-31, inclusive) or an instant with an offset."
 
 
 class Format(StrEnum):
-    """How a report is written."""
+    """Form of a report."""
 
     table = "table"
     json = "json"

@@ -40,7 +40,7 @@ _SUMMARY_DAYS = 28
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a shop beside its facts: names, the effect worth having, rules in force."""
+    """Context of a report beside the facts: names, the effect worth having, rules in force."""
 
     names: Names
     worthwhile_effect: float

@@ -1,4 +1,4 @@
-"""What the stores of a shop say of its rules, for `mersalg models show --stores`."""
+"""Print how the stores of a shop agree with its rules, for `mersalg models show --stores`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `mersalg check` looks at around the service: files, disk, clock, port, the running one."""
+"""Checks of `mersalg check` around the service: files, disk, clock, port, the running one."""
 
 from __future__ import annotations
 

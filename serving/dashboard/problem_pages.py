@@ -1,4 +1,4 @@
-"""What goes wrong as a page: in the reader's language, with what to do; and the form to sign in."""
+"""Pages of errors: in the reader's language, with what to do; and the form to sign in."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class ItemUpdated:
 
 @dataclass(frozen=True)
 class Offered:
-    """Whether an item can be offered at all, beside or instead of something in a cart."""
+    """Answer to whether an item can be offered at all, beside or instead of something in a cart."""
 
     cross_sell: bool
     upsell: bool

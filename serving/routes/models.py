@@ -43,7 +43,7 @@ class Verified:
 
 @dataclass(frozen=True)
 class Published:
-    """What is published and served now; other workers follow within a second."""
+    """Versions that are published and served now; other workers follow within a second."""
 
     published: str | None
     serving: str | None

@@ -1,4 +1,4 @@
-"""What the cells of order and catalogue files tell of a shop, and what they leave open."""
+"""Settings that the cells of order and catalogue files show, and questions that they leave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a mining engine is: baskets in, frequent itemsets with integer counts out."""
+"""Interface of mining engines: baskets in, frequent itemsets with integer counts out."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def rules_of(
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What a source holds.
+    """Totals of a source.
 
     Attributes
     ----------

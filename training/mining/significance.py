@@ -1,4 +1,4 @@
-"""Which rules are more than chance: exact tests and the false discovery rate.
+"""Test which rules are more than chance: exact tests and the false discovery rate.
 
 A rule must say more than how full baskets are, and a longer one more than its parts.
 
@@ -101,7 +101,7 @@ def significant(
 
 
 class Fullness(Protocol):
-    """What the tests must know of orders beyond the counts of itemsets: how full they are."""
+    """Sizes of orders, which the tests need beyond the counts of itemsets."""
 
     @property
     def n_entries(self) -> int:

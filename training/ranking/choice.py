@@ -1,4 +1,4 @@
-"""Which ranking is served: the fitted one, or a simpler one that finds more in the back-test."""
+"""Choose the ranking to serve: the fitted one, or a simpler one better in the back-test."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ apart may cost: together less than one."""
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is served, and what it was compared with.
+    """The ranking to serve, and those it was compared with.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Who finds the hidden items, and how often a score comes true."""
+"""Compare rankings by the hidden items they find, and scores with how often they come true."""
 
 from __future__ import annotations
 

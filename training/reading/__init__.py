@@ -1,4 +1,4 @@
-"""What a shop file points at, read, checked and numbered.
+"""Read, check and number what a shop file points at.
 
 Start at `dataset`, which is what training learns from. `sources` reads files and queries as tables;
 `keys`, `numbers`, `moments` and `words` read columns; `order_lines` and `catalogue_file` are made

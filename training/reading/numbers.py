@@ -41,7 +41,7 @@ _UNITS = frozenset(_WORDS["units"].split())
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """How the shop file says that numbers are written.
+    """Marks of numbers, as the shop file gives them.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What was wrong with the rows of a shop's files: counted by reason, with examples.
+"""Problems in the rows of a shop's files: counted by reason, with examples.
 
 A row is left out for the first reason that holds, so that the counts add up:
 
@@ -121,7 +121,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How many rows, and up to five of them in reading order."""
+    """Number of rows, and up to five of them in reading order."""
 
     rows: int
     examples: tuple[Example, ...] = ()
@@ -175,7 +175,7 @@ class SourceQuality:
 
 @dataclass(frozen=True, slots=True)
 class ReturnsQuality:
-    """What became of return lines.
+    """Counts of return lines by their outcome.
 
     Attributes
     ----------

@@ -48,7 +48,7 @@ _LEAST_LIFT, _LEAST_ORDERS = 2, 50
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What the demo has to show.
+    """Results of the demo.
 
     Attributes
     ----------

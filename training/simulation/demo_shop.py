@@ -40,7 +40,7 @@ _BACK_TEST_OF_SAMPLE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class DemoShop:
-    """Where the two parts are stored, each a shop file of its own, and where versions go."""
+    """Paths of the two parts, each a shop file of its own, and of the versions."""
 
     folder: Path
     n_households: int

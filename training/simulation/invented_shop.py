@@ -30,7 +30,7 @@ _GOODS = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is planted; shares in [0, 1].
+    """Planted truth; shares in [0, 1].
 
     Attributes
     ----------

@@ -112,7 +112,7 @@ def _price(catalogue: Catalogue, item: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What a replay leaves: the truth, every outcome in the order of the visits, its length."""
+    """Results of a replay: the truth, every outcome in the order of the visits, its length."""
 
     truth: Truth
     outcomes: list[Outcome]

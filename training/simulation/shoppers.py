@@ -43,7 +43,7 @@ class KindTruth:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What the simulation knows and a shop never does; `+` joins two parts of a replay."""
+    """Truth that the simulation knows and a shop never does; `+` joins two parts of a replay."""
 
     n_visits: int = 0
     n_purchases: int = 0

@@ -1,4 +1,4 @@
-"""What buyers did next: every purchase of a ladder set against the one before it.
+"""Purchases of buyers on a ladder, each compared with the one before it.
 
 The protocol of upsell's back-test is reconstructed from the yardsticks published for Complete
 Journey. A *turn* is an order that holds exactly one item of a ladder, of a customer whose last

@@ -170,7 +170,7 @@ def facts_of(catalogue: Catalogue, ladders: Ladders, price: NDArray[np.floating]
 
 
 class History(NamedTuple):
-    """What the buyer of each question had bought.
+    """Earlier purchases of the buyer of each question.
 
     Attributes
     ----------

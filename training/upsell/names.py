@@ -1,4 +1,4 @@
-"""What items are called, apart from their size or grade: which names are alike, and of one kind."""
+"""Compare the names of items, apart from size or grade: which are alike, and of one kind."""
 
 from __future__ import annotations
 

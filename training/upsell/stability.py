@@ -1,4 +1,4 @@
-"""Whether tiers stay what they are when they are derived again on later prices."""
+"""Measure whether tiers stay the same when they are derived again from later prices."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def former_cuts(catalogue: Catalogue, ladders: Ladders) -> FormerCuts:
 
 @dataclass(frozen=True, slots=True)
 class TierCounts:
-    """What the ladders hold, and whom they leave out.
+    """Counts of the ladders, and of the items that they leave out.
 
     `contradicted`: catalogue price more than 10 times off what orders paid; `far_off`: more than
     100 times off the family's median (10 times in a family that names told). `examples`: ids of

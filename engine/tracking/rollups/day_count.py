@@ -1,4 +1,4 @@
-"""What facts say of units, in rows: of a day for its roll-up, or of sets of offers for a report."""
+"""Count facts by unit, in rows: of a day for its roll-up, or of sets of offers for a report."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def mark_shown(
 
 
 class OfKind:
-    """What some outcomes have of one kind.
+    """Counts of some outcomes of one kind.
 
     Attributes
     ----------

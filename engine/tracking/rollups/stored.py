@@ -107,7 +107,7 @@ def refresh(store: Store, query: ReportQuery, progress: Progress) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """How many days were counted again, and those whose roll-up had other numbers."""
+    """Number of days counted again, and those whose roll-up had other numbers."""
 
     days: int
     differed: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What units have in all of their rows together, and its sums over the units of each group.
+"""Totals of units over all of their rows, and their sums over the units of each group.
 
 A group is the days of a period, or each of some days by itself.
 """

@@ -60,7 +60,7 @@ class ModelList(TypedDict):
 
 class Offered(TypedDict):
     """
-    Whether an item can be offered at all, beside or instead of something in a cart.
+    Answer to whether an item can be offered at all, beside or instead of something in a cart.
     """
 
     cross_sell: bool
@@ -69,7 +69,7 @@ class Offered(TypedDict):
 
 class Published(TypedDict):
     """
-    What is published and served now; other workers follow within a second.
+    Versions that are published and served now; other workers follow within a second.
     """
 
     published: str | None
@@ -88,7 +88,7 @@ class Rejection(TypedDict):
 
 class Remembered(TypedDict):
     """
-    What a model remembers of a customer: when they ordered, and the items of each order.
+    Orders of one customer that a model remembers: their times and their items.
     """
 
     model_version: str
@@ -316,7 +316,7 @@ class BatchItem(TypedDict):
 
 class ItemUpdate(TypedDict):
     """
-    What changed of an item; fields that are not named stay as they are.
+    Changes of an item; fields that are not named stay as they are.
     """
 
     price: NotRequired[float | str]
@@ -533,7 +533,7 @@ class ExplainedOfferBody(TypedDict):
 
 class DecisionExplanation(TypedDict):
     """
-    What the decision's model answers now, with the pins and blocks of its moment.
+    Offers that the decision's model would make now, with the pins and blocks of its moment.
     """
 
     status: Literal["complete", "differs", "model_gone", "model_unusable", "no_model"]

@@ -29,7 +29,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What the lines are, before any item is left out.
+    """Totals of the lines, before any item is left out.
 
     Attributes
     ----------

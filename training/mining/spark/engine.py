@@ -59,7 +59,7 @@ class SparkEngine:
 
 @dataclass(frozen=True, slots=True)
 class MinedSource:
-    """What a source holds; of its items only the frequent ones have a name here.
+    """Totals of a source; of its items only the frequent ones have a name here.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where Spark runs: settings from the environment, one application a process."""
+"""Start Spark by settings from the environment, one application a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What administrators did."""
+"""Actions of administrators."""
 
 from __future__ import annotations
 
