@@ -1,4 +1,8 @@
-"""Describe to OpenAPI the bodies that are read without FastAPI, so that they can be bounded."""
+"""The OpenAPI document: FastAPI's, with bodies that are read without it, and texts.
+
+Bodies are bounded before they are parsed, so FastAPI does not read them. Descriptions and examples
+are in `openapi.toml`; numbers of reports are described by the glossary of reports.
+"""
 
 from __future__ import annotations
 
@@ -10,60 +14,14 @@ import msgspec
 from fastapi import FastAPI
 
 from mersalg.engine.fact_schema import EventBody, OrderBody
-from mersalg.engine.facts import ORDER_TYPES, PROMOTION_TYPES
+from mersalg.engine.facts import KINDS, ORDER_TYPES, PROMOTION_TYPES
 from mersalg.engine.live_items import BatchItem, ItemUpdate
 from mersalg.engine.merchandising.sections import PinSection
-from mersalg.serving import answers, openapi_words, schemas
+from mersalg.engine.words import read_toml
+from mersalg.serving import answers, schemas
+from mersalg.serving.presentation.glossary import QUALITY, RATES, glossary_of
 
 Schema = dict[str, object]
-
-SUGGESTION_EXAMPLE: Schema = {
-    "checkout_id": "ch_81",
-    "session_id": "s_3",
-    "customer_id": "c_9",
-    "placement": "checkout",
-    "locale": "nb",
-    "lines": [{"item_id": "phone-64", "quantity": 1, "unit_price": "5990.00"}],
-    "limits": {"cross_sell": 3, "upsell": 1},
-}
-
-EVENTS_EXAMPLE: Schema = {
-    "events": [
-        {
-            "type": "view_promotion",
-            "event_id": "e_1",
-            "occurred_at": "2026-03-02T10:00:05+01:00",
-            "offer_id": "of_1",
-        },
-        {
-            "type": "purchase",
-            "event_id": "e_2",
-            "occurred_at": "2026-03-02T10:01:00+01:00",
-            "checkout_id": "ch_81",
-            "session_id": "s_3",
-            "customer_id": "c_9",
-            "transaction_id": "t_1",
-            "currency": "NOK",
-            "items": [
-                {"item_id": "phone-64", "quantity": 1, "price": "5990.00"},
-                {"item_id": "case-1", "quantity": 1, "price": "199.00", "offer_id": "of_1"},
-            ],
-        },
-    ]
-}
-
-RULE_EXAMPLE: Schema = {
-    "action": "pin",
-    "item": "case-1",
-    "when_cart_has": ["phone-64"],
-    "until": "2026-04-01",
-}
-
-ITEM_EXAMPLE: Schema = {"price": "199.00", "in_stock": False}
-
-ITEMS_EXAMPLE: Schema = {"items": [{"item_id": "case-1", **ITEM_EXAMPLE}]}
-
-MODEL_EXAMPLE: Schema = {"version": "20260302T091500Z-3f9a1c2b"}
 
 _ADMITTED: Schema = {"security": [{"key": list[str]()}]}
 _REFERENCE = "#/components/schemas/{name}"
@@ -139,43 +97,16 @@ def answered(component: str) -> dict[int | str, dict[str, object]]:
     return {200: {"content": {"application/json": {"schema": schema}}}}
 
 
-def json_body(component: str, example: Schema, *, admits: bool = False) -> Schema:
+def json_body(component: str | None = None, *, admits: bool = False) -> Schema:
     """Return the `openapi_extra` of an endpoint that reads its own body.
 
-    `admits` says that the endpoint admits its callers itself.
+    `component` is None where another system defines the body; `admits` says that the endpoint
+    admits its callers itself.
     """
-    schema = {"$ref": _REFERENCE.format(name=component)}
-    content = {"application/json": {"schema": schema, "example": example}}
+    schema = {"$ref": _REFERENCE.format(name=component)} if component else {"type": "object"}
+    content = {"application/json": {"schema": schema}}
     body: Schema = {"requestBody": {"required": True, "content": content}}
     return body | _ADMITTED if admits else body
-
-
-GA4_EXAMPLE: Schema = {
-    "client_id": "GA1.1.1",
-    "timestamp_micros": "1772442005000000",
-    "events": [{"name": "view_promotion", "params": {"promotion_id": "off_..."}}],
-}
-SEGMENT_EXAMPLE: Schema = {
-    "type": "track",
-    "event": "Promotion Viewed",
-    "messageId": "m-1",
-    "anonymousId": "a-1",
-    "timestamp": "2026-03-02T10:00:05Z",
-    "properties": {"promotion_id": "off_..."},
-}
-SHOPIFY_EXAMPLE: Schema = {
-    "id": 820982911946154508,
-    "created_at": "2026-03-02T10:01:00+01:00",
-    "currency": "NOK",
-    "line_items": [{"sku": "latte-small", "quantity": 1, "price": "49.00"}],
-}
-
-
-def foreign_body(example: Schema, *, signed: bool = False) -> Schema:
-    """Return the `openapi_extra` of an endpoint that takes what another system defines."""
-    content = {"application/json": {"schema": {"type": "object"}, "example": example}}
-    body: Schema = {"requestBody": {"required": True, "content": content}}
-    return body if signed else body | _ADMITTED
 
 
 def describe(app: FastAPI) -> Callable[[], Schema]:
@@ -188,11 +119,38 @@ def describe(app: FastAPI) -> Callable[[], Schema]:
             components = document.setdefault("components", {}).setdefault("schemas", {})
             components.update(_components())
             _forget_validation_errors(document["paths"], components)
-            openapi_words.described(document)
+            _add_texts(document)
             app.openapi_schema = document
         return app.openapi_schema
 
     return openapi
+
+
+def _add_texts(document: Mapping[str, Any]) -> None:
+    """Add descriptions where the generated document has none, scopes and examples."""
+    texts = read_toml("mersalg.serving", "openapi.toml")
+    for schema in document["components"]["schemas"].values():
+        for name, field in schema.get("properties", {}).items():
+            if not field.get("description") and name in texts["fields"]:
+                field["description"] = texts["fields"][name]
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            name = operation["operationId"]
+            of_operation = texts["operations"][name]
+            if "security" in operation:
+                operation["security"] = [{"key": [scope]} for scope in of_operation["scopes"]]
+            for parameter in operation.get("parameters", ()):
+                text = texts["parameters"].get(parameter["name"], "")
+                parameter.setdefault("description", text)
+            answer = operation["responses"]["200"]
+            answer["description"] = of_operation["answer"]
+            if name == "report_rates":
+                schema = answer["content"]["application/json"]["schema"]
+                schema["properties"] = _report_fields()
+            for key, part in (("body", operation.get("requestBody")), ("example", answer)):
+                if key in of_operation:
+                    example = msgspec.json.decode(of_operation[key])
+                    part["content"]["application/json"]["example"] = example
 
 
 def _forget_validation_errors(
@@ -206,3 +164,65 @@ def _forget_validation_errors(
             answers = operation["responses"]
             if "HTTPValidationError" in str(answers.get("422")):
                 del answers["422"]
+
+
+_BOUND = {"type": ["number", "null"]}
+_INTERVAL = {
+    "lower": _BOUND,
+    "upper": _BOUND,
+    "method": {"type": "string"},
+    "unclustered": {
+        "type": "object",
+        "description": "The textbook interval, as if each offer, checkout and order were that of"
+        " another customer; too narrow where they are not",
+    },
+}
+"""`lower` and `upper` hold where customers return."""
+
+
+def _report_fields() -> dict[str, object]:
+    """Return the schema of the numbers in a report, described by the glossary of reports."""
+    terms = glossary_of("en").terms
+
+    def described(names: Sequence[str], **schema: object) -> dict[str, object]:
+        return {
+            name: {**schema, "description": f"{terms[name].definition} {terms[name].formula}"}
+            for name in names
+        }
+
+    amount = {"type": ["string", "null"]}
+    ends = dict.fromkeys(("value", "lower", "upper"), amount)
+    extra_sales = described(("extra_sales",), type="object", properties=ends)
+    rates = {
+        **described(("revenue",), **amount),
+        **described(("conversions",), type="object"),
+        **described((*RATES, "incremental"), type="object", properties=_INTERVAL),
+        "net_revenue": {**amount, "description": terms["net"].definition},
+        **{
+            f"net_{rate}": {
+                "type": "object",
+                "description": terms["net"].definition,
+                "properties": _INTERVAL,
+            }
+            for rate in RATES
+            if rate != "click_through"
+        },
+        "net_incremental": {"type": "object", "description": terms["net"].definition},
+        **extra_sales,
+    }
+    quality = {
+        **described(QUALITY, type="integer"),
+        **described(("srm_p_value",), type=["number", "null"]),
+    }
+    return {
+        "total": {
+            "type": "object",
+            "properties": described(KINDS, type="object", properties=rates),
+        },
+        "groups": {
+            "type": "array",
+            "items": {"type": "object", "properties": described(("immature",), type="integer")},
+        },
+        "quality": {"type": "object", "properties": quality},
+        **extra_sales,
+    }

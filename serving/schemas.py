@@ -2,7 +2,7 @@
 
 `SuggestionRequest` is what a checkout sends (`mersalg.serving.answers` answers it), and
 `ExplainedDecision` is a fact of `mersalg.engine.fact_schema` with what was not offered. The OpenAPI
-document is made of these structs; `mersalg.serving.openapi_words` says what their fields mean,
+document is made of these structs; `openapi.toml` says what their fields mean,
 except for what is written here.
 """
 

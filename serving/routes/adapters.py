@@ -46,7 +46,7 @@ _ANSWERS = errors.documented(401, 403, 413, 415, 422, 503)
     summary="Record events in the words of Google Analytics 4",
     response_model=EventsAnswer,
     responses=_ANSWERS,
-    openapi_extra=openapi.foreign_body(openapi.GA4_EXAMPLE),
+    openapi_extra=openapi.json_body(admits=True),
 )
 async def from_ga4(request: Request) -> Response:
     """Record a Measurement Protocol body, one event, or a push to a data layer.
@@ -63,7 +63,7 @@ async def from_ga4(request: Request) -> Response:
     summary="Record events in the words of Segment",
     response_model=EventsAnswer,
     responses=_ANSWERS,
-    openapi_extra=openapi.foreign_body(openapi.SEGMENT_EXAMPLE),
+    openapi_extra=openapi.json_body(admits=True),
 )
 async def from_segment(request: Request) -> Response:
     """Record one `track` message or a batch.
@@ -78,7 +78,7 @@ async def from_segment(request: Request) -> Response:
     summary="Record orders and refunds of a Shopify webhook",
     response_model=EventsAnswer,
     responses=_ANSWERS,
-    openapi_extra=openapi.foreign_body(openapi.SHOPIFY_EXAMPLE, signed=True),
+    openapi_extra=openapi.json_body(),
 )
 async def from_shopify(request: Request) -> Response:
     """Record a webhook.

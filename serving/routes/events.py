@@ -57,7 +57,7 @@ class EventsAnswer:
     summary="Record views, clicks, purchases, refunds and cancellations",
     response_model=EventsAnswer,
     responses=errors.documented(401, 403, 413, 415, 422, 503),
-    openapi_extra=openapi.json_body("Events", openapi.EVENTS_EXAMPLE, admits=True),
+    openapi_extra=openapi.json_body("Events", admits=True),
 )
 async def record_events(request: Request) -> Response:
     """Record events; send again what was not answered, it is counted once by its `event_id`.

@@ -77,7 +77,7 @@ class Item:
     summary="Change up to a thousand items",
     response_model=EventsAnswer,
     responses=errors.documented(*_ERRORS),
-    openapi_extra=openapi.json_body("Items", openapi.ITEMS_EXAMPLE),
+    openapi_extra=openapi.json_body("Items"),
 )
 async def change_items(request: Request, service: TheService, caller: Server) -> Response:
     """Change items; send again what was not answered, what is known already changes nothing.
@@ -105,7 +105,7 @@ async def change_items(request: Request, service: TheService, caller: Server) ->
     summary="Change or add an item",
     response_model=ItemUpdated,
     responses=errors.documented(*_ERRORS),
-    openapi_extra=openapi.json_body("ItemUpdate", openapi.ITEM_EXAMPLE),
+    openapi_extra=openapi.json_body("ItemUpdate"),
 )
 async def change_item(
     request: Request, service: TheService, caller: Server, item_id: str

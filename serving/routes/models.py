@@ -69,7 +69,7 @@ async def list_models(service: TheService, caller: Admin) -> ModelList:
     summary="Verify a version that was put into the models folder",
     response_model=Verified,
     responses=errors.documented(401, 403, 404, 409, 413, 422),
-    openapi_extra=openapi.json_body("ModelReference", openapi.MODEL_EXAMPLE),
+    openapi_extra=openapi.json_body("ModelReference"),
 )
 async def verify_model(request: Request, service: TheService, caller: Admin) -> Verified:
     """Read a version, check every file's SHA-256, and have it answer test carts.

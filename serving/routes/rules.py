@@ -66,7 +66,7 @@ async def list_rules(service: TheService, caller: Admin) -> RuleList:
     summary="Set a pin or a block",
     response_model=RuleUpdated,
     responses=errors.documented(401, 403, 409, 413, 415, 422, 503),
-    openapi_extra=openapi.json_body("Rule", openapi.RULE_EXAMPLE),
+    openapi_extra=openapi.json_body("Rule"),
 )
 async def set_rule(
     request: Request, service: TheService, caller: Admin, rule_id: str

@@ -38,7 +38,7 @@ router = APIRouter(tags=["suggestions"], route_class=DirectRoute)
     summary="Suggest cross-sell and upsell for a cart",
     response_model=None,
     responses=openapi.answered("SuggestionResponse") | errors.documented(401, 403, 413, 415, 422),
-    openapi_extra=openapi.json_body("SuggestionRequest", openapi.SUGGESTION_EXAMPLE, admits=True),
+    openapi_extra=openapi.json_body("SuggestionRequest", admits=True),
 )
 async def suggest(request: Request) -> Response:
     """Return as much as can be offered, perhaps nothing.
