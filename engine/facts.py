@@ -47,6 +47,9 @@ ACCEPT_TYPES: frozenset[str] = frozenset({"select_promotion", "add_to_cart"})
 NOT_STATED = -1
 """Of `Event.stated_at`, where an event came without an instant of its own."""
 
+OWN_OFFER_PREFIX = "off_"
+"""What the ids of all offers begin with that the service makes; imported ones may be any text."""
+
 OFFER_LOG = "offer log"
 """Placement of the decisions that are read from the offer log of another system."""
 

@@ -18,6 +18,7 @@ from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.config import ExperimentSection
 from mersalg.engine.experiment import PUBLIC_SALT, assign_arm, unit_of
 from mersalg.engine.facts import (
+    OWN_OFFER_PREFIX,
     Arm,
     CartLine,
     Decision,
@@ -135,7 +136,7 @@ def decide(
     currency = model.catalogue.currency if model else request.currency
     foreign = request.currency is not None and request.currency != currency
     lines = _cart_lines(request, None if foreign else currency)
-    decision_id = new_id("dec")
+    decision_id = new_id("dec_")
     occurred_at = clock.now()
     limits, made, row = None, CachedOffers(), None
     mode = request.mode or "discovery"
@@ -167,7 +168,7 @@ def decide(
         placement=request.placement or "checkout",
         currency=currency,
         lines=recorded,
-        offers=tuple([replace(offer, offer_id=new_id("off")) for offer in made.offers]),
+        offers=tuple([replace(offer, offer_id=new_id(OWN_OFFER_PREFIX)) for offer in made.offers]),
         control_share=share,
         limits=limits,
         excluded_item_ids=made.excluded_item_ids,

@@ -33,7 +33,7 @@ def new_id(prefix: str) -> str:
     except IndexError:
         signs, *more = _draw()
         _drawn.extend(more)
-    return f"{prefix}_{_written(time.time_ns() // 1_000_000)}{signs}"
+    return f"{prefix}{_written(time.time_ns() // 1_000_000)}{signs}"
 
 
 def _draw() -> list[str]:

@@ -229,8 +229,8 @@ class Rollups:
         with self._database.reading() as connection:
             return strays.left_out(connection, day)
 
-    def count_strays(self, first: str | None, last: str | None) -> int:
-        """Return the number of strays of a period, bounds inclusive."""
+    def count_strays(self, first: str | None, last: str | None) -> dict[str, int]:
+        """Return how many strays of a period each cause has, bounds inclusive."""
         with self._database.reading() as connection:
             return strays.count(connection, first, last)
 

@@ -1,7 +1,8 @@
 """Events that match no other fact: they are listed by their day, and leave roll-ups as they are.
 
 A view, click or dismissal is a stray while its offer is not known, and its checkout and session
-have no decision and no order. A report counts it as unmatched, and nothing else depends on it.
+have no decision and no order. A report counts it as unmatched, or among the shop's own promotions,
+and nothing else depends on it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, select, union
 
-from mersalg.engine.facts import PROMOTION_TYPES
+from mersalg.engine.facts import OWN_OFFER_PREFIX, PROMOTION_TYPES
 from mersalg.engine.storage.connection import insert_into
 from mersalg.engine.storage.tables import facts, fresh_facts, offers, stray_events
 
@@ -43,7 +44,7 @@ def list_among(
     decided = known(facts.c.checkout_id, "checkout_id", ~_IS_PROMOTION)
     active = known(facts.c.session_id, "session_id", ~_IS_PROMOTION)
     strays = {
-        row.event_id: day_of(row.occurred_at)
+        row.event_id: (day_of(row.occurred_at), row.offer_id.startswith(OWN_OFFER_PREFIX))
         for row in rows
         if row.offer_id not in offered
         and row.checkout_id not in decided
@@ -52,9 +53,12 @@ def list_among(
     if strays:
         connection.execute(
             insert_into(connection, stray_events).on_conflict_do_nothing(),
-            [{"event_id": event_id, "day": day} for event_id, day in strays.items()],
+            [
+                {"event_id": event_id, "day": day, "is_own": is_own}
+                for event_id, (day, is_own) in strays.items()
+            ],
         )
-    return strays
+    return {event_id: day for event_id, (day, _) in strays.items()}
 
 
 def list_days(
@@ -98,9 +102,11 @@ def left_out(connection: Connection, day: str) -> set[str]:
     return {*connection.scalars(listed.union_all(select(fresh_facts.c.event_id)))}
 
 
-def count(connection: Connection, first: str | None, last: str | None) -> int:
-    """Return the number of strays of a period of local days, bounds inclusive."""
-    query = select(func.count()).select_from(stray_events)
+def count(connection: Connection, first: str | None, last: str | None) -> dict[str, int]:
+    """Return how many strays of a period of local days each cause has, bounds inclusive."""
+    query = select(stray_events.c.is_own, func.count()).group_by(stray_events.c.is_own)
     query = query if first is None else query.where(stray_events.c.day >= first)
     query = query if last is None else query.where(stray_events.c.day <= last)
-    return connection.scalar(query) or 0
+    return {
+        "unmatched" if is_own else "other_promotions": n for is_own, n in connection.execute(query)
+    }

@@ -119,6 +119,7 @@ stray_events = Table(
     metadata,
     Column("event_id", Text, primary_key=True),
     Column("day", Text, nullable=False, index=True),  # local
+    Column("is_own", Boolean, nullable=False),  # whether its id is one that the service gives
 )
 """See `mersalg.engine.storage.strays`."""
 

@@ -16,6 +16,7 @@ from mersalg.engine.facts import (
     ACCEPT_TYPES,
     NOT_STATED,
     ORDER_TYPES,
+    OWN_OFFER_PREFIX,
     Decision,
     Event,
     Fact,
@@ -84,7 +85,7 @@ class Order:
 
 CAUSES = (
     *("duplicates", "superseded", "reused_transactions", "late", "early", "unmatched"),
-    "refund_mismatch",
+    *("other_promotions", "refund_mismatch"),
     *("orders_without_checkout", "bots_excluded", "bots_by_rate", "dated_on_arrival"),
     *("unvouched", "checkouts"),
 )
@@ -95,6 +96,8 @@ CAUSES = (
 another customer than the one that counts, or came more than a day later.
 `early`: events and purchases dated more than `CLOCK_TOLERANCE` before the offer that they name, or
 before the first decision of their checkout.
+`other_promotions`: events and purchases that name a promotion of the shop's own: its id is not one
+that the service gives to offers, and no decision knows it.
 `refund_mismatch`: refunds of items, units or money that their order did not have.
 `orders_without_checkout`: purchases that name no checkout themselves; they have no part in effects.
 `dated_on_arrival`: events of pages that stated an impossible instant, and count at their arrival.
@@ -217,6 +220,7 @@ class _Reading:
         self._early: list[int] = []
         self._refund_mismatch: list[int] = []
         self._unmatched: list[int] = []
+        self._other_promotions: list[int] = []
         self._without_checkout: list[int] = []
         self._bots = [fact.occurred_at for fact in distinct if fact.event_id in bots.facts]
         self._uncounted_offers = bots.offers.union(
@@ -288,11 +292,7 @@ class _Reading:
 
     def _order(self, purchase: Event, transaction: str) -> Order:
         offers = [self._offers.get(line.offer_id or "") for line in purchase.items]
-        if any(
-            offer is None and line.offer_id not in (None, *self._uncounted_offers)
-            for offer, line in zip(offers, purchase.items, strict=True)
-        ):
-            self._unmatched.append(purchase.occurred_at)
+        self._note_unknown(purchase, [line.offer_id for line in purchase.items])
         if purchase.checkout_id is None:
             self._without_checkout.append(purchase.occurred_at)
         named = [None if offer is None else offer.decision.checkout_id for offer in offers]
@@ -313,6 +313,15 @@ class _Reading:
         with_tax = includes_tax(purchase, shop=self._prices_include_tax)
         return Order(purchase, transaction, checkout, of_lines, unit, currency, with_tax)
 
+    def _note_unknown(self, event: Event, offer_ids: Iterable[str | None]) -> None:
+        """Count an event once as `unmatched` and once by `other_promotions` at most."""
+        unknown = {*filter(None, offer_ids)} - self._offers.keys() - self._uncounted_offers
+        own = {offer_id for offer_id in unknown if offer_id.startswith(OWN_OFFER_PREFIX)}
+        if own:
+            self._unmatched.append(event.occurred_at)
+        if unknown - own:
+            self._other_promotions.append(event.occurred_at)
+
     def _read_promotions(self, events: Sequence[Event]) -> None:
         self._viewed: dict[str, int] = {}
         self._accepted: dict[str, int] = {}
@@ -320,8 +329,7 @@ class _Reading:
             offer_id = event.offer_id or ""
             placed = self._offers.get(offer_id)
             if placed is None:
-                if offer_id not in self._uncounted_offers:
-                    self._unmatched.append(event.occurred_at)
+                self._note_unknown(event, [offer_id])
                 continue
             orders = self._orders_of.get(placed.decision.checkout_id, ())
             if orders and event.occurred_at > orders[0].placed_at:
@@ -351,6 +359,7 @@ class _Reading:
                 "late": self._late,
                 "early": self._early,
                 "unmatched": self._unmatched,
+                "other_promotions": self._other_promotions,
                 "refund_mismatch": self._refund_mismatch,
                 "orders_without_checkout": self._without_checkout,
                 "bots_excluded": self._bots,

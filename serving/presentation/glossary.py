@@ -15,7 +15,7 @@ from mersalg.engine.words import read_toml
 RATES = ("customer", "offer", "order", "checkout", "penetration", "click_through")
 MEASURES = ("conversions", "revenue", "incremental", "extra_sales", "completion")
 QUALITY = (
-    *("orders", "checkouts", "superseded"),
+    *("orders", "checkouts", "superseded", "other_promotions"),
     *("unvouched", "without_decision", "orders_without_checkout"),
     *("duplicates", "reused_transactions", "reused_checkouts"),
     *("late", "early", "unmatched", "refund_mismatch", "refused_webhooks"),
@@ -23,7 +23,7 @@ QUALITY = (
     *("unpriced", "repriced", "untaxed", "other_currency", "immature"),
 )
 """Counts of `quality` in the report JSON, in the order in which they are shown."""
-NOT_IN_DOUBT = QUALITY[:3]
+NOT_IN_DOUBT = QUALITY[:4]
 """Those that count facts in order; the others are of facts in doubt."""
 
 MEANS = (

@@ -97,7 +97,7 @@ def test_refusals_for_keys_are_strict_too(tmp_path: Path) -> None:
 
 
 def test_ids_are_drawn_anew_beyond_those_drawn_together() -> None:
-    assert len({new_id("off") for _ in range(1_000)}) == 1_000
+    assert len({new_id("off_") for _ in range(1_000)}) == 1_000
 
 
 def test_methods_nobody_knows_are_one_series(shop: httpx.Client) -> None:

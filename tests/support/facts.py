@@ -107,17 +107,20 @@ def decisions(draw: st.DrawFn, number: int) -> Decision:
     )
 
 
+UNKNOWN_OFFERS = ["off_unknown", "CAMPAIGN-7"]
+
+
 @st.composite
 def promotions(draw: st.DrawFn, number: int, offers: list[Offer]) -> Event:
     kinds = ["view_promotion"] * 3 + ["select_promotion", "add_to_cart"]
-    offer_ids = [offer.offer_id for offer in offers] or ["o-unknown"]
+    offer_ids = [offer.offer_id for offer in offers] or UNKNOWN_OFFERS
     scope = draw(SCOPES)
     return Event(
         event_id=f"{'' if scope in (None, 'server') else STOREFRONT_PREFIX}e-p{number}",
         scope=scope,
         type=draw(st.sampled_from([*kinds, "dismiss_promotion"])),
         occurred_at=draw(_instants(5, 30)),
-        offer_id=draw(st.sampled_from([*offer_ids, *offer_ids, "o-unknown"])),
+        offer_id=draw(st.sampled_from([*offer_ids, *offer_ids, *UNKNOWN_OFFERS])),
         is_bot=draw(_seldom(False, True)),
         stated_at=draw(st.sampled_from([*[None] * 18, -1, 7])),
         **draw(_who()),
@@ -132,7 +135,7 @@ def bought(draw: st.DrawFn, offers: list[Offer]) -> PurchaseItem:
         offer = draw(st.sampled_from(offers))
         item_id = draw(_seldom(offer.item_id, item_id))
         offer_id = draw(st.sampled_from([None, None, offer.offer_id]))
-        offer_id = draw(_seldom(offer_id, "o-unknown"))
+        offer_id = draw(_seldom(offer_id, draw(st.sampled_from(UNKNOWN_OFFERS))))
     price, discount, tax = draw(FINE_PRICES), draw(DISCOUNTS), draw(TAXES)
     return PurchaseItem(item_id, draw(QUANTITIES), price, discount, offer_id, tax)
 

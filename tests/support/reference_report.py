@@ -860,7 +860,7 @@ class ReferenceReport:
 
     def quality(self) -> dict[str, int]:
         transactions = {order.transaction_id for order in self.orders}
-        unmatched = late = early = reused = 0
+        unmatched = campaigns = late = early = reused = 0
         for event in filter(self.inside, self.second):
             (first,) = (
                 each
@@ -888,16 +888,16 @@ class ReferenceReport:
                     for each in self.events[: self.events.index(event)]
                 )
                 unmatched += event.transaction_id not in transactions and not again
-            elif event.type == "purchase":
-                unmatched += bool(named - {None} - self.offers.keys() - to_bots)
-            elif event.offer_id in self.offers:
-                checkout = self.offers[event.offer_id][1].checkout_id
-                late += any(
-                    checkout in self.touched(order) and order.occurred_at < event.occurred_at
+            else:
+                unknown = named - {None} - self.offers.keys() - to_bots
+                unmatched += any(each[:4] == "off_" for each in unknown)
+                campaigns += any(each[:4] != "off_" for each in unknown)
+                placed = self.offers.get(None if event.type == "purchase" else event.offer_id)
+                late += placed is not None and any(
+                    placed[1].checkout_id in self.touched(order)
+                    and order.occurred_at < event.occurred_at
                     for order in self.orders
                 )
-            elif event.offer_id not in self.strangers:
-                unmatched += 1
         of_checkouts = {
             each.checkout_id: [
                 other for other in self.asked if other.checkout_id == each.checkout_id
@@ -938,6 +938,7 @@ class ReferenceReport:
             "late": late,
             "early": early,
             "unmatched": unmatched,
+            "other_promotions": campaigns,
             "bots_excluded": sum(map(self.inside, self.bots)),
             "bots_by_rate": sum(map(self.inside, self.hasty)),
             "dated_on_arrival": sum(

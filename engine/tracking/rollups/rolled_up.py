@@ -82,8 +82,8 @@ class RolledUp:
         The facts of these checkouts.
     numbers : callable
         Returns the number of each unit.
-    strays : int
-        Events of the days that match nothing, which no roll-up has.
+    strays : mapping
+        Events of the days that match nothing, which no roll-up has: cause -> how many.
     """
 
     query: ReportQuery
@@ -91,7 +91,7 @@ class RolledUp:
     shared: frozenset[str]
     spanning: Period
     numbers: Callable[[Sequence[str]], Mapping[str, int]]
-    strays: int
+    strays: Mapping[str, int]
 
     def currencies(self) -> frozenset[str]:
         """Return all that facts of the days name."""
@@ -144,8 +144,10 @@ class RolledUp:
     def quality(self) -> dict[str, int]:
         """Return each of `COUNTED`."""
         days = self.days.values()
-        counts = {cause: sum(day.notes.quality.get(cause, 0) for day in days) for cause in COUNTED}
-        return {**counts, "unmatched": counts["unmatched"] + self.strays}
+        return {
+            cause: sum(day.notes.quality.get(cause, 0) for day in days) + self.strays.get(cause, 0)
+            for cause in COUNTED
+        }
 
     def knows_only_accepted(self) -> bool:
         """Return whether all decisions and orders are of offer logs; see `without_buyers`."""

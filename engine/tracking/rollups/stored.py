@@ -29,7 +29,7 @@ from mersalg.engine.tracking.rollups.day import same_numbers
 from mersalg.engine.tracking.rollups.day_count import day_of
 from mersalg.engine.tracking.rollups.sums import summed
 
-_VERSION = 13
+_VERSION = 14
 """Raised where days are counted or stored in another way: all are counted again."""
 
 _MAX_ROUNDS = 5

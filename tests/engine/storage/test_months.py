@@ -33,7 +33,7 @@ def store(fresh_postgres_url: str) -> Iterator[Store]:
 
 
 def view(number: int, instant: int) -> Event:
-    return Event(f"e{number}", "view_promotion", instant, offer_id=f"o{number}")
+    return Event(f"e{number}", "view_promotion", instant, offer_id=f"off_{number}")
 
 
 def partitions(url: str) -> list[str]:

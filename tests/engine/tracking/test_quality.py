@@ -53,6 +53,26 @@ def test_facts_in_doubt_are_counted_and_named(cause: str) -> None:
     assert "no problems found" not in notes(made)
 
 
+def test_campaigns_of_the_shop_are_no_offers_that_are_missing() -> None:
+    """Pages report all their promotions; offers of ours whose decision is missing are in doubt."""
+    sent = [
+        seen("SUMMER"),
+        seen("SUMMER", kind="select_promotion"),
+        seen("off_lost"),
+        bought(item("bun", offer_id="SUMMER"), item("small", promotion_id="WINTER")),
+        bought(item("bun", offer_id="off_lost"), item("small", offer_id="SUMMER"), hour=3),
+    ]
+    for facts in (sent, sent[::-1]):
+        quality = report(decided(), *facts)["quality"]
+        assert (quality["unmatched"], quality["other_promotions"]) == (2, 4)
+    made = report(*VISIT, seen("SUMMER"))
+    assert (made["quality"]["unmatched"], made["quality"]["other_promotions"]) == (0, 1)
+    assert "campaigns" not in notes(made)
+    # A decision that is imported with ids of its own makes them offers.
+    known = report(decided(name="SUMMER"), seen("SUMMER-bun"))
+    assert (known["quality"]["unmatched"], known["quality"]["other_promotions"]) == (0, 0)
+
+
 def test_a_transaction_id_of_two_days_is_that_of_two_orders() -> None:
     """A till that starts the numbers of its receipts again every morning."""
     till = {"transaction_id": "0001", "customer_id": None}

@@ -720,18 +720,21 @@ def test_events_that_match_nothing_make_no_day_stale(bulk: bool, empty: Path) ->
         same(store, query)
         rollups = store.reports.rollups
         before = dict(rollups.bodies(None, None))
-        strays = [_view(number, number, f"later{number}") for number in range(1, 400)]
+        ids = [f"off_{number}" if number % 4 else f"PROMO-{number}" for number in range(1, 400)]
+        strays = [_view(number, number, id_) for number, id_ in enumerate(ids, 1)]
         assert store.facts.append(strays).recorded == len(strays)
         with patch.object(stored, "_roll_up", side_effect=AssertionError("a day was counted")):
-            assert build_report(store, query)["quality"]["unmatched"] == len(strays)  # type: ignore[index]
+            quality: Any = build_report(store, query)["quality"]
+        assert (quality["unmatched"], quality["other_promotions"]) == (300, 99)
         assert dict(rollups.bodies(None, None)) == before
         same(store, query)
         same(store, ReportQuery(since=FIRST, until=FIRST + timedelta(days=30), by=("day",)))
-        # The offer of one of them comes after all, with its checkout.
-        late = Offer("later7", "cross_sell", "jug", 1, 100)
-        store.facts.append([replace(_decision("d2"), offers=(late,))])
+        # Two of them are of offers after all, which come with their checkout.
+        late = [Offer(id_, "cross_sell", "jug", 1, 100) for id_ in ("off_7", "PROMO-8")]
+        store.facts.append([replace(_decision("d2"), offers=tuple(late))])
         same(store, query)
-        assert build_report(store, query)["quality"]["unmatched"] == len(strays) - 1  # type: ignore[index]
+        quality = build_report(store, query)["quality"]
+        assert (quality["unmatched"], quality["other_promotions"]) == (299, 98)
         stored.rebuild(store, query.filled(store.reports.settings()), SilentProgress())
         same(store, query)
 
