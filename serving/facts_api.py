@@ -125,7 +125,8 @@ def _store_of(facts: Facts) -> Generator[tuple[Store, bool]]:
                 result = import_facts(store, source, rejected, SilentProgress())
             if result.rejected:
                 line, code, message = result.examples[0]
-                raise DataError(f"line {line} ({code}): {message}", file=str(file))
+                given = str(file) if isinstance(facts, (str, Path)) else None
+                raise DataError(f"line {line} ({code}): {message}", file=given)
             yield store, False
         finally:
             store.close()

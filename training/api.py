@@ -8,7 +8,7 @@ pandas, Polars and Arrow frames and return pandas frames.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -55,12 +55,22 @@ def mine(
     min_count : int or None
         Orders that must hold all items of a rule; None takes 0.03% of them, but at least 5.
     max_length : int
-        The most items of a rule, consequent included.
+        The maximum number of items of a rule, consequent included.
     max_q : float
         False discovery rate that a rule must stay under.
     all_rules : bool
         Whether to keep rules that may be chance.
+
+    Raises
+    ------
+    ValueError
+        `min_count` or `max_length` is no whole number of at least 1 or 2, or `max_q` no share.
     """
+    for name, number, least in (("min_count", min_count, 1), ("max_length", max_length, 2)):
+        if number is not None and (number < least or number != int(number)):
+            raise ValueError(f"{name} must be a whole number of at least {least}, not {number}")
+    if not 0 <= max_q <= 1:
+        raise ValueError(f"max_q must be from 0 to 1, not {max_q}")
     baskets, ids = baskets_of_orders(orders)
     mined = mine_rules(
         baskets,
@@ -92,7 +102,7 @@ class PriceTiers(BaseEstimator):
         """Find the tiers of each family of `items`, a frame with `family` and `price`."""
         family, price = families_and_prices(items)
         self.levels_ = {}
-        for name in sorted(set(family[price > 0].tolist())):
+        for name in sorted(set(family[(price > 0) & (family != "")].tolist())):
             own = np.sort(price[(family == name) & (price > 0)])
             tiers = tiers_of_prices(np.rint(own * _FINE).astype(np.int64))
             self.levels_[str(name)] = own[np.searchsorted(tiers, np.arange(int(tiers[-1]) + 1))]
@@ -133,6 +143,8 @@ class _Recommender(BaseEstimator):
 
         Raises
         ------
+        ConfigError
+            A setting is wrong.
         DataError
             No order or no item can be used.
         """
@@ -162,6 +174,8 @@ class _Recommender(BaseEstimator):
             raise ValueError(f"k must be at least 1, not {k}")
         recommenders = Recommenders.prepare(self.model_)
         mode: Mode = getattr(self, "mode", "discovery")
+        if mode not in get_args(Mode):
+            raise ValueError(f"mode must be one of {', '.join(get_args(Mode))}, not {mode!r}")
         for cart_id, item_ids in carts_of(carts):
             lines = [CartLine(item_id, 1, None) for item_id in item_ids]
             yield (
@@ -215,7 +229,7 @@ class CrossSellRecommender(_Recommender):
         carts : frame or list of lists
             `cart_id` and `item_id`; or the items of each cart, whose places are the cart ids.
         k : int
-            The most items of a cart.
+            Maximum number of complements of a cart.
 
         Returns
         -------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mersalg.engine.config import ShopConfig
+from mersalg.engine.config import ShopConfig, parse_config
+from mersalg.engine.errors import DataError
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.source_sections import CatalogueColumns
@@ -54,8 +55,9 @@ def families_and_prices(items: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
 
 def is_frame(data: Any) -> bool:
     """Return whether data is a frame and not a list."""
-    return not isinstance(data, (list, tuple)) and isinstance(
-        nw.from_native(data, pass_through=True), (nw.DataFrame, nw.LazyFrame)
+    return isinstance(data, pd.DataFrame) or (
+        not isinstance(data, (list, tuple))
+        and isinstance(nw.from_native(data, pass_through=True), (nw.DataFrame, nw.LazyFrame))
     )
 
 
@@ -75,51 +77,59 @@ def baskets_of_orders(orders: Any) -> tuple[Baskets, StringTable]:
             order.indices.to_numpy().astype(np.int64), codes, len(order.dictionary), len(texts)
         )
         return baskets, StringTable.from_texts(sorted(texts))
-    baskets, names = baskets_of([map(str, basket) for basket in orders], True)
+    baskets, names = baskets_of([map(str, basket) for basket in _listed(orders)], True)
     return baskets, StringTable.from_texts(names or ())
 
 
 def baskets_of(data: Any, use_colnames: bool) -> tuple[Baskets, Sequence[Any] | None]:
     """Return baskets, and the names of their items; None where their positions are wanted."""
     if not is_frame(data):
-        rows = [set(basket) for basket in data]
+        rows = [set(basket) for basket in _listed(data)]
         names = sorted({item for row in rows for item in row}, key=lambda item: (str(item), item))
         place = {name: number for number, name in enumerate(names)}
         lengths = [len(row) for row in rows]
         items = np.fromiter((place[item] for row in rows for item in row), np.int64, sum(lengths))
         orders = np.repeat(np.arange(len(rows)), lengths)
         return Baskets.from_pairs(orders, items, len(rows), len(names)), names
-    orders, items, shape = _cells(data)
-    columns: Sequence[Any] = list(data.columns) if hasattr(data, "columns") else range(shape[1])
-    if not isinstance(data, pd.DataFrame):
-        columns = frame_of(data).columns
-    return Baskets.from_pairs(orders, items, *shape), columns if use_colnames else None
+    frame = data if isinstance(data, pd.DataFrame) else frame_of(data)
+    orders, items, shape = _cells(frame)
+    return Baskets.from_pairs(orders, items, *shape), [*frame.columns] if use_colnames else None
+
+
+def _listed(baskets: Iterable[Any]) -> Iterator[Iterable[Any]]:
+    """Yield the baskets of a list; a text in place of one would be a basket of its letters."""
+    if isinstance(baskets, (Mapping, np.ndarray)):
+        raise TypeError(f"a frame or a list of lists is needed, not {type(baskets).__name__}")
+    for basket in baskets:
+        if isinstance(basket, (str, bytes)) or not isinstance(basket, Iterable):
+            raise TypeError(f"each basket is a list of items, not {basket!r}")
+        yield basket
 
 
 def _cells(data: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, int]]:
     """Return row and column of each cell that is 1, and the shape of a one-hot frame."""
-    if isinstance(data, pd.DataFrame) and any(
-        isinstance(kind, pd.SparseDtype) for kind in data.dtypes
-    ):
+    kinds = data.dtypes if isinstance(data, pd.DataFrame) else ()
+    if len(kinds) and all(isinstance(kind, pd.SparseDtype) for kind in kinds):
         cells = data.sparse.to_coo()
         values, rows, columns = cells.data, cells.row, cells.col
         rows, columns = rows[values != 0], columns[values != 0]
     else:
-        values = np.asarray(data if isinstance(data, pd.DataFrame) else frame_of(data).to_numpy())
+        values = data.to_numpy()
+        if values.dtype == np.object_:
+            values = np.where(pd.isna(values), np.nan, values)
         # Read as it is stored, most often column by column: several times as fast.
         by_column = values.flags.f_contiguous
         cells = np.flatnonzero(values.ravel("F" if by_column else "C"))
         rows, columns = np.unravel_index(cells, values.shape, "F" if by_column else "C")
     if values.dtype != np.bool_ and not np.isin(values, (0, 1)).all():
         raise ValueError("a one-hot frame holds True and False, or 1 and 0, and nothing else")
-    shape = (len(data), len(frame_of(data).columns))
-    return rows.astype(np.int64), columns.astype(np.int64), shape
+    return rows.astype(np.int64), columns.astype(np.int64), data.shape
 
 
 def carts_of(carts: Any) -> Iterator[tuple[Any, list[str]]]:
     """Yield each cart's id and items."""
     if not is_frame(carts):
-        for place, cart in enumerate(carts):
+        for place, cart in enumerate(_listed(carts)):
             yield place, [str(item) for item in cart]
         return
     table = table_of(carts, ("cart_id", "item_id"))
@@ -127,7 +137,7 @@ def carts_of(carts: Any) -> Iterator[tuple[Any, list[str]]]:
     for cart_id, item in zip(
         table["cart_id"].to_pylist(), table["item_id"].to_pylist(), strict=True
     ):
-        found.setdefault(cart_id, []).append(str(item))
+        found.setdefault(cart_id, []).extend([] if item is None else [str(item)])
     yield from found.items()
 
 
@@ -136,6 +146,8 @@ def dataset_of(
 ) -> tuple[Dataset, ShopConfig]:
     """Return frames as training reads files; columns are known by the names of the fields."""
     lines = table_of(orders, ("order_id", "item_id"))
+    if not lines.num_rows:
+        raise DataError("there are no rows", file="orders")
     document: dict[str, Any] = {
         "shop": {"name": "in memory", "currency": currency},
         "orders": {"path": "orders"},
@@ -148,6 +160,7 @@ def dataset_of(
         catalogue = single(table, "items")
     for name, section in (settings or {}).items():
         document[name] = {**document.get(name, {}), **section}
-    sources = sources_of(ShopConfig.model_validate(document), single(lines, "orders"), catalogue)
+    config = parse_config(document, source="settings")
+    sources = sources_of(config, single(lines, "orders"), catalogue)
     dataset = load_dataset(sources.config, Path(), SilentProgress(), sources=sources)
     return dataset, sources.config

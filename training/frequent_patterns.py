@@ -39,7 +39,7 @@ def fpgrowth(
         Whether itemsets hold the names of columns instead of their positions. Of a list of
         baskets they always hold the items.
     max_len : int or None
-        The most items of a set; None sets no bound.
+        The maximum number of items of a set; None and 0 set no bound.
 
     Returns
     -------
@@ -49,18 +49,21 @@ def fpgrowth(
     Raises
     ------
     ValueError
-        `min_support` is not above 0, or a cell is neither 0 nor 1.
+        `min_support` is not in (0, 1], `max_len` is below 0, or a cell is neither 0 nor 1.
+    TypeError
+        A basket is no list of items.
     """
     if not 0 < min_support <= 1:
         raise ValueError(f"min_support must be above 0 and at most 1, not {min_support}")
+    if max_len is not None and max_len < 0:
+        raise ValueError(f"max_len must be 0 or more, not {max_len}")
     baskets, names = baskets_of(df, use_colnames)
     least = min_count_of_support(Fraction(repr(float(min_support))), baskets.n_orders)
     longest = max_len or max(1, int(np.diff(baskets.indptr).max(initial=1)))
     found = get_engine("local").itemsets(baskets, least, longest, SilentProgress())
     counts = np.concatenate([*found.counts, np.zeros(0, np.int64)])
     sets = [frozenset(row) for level in found.items for row in _named(level, names)]
-    itemsets = np.empty(len(sets), dtype=object)
-    itemsets[:] = sets
+    itemsets = pd.Series(sets, dtype=object)
     return pd.DataFrame({"support": counts / max(baskets.n_orders, 1), "itemsets": itemsets})
 
 
@@ -102,8 +105,8 @@ def association_rules(
     values = columns[metric]
     kept = np.flatnonzero(values >= min_threshold - 1e-12 * max(1.0, abs(min_threshold)))
     frame: dict[str, Any] = {
-        "antecedents": [sets[place] for place in left[kept].tolist()],
-        "consequents": [sets[place] for place in right[kept].tolist()],
+        "antecedents": pd.Series([sets[place] for place in left[kept].tolist()], dtype=object),
+        "consequents": pd.Series([sets[place] for place in right[kept].tolist()], dtype=object),
         **{name: column[kept] for name, column in columns.items()},
     }
     return pd.DataFrame(frame, columns=["antecedents", "consequents", *_METRICS])

@@ -16,6 +16,7 @@ from mlxtend.frequent_patterns import association_rules, fpgrowth
 from sklearn.base import clone
 
 import mersalg
+from mersalg.engine.errors import ConfigError, DataError
 from tests.support.commands import run
 
 NAMES = list("abcdefgh")
@@ -116,6 +117,48 @@ def test_what_is_no_one_hot_frame_is_refused() -> None:
         mersalg.association_rules(mersalg.fpgrowth(drawn(), 0.1), metric="lifts")
     with pytest.raises(ValueError, match="no column 'item_id'; there are order_id"):
         mersalg.mine(pd.DataFrame({"order_id": [1]}))
+    missing = drawn().astype("boolean").mask(drawn(seed=5))
+    for frame in (missing, missing.astype("float64")):
+        with pytest.raises(ValueError, match="1 and 0, and nothing else"):
+            mersalg.fpgrowth(frame, 0.5)
+
+
+@pytest.mark.parametrize("baskets", [["ab"], "ab", [b"ab"], [7], {"a": 1}, np.ones((2, 2))])
+def test_a_basket_is_a_list_of_items(baskets: Any) -> None:
+    with pytest.raises(TypeError, match=r"is a list of items, not|a list of lists is needed, not"):
+        mersalg.fpgrowth(baskets, 0.5)
+    with pytest.raises(TypeError, match=r"is a list of items, not|a list of lists is needed, not"):
+        mersalg.mine(baskets)
+
+
+def test_numbers_out_of_range_are_refused() -> None:
+    lines = lines_of(drawn())
+    for name, number in (("min_count", 0), ("min_count", 0.5), ("max_length", 1), ("max_q", 2)):
+        with pytest.raises(ValueError, match=f"{name} must be"):
+            mersalg.mine(lines, **{name: number})
+    with pytest.raises(ValueError, match="max_len must be 0 or more"):
+        mersalg.fpgrowth(drawn(), 0.5, max_len=-1)
+    with pytest.raises(ValueError, match=r"at most 1, not 1\.5"):
+        mersalg.fpgrowth(drawn(), 1.5)
+
+
+def test_columns_may_be_sparse_in_part_or_of_one_name() -> None:
+    frame = drawn()
+    expected = shares(mersalg.fpgrowth(frame, 0.1))
+    in_part = frame.assign(a=frame["a"].astype(pd.SparseDtype(np.bool_, fill_value=False)))
+    assert shares(mersalg.fpgrowth(in_part, 0.1)) == expected
+    assert shares(mersalg.fpgrowth(frame.set_axis(["a"] * 8, axis=1), 0.1)) == expected
+
+
+@pytest.mark.parametrize("frame", [drawn().iloc[:0], drawn()[[]], pd.DataFrame(), drawn() & False])
+def test_where_nothing_is_frequent_the_frames_are_empty(frame: pd.DataFrame) -> None:
+    itemsets = mersalg.fpgrowth(frame, 0.5, use_colnames=True)
+    rules = mersalg.association_rules(itemsets)
+    some = mersalg.fpgrowth(drawn(), 0.1)
+    assert itemsets.empty
+    assert rules.empty
+    assert itemsets.dtypes.equals(some.dtypes)
+    assert rules.dtypes.equals(mersalg.association_rules(some, min_threshold=0).dtypes)
 
 
 def test_mined_rules_are_those_of_the_command(tmp_path: Any) -> None:
@@ -156,6 +199,8 @@ def test_a_recommender_finds_what_goes_with_a_cart() -> None:
     first = found.iloc[0]
     assert (first["cart_id"], first["rank"], first["item_id"]) == (0, 1, "pastry")
     assert first["antecedent_item_ids"] == ("small",)
+    in_frame = pd.DataFrame({"cart_id": ["x", "x"], "item_id": ["small", None]})
+    assert recommender.recommend(in_frame, k=1)["item_id"].tolist() == ["pastry"]
     held = orders[orders["item_id"] == "small"]["order_id"]
     joint = orders[orders["order_id"].isin(held) & (orders["item_id"] == "pastry")]
     assert (first["n_joint"], first["n_antecedent"]) == (len(joint), len(held))
@@ -164,6 +209,17 @@ def test_a_recommender_finds_what_goes_with_a_cart() -> None:
         "mode": "discovery",
         "settings": None,
     }
+
+
+def test_settings_of_a_recommender_are_checked() -> None:
+    orders, items = cafe()
+    with pytest.raises(ConfigError, match=r"training\.min_cout .* did you mean min_count"):
+        mersalg.CrossSellRecommender(settings={"training": {"min_cout": 3}}).fit(orders, items)
+    with pytest.raises(DataError, match="there are no rows"):
+        mersalg.CrossSellRecommender().fit(orders.iloc[:0], items)
+    fitted = mersalg.CrossSellRecommender().fit(orders, items)
+    with pytest.raises(ValueError, match="mode must be one of discovery, complete, not 'all'"):
+        fitted.set_params(mode="all").recommend([["small"]])
 
 
 def test_a_recommender_finds_better_versions() -> None:
@@ -185,8 +241,25 @@ def test_tiers_are_levels_of_price_inside_a_family() -> None:
     predicted = tiers.predict(items)
     assert predicted[:4].tolist() == [0, 1, 2, 3]
     assert predicted[4:].tolist() == [0, 1]
-    others = pd.DataFrame({"family": ["x", "x", "z"], "price": [1_000, 1, 3]})
-    assert tiers.predict(others).tolist() == [int(predicted[3]), 0, -1]
+    others = pd.DataFrame({"family": ["x", "x", "z", None], "price": [1_000, 1, 3, 4]})
+    assert tiers.predict(others).tolist() == [int(predicted[3]), 0, -1, -1]
+    assert mersalg.PriceTiers().fit(others).predict(others).tolist() == [1, 0, 0, -1]
+
+
+def test_polars_frames_give_the_same() -> None:
+    polars = pytest.importorskip("polars")
+    frame, (orders, items) = drawn(), cafe()
+    itemsets = shares(mersalg.fpgrowth(polars.from_pandas(frame), 0.1, use_colnames=True))
+    assert itemsets == shares(mersalg.fpgrowth(frame, 0.1, use_colnames=True))
+    lines, goods = polars.from_pandas(orders), polars.from_pandas(items)
+    for given_as in (lines, lines.lazy()):
+        pd.testing.assert_frame_equal(mersalg.mine(given_as), mersalg.mine(orders))
+    carts = pd.DataFrame({"cart_id": ["x"], "item_id": ["small"]})
+    for kind in (mersalg.CrossSellRecommender, mersalg.UpsellRecommender):
+        found = kind().fit(lines, goods).recommend(polars.from_pandas(carts))
+        pd.testing.assert_frame_equal(found, kind().fit(orders, items).recommend(carts))
+    goods = goods.with_columns(price=goods["price"].cast(float))
+    assert mersalg.PriceTiers().fit(goods).predict(goods).tolist() == [0, 1, 0, 0]
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
