@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 
 from mersalg.engine import clock
 from mersalg.engine.storage.connection import Database
@@ -60,7 +60,7 @@ class AuditLog:
     def add(self, entry: AuditEntry) -> None:
         """Add an entry; it is on disk when this returns."""
         with self._database.writing() as connection:
-            connection.execute(insert(audit), _row(entry))
+            add_entry(connection, entry)
 
     def add_late(self, entries: Sequence[AuditEntry]) -> None:
         """Add those entries that are not in the log: the spool may deliver one twice."""
@@ -70,12 +70,19 @@ class AuditLog:
                 if connection.execute(select(audit.c.id).where(*same).limit(1)).first() is None:
                     connection.execute(insert(audit), row)
 
-    def latest(self, limit: int) -> list[AuditEntry]:
-        """Return the last entries, the newest first."""
+    def latest(self, limit: int, actions: Sequence[str] = ()) -> list[AuditEntry]:
+        """Return the last entries, the newest first: all, or those of some actions."""
         columns = (audit.c[name] for name in ("occurred_at", "who", "action", "target", "outcome"))
         query = select(*columns).order_by(audit.c.id.desc()).limit(limit)
+        if actions:
+            query = query.where(audit.c.action.in_(actions))
         with self._database.reading() as connection:
             return [AuditEntry(*row) for row in connection.execute(query)]
+
+
+def add_entry(connection: Connection, entry: AuditEntry) -> None:
+    """Add an entry in the transaction of a connection."""
+    connection.execute(insert(audit), _row(entry))
 
 
 def _row(entry: AuditEntry) -> dict[str, object]:

@@ -6,22 +6,31 @@ committed: a reader that has all up to a revision misses nothing that comes late
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Literal, NamedTuple
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Text, and_, cast, select
+from sqlalchemy import BigInteger, Connection, Text, and_, cast, delete, select
 
+from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.live_catalogue import LiveRule
 from mersalg.engine.live_items import LiveItem, Stated
 from mersalg.engine.storage import settings
 from mersalg.engine.storage.connection import Database, insert_into
 from mersalg.engine.storage.facts import follow_indexes
 from mersalg.engine.storage.tables import live_entries
+from mersalg.engine.storage.tables import price_changes as repricings
 from mersalg.engine.storage.tables import settings as notes
 
 _Kind = Literal["item", "rule"]
+_NONE: Mapping[Any, Any] = MappingProxyType({})
+_QUARTER = MICROS_PER_DAY // 96
+_KEPT_DAYS = 1_100
+"""Of changes of prices: three years, at most some hundred thousand short rows."""
 _item_decoder = msgspec.json.Decoder(LiveItem)
 _rule_decoder = msgspec.json.Decoder(LiveRule)
 
@@ -41,25 +50,46 @@ class LiveEntries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def take(self, stated: Sequence[Stated]) -> list[LiveItem | None]:
-        """Keep what is stated of items, in one transaction.
+    def take(
+        self, stated: Sequence[Stated], prices: Mapping[str, str] = _NONE
+    ) -> list[LiveItem | None]:
+        """Keep what is stated of items, in one transaction, and when their prices changed.
 
         Each item is returned as it is now; None where nothing that was stated of it was newer.
+
+        Parameters
+        ----------
+        stated : sequence of Stated
+            What the shop says.
+        prices : mapping of str to str
+            Prices before, of items of which none was stated. The first price of an item without
+            one is no change.
         """
         found: list[LiveItem | None] = []
+        repriced: Counter[int] = Counter()
 
         def change(items: dict[str, LiveItem]) -> set[str]:
             changed: set[str] = set()
             for each in stated:
                 item = items.setdefault(each.item_id, LiveItem())
+                before = item.get("price") or prices.get(each.item_id)
                 is_newer = item.take(each)
                 found.append(item if is_newer else None)
                 if is_newer:
                     changed.add(each.item_id)
+                    now = item.get("price")
+                    if before and now and Decimal(before) != Decimal(now):
+                        repriced[each.at - each.at % _QUARTER] += 1
             return changed
 
-        self._change_items({each.item_id for each in stated}, change)
+        self._change_items({each.item_id for each in stated}, change, repriced)
         return found
+
+    def price_changes(self, since: int, until: int) -> list[tuple[int, int]]:
+        """Return when how many prices changed between two instants, to a quarter of an hour."""
+        query = select(repricings.c.at, repricings.c.n).where(repricings.c.at.between(since, until))
+        with self._database.reading() as connection:
+            return [(row.at, row.n) for row in connection.execute(query.order_by(repricings.c.at))]
 
     def delete_item(self, item_id: str, at: int) -> None:
         """Forget all that was stated of an item until an instant."""
@@ -109,9 +139,12 @@ class LiveEntries:
         return self._database.watched.running(connection.connection.driver_connection)
 
     def _change_items(
-        self, item_ids: Collection[str], change: Callable[[dict[str, LiveItem]], Collection[str]]
+        self,
+        item_ids: Collection[str],
+        change: Callable[[dict[str, LiveItem]], Collection[str]],
+        repriced: Mapping[int, int] = _NONE,
     ) -> None:
-        """Write those items that `change` names after it changed them."""
+        """Write those items that `change` names after it changed them, and what it repriced."""
         with self._database.writing() as connection:
             # First: who changes items waits here for those who change them now.
             revision = _next_revision(connection)
@@ -119,6 +152,7 @@ class LiveEntries:
             changed = change(items)
             bodies = ((key, msgspec.json.encode(items[key]).decode()) for key in changed)
             _upsert(connection, "item", revision, bodies)
+            _count(connection, repriced)
 
     def _items(self, connection: Connection, item_ids: Collection[str]) -> dict[str, LiveItem]:
         follow_indexes(connection)
@@ -135,6 +169,18 @@ def _next_revision(connection: Connection) -> int:
     ).returning(notes.c.value)
     found = connection.scalar(statement.values(name=settings.LIVE_REVISION, value="1"))
     return int(found or 0)
+
+
+def _count(connection: Connection, repriced: Mapping[int, int]) -> None:
+    if not repriced:
+        return
+    statement = insert_into(connection, repricings)
+    statement = statement.on_conflict_do_update(
+        index_elements=["at"], set_={"n": repricings.c.n + statement.excluded.n}
+    )
+    connection.execute(statement, [{"at": at, "n": n} for at, n in repriced.items()])
+    forgotten = max(repriced) - _KEPT_DAYS * MICROS_PER_DAY
+    connection.execute(delete(repricings).where(repricings.c.at < forgotten))
 
 
 def _upsert(

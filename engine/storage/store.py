@@ -27,7 +27,7 @@ from sqlalchemy.pool import QueuePool
 from mersalg.engine.errors import ConfigError, StorageUnavailable
 from mersalg.engine.experiment import PUBLIC_SALT
 from mersalg.engine.storage import connection, settings
-from mersalg.engine.storage.audit import AuditLog
+from mersalg.engine.storage.audit import AuditEntry, AuditLog, add_entry
 from mersalg.engine.storage.connection import Database
 from mersalg.engine.storage.facts import Committing, Facts
 from mersalg.engine.storage.live import LiveEntries
@@ -39,7 +39,7 @@ from mersalg.engine.storage.rollups import Reports
 from mersalg.engine.storage.tables import decisions
 from mersalg.engine.storage.writer import writer_for
 
-SCHEMA_VERSION = "0013"
+SCHEMA_VERSION = "0014"
 """The migration this code was written for."""
 
 _TRIAL_CHARACTERS = 65_536
@@ -222,13 +222,19 @@ class Store:
         with self._database.writing() as writing:
             settings.keep_note(writing, name, value)
 
-    def replace_note(self, name: str, known: str | None, value: str) -> bool:
+    def replace_note(
+        self, name: str, known: str | None, value: str, entry: AuditEntry | None = None
+    ) -> bool:
         """Keep a note where the present one is `known` (None: none); return whether it was.
 
-        Where it was not, somebody else changed the note, which stays.
+        Where it was not, somebody else changed the note, which stays. The entry of the audit log
+        is added in the same transaction.
         """
         with self._database.writing() as writing:
-            return settings.replace_note(writing, name, known, value)
+            is_kept = settings.replace_note(writing, name, known, value)
+            if is_kept and entry is not None:
+                add_entry(writing, entry)
+            return is_kept
 
     def forget_note(self, name: str) -> None:
         """Delete a note of this software's own."""

@@ -177,3 +177,11 @@ live_entries = Table(
     Column("body", Text, nullable=False),
 )
 """See `mersalg.engine.storage.live`."""
+
+price_changes = Table(
+    "price_changes",
+    metadata,
+    Column("at", BigInteger, primary_key=True, autoincrement=False),  # microseconds, UTC
+    Column("n", BigInteger, nullable=False),
+)
+"""How many prices changed from an instant on, for a quarter of an hour: local days begin at one."""

@@ -92,10 +92,12 @@ def resume(store: Store, now: int) -> State:
 
 def check(store: Store, version: str, limits: Limits, now: int) -> State:
     """Judge the version that is served, and pause it where it does harm."""
-    known = store.note(SETTING)
+    known, entry = store.note(SETTING), None
     state = _read(known)
     if state is None or (state.version != version and not state.by_hand):
         judged = State(version, now)
+        if state is not None and state.paused is not None:
+            entry = AuditEntry(now, "guardrail", "resume offers", version, "done")
     elif state.paused is not None:
         return state
     else:
@@ -108,13 +110,12 @@ def check(store: Store, version: str, limits: Limits, now: int) -> State:
             vouched = judge(alone, limits) if alone else None
         if vouched:
             judged = replace(state, paused=vouched, paused_at=now, by_hand=False, asked=None)
+            entry = AuditEntry(now, "guardrail", "pause offers", vouched, "done")
         elif why == state.asked:
             return state
         else:
             judged = replace(state, asked=why)
-    if store.replace_note(SETTING, known, _text(judged)):
-        if judged.paused is not None:
-            store.audit.add(AuditEntry(now, "guardrail", "pause offers", judged.paused, "done"))
+    if store.replace_note(SETTING, known, _text(judged), entry):
         return judged
     # A person paused or resumed in the meantime, or another worker judged: their state holds.
     return state_of(store) or judged

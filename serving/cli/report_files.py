@@ -22,6 +22,7 @@ from mersalg.serving.presentation.names import KEYS, Key, Names
 from mersalg.serving.presentation.overview import overview_of
 from mersalg.serving.presentation.templating import report_page
 from mersalg.serving.presentation.texts import ReportText
+from mersalg.serving.presentation.timeline import Occurrences
 from mersalg.serving.presentation.weekly import Weekly, weekly_of
 from mersalg.serving.presentation.worthwhile import RECENT, worth_doing
 
@@ -82,6 +83,7 @@ def html_file(
         view.glossary.language,
         step=step,
         worthwhile_effect=known.worthwhile_effect,
+        occurred=Occurrences.of(store, query.since, query.until, zone_of(query.timezone or "UTC")),
     )
     return report_page(overview, view) + "\n"
 

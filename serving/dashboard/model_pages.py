@@ -29,6 +29,7 @@ from mersalg.serving.schemas import RequestLine, SuggestionRequest
 router = pages_router()
 
 _ENTRIES = 1_000
+_PUBLISHING = ("publish", "roll back")
 _MOST_FOUND = 20
 _MOST_ITEMS = 50
 _REJECTED = 30
@@ -59,7 +60,7 @@ async def show_models(
     """Show the versions side by side, and the difference of two of them."""
     service = visit.service
     manifests = await asyncio.to_thread(service.registry.versions)
-    entries = await asyncio.to_thread(service.store.audit.latest, _ENTRIES)
+    entries = await asyncio.to_thread(service.store.audit.latest, _ENTRIES, _PUBLISHING)
     current = service.registry.current()
     versions = [_version(visit, each, entries, current) for each in reversed(manifests)]
     difference, problem = None, ""
@@ -120,9 +121,7 @@ def _version(
     published = [
         (visit.moment(entry.occurred_at), entry.who)
         for entry in entries
-        if entry.action in ("publish", "roll back")
-        and entry.target == manifest.version
-        and entry.outcome == "done"
+        if entry.target == manifest.version and entry.outcome == "done"
     ]
     created = clock.to_micros(datetime.fromisoformat(manifest.created_at))
     is_current = manifest.version == current

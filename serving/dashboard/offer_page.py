@@ -38,7 +38,8 @@ from mersalg.serving.presentation.worthwhile import RECENT
 router = pages_router()
 
 _ENTRIES = 1_000
-"""Of the audit log, in which changes of an offer are looked for."""
+"""Changes by rules, among which those of an offer are looked for."""
+_CHANGES = ("set rule", "end rule")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ async def show_offer(
         for offer in decision.offers
         if _is_of(row, by, offer)
     ]
-    entries = await asyncio.to_thread(visit.service.store.audit.latest, _ENTRIES)
+    entries = await asyncio.to_thread(visit.service.store.audit.latest, _ENTRIES, _CHANGES)
     own_rules = {
         rule_changes.rule_id_of(action, row.beside, row.item_id) for action in ("pin", "block")
     }

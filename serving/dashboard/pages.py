@@ -28,9 +28,6 @@ router = pages_router()
 
 Step = Literal["day", "week", "month"]
 
-_ACTIONS = 1_000
-"""Newest actions of administrators that are looked at for marks."""
-
 _SHARED = ("/dashboard", "/dashboard/funnel")
 _SHARED_DAYS = (7, 30, sessions.SHARED_DAYS)
 
@@ -58,17 +55,16 @@ async def _page(visit: Visit, name: str, step: Step) -> Response:
     report = await visit.counted(step, with_previous=True)
     if report is None:
         return await visit.still_counting(name)
-    actions = await asyncio.to_thread(visit.service.store.audit.latest, _ACTIONS)
-    items = visit.service.shop.items.values()
-    priced_at = [each.fields["price"][1] for each in items if "price" in each.fields]
-    model = visit.service.live.model
+    filters, model = visit.filters, visit.service.live.model
+    period = (filters.since, filters.until, visit.zone)
+    occurred = await asyncio.to_thread(Occurrences.of, visit.service.store, *period)
     view = overview_of(
         report,
         visit.shop,
         visit.language,
         step=step,
         worthwhile_effect=model.settings.experiment.worthwhile_effect if model else None,
-        occurred=Occurrences(actions, priced_at),
+        occurred=occurred,
     )
     return await visit.page(
         name,

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from string import ascii_uppercase
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
 from mersalg.engine import clock
 from mersalg.engine.locales import Language
 from mersalg.engine.storage.audit import AuditEntry
-from mersalg.engine.tracking.local_days import bucket_of, zone_of
+from mersalg.engine.storage.store import Store
+from mersalg.engine.tracking.local_days import Buckets, bucket_of, ends_at, starts_at, zone_of
 from mersalg.serving.presentation.charts import COLOURS, Mark, Series, band_chart, sparkline
 from mersalg.serving.presentation.entries import EntryWords
 
-STEPS = ("day", "week", "month")
 Report = Mapping[str, Any]
+Bound = date | datetime | None
 
 _MARKED = {
     "publish": "mark_publish",
@@ -28,16 +31,24 @@ _MARKED = {
     "resume offers": "mark_resume",
 }
 """Actions that are marked in the chart, with their phrases."""
+_ACTIONS = 1_000
 _PRICE_MARKS = 5
-"""Number of days that are marked because most items got their present price on them."""
+"""Number of days that are marked because most prices changed on them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Occurrences:
-    """What may have moved the rates: actions, and when each item got its present price."""
+    """What may have moved the rates: actions, the newest first, and prices that changed when."""
 
     actions: Sequence[AuditEntry] = ()
-    priced_at: Sequence[int] = ()
+    price_changes: Sequence[tuple[int, int]] = ()
+
+    @classmethod
+    def of(cls, store: Store, since: Bound, until: Bound, zone: ZoneInfo) -> Occurrences:
+        """Return what occurred in a period; a pause may have begun before it."""
+        first, last = starts_at(since, zone) or 0, ends_at(until, zone) or clock.now()
+        actions = store.audit.latest(_ACTIONS, tuple(_MARKED))
+        return cls(actions, store.live.price_changes(first, last))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,32 +114,44 @@ def _marks(
     buckets: Sequence[str],
 ) -> list[Mark]:
     """Return what was published, paused and repriced in the buckets, the oldest first."""
-    zone = zone_of(report["timezone"])
-    places = {bucket: at for at, bucket in enumerate(buckets)}
+    day_of = Buckets(zone_of(report["timezone"])).day
 
-    def local_day(instant: int) -> date:
-        return clock.to_datetime(instant).astimezone(zone).date()
+    def place(day: date) -> float:
+        """Return where a day is; between two buckets where its own has no facts."""
+        bucket = bucket_of(step, day)
+        at = bisect_left(buckets, bucket)
+        return at + 0.5 * (bucket in buckets[at : at + 1])
 
-    found = [
-        (local_day(each.occurred_at), each.action, {"target": each.target or "", "who": each.who})
-        for each in reversed(occurred.actions)
-        if each.action in _MARKED and each.outcome == "done"
+    found: list[tuple[date, float | None, str]] = []
+    resumed = float(len(buckets))
+    for each in occurred.actions:
+        if each.outcome != "done":
+            continue
+        day = day_of(each.occurred_at)
+        texts = {"target": each.target or "", "who": each.who}
+        end = resumed if each.action == "pause offers" else None
+        resumed = place(day) if each.action == "resume offers" else resumed
+        found.append((day, end, words.phrase(_MARKED[each.action], **texts)))
+    found.reverse()
+    repriced = Counter[date]()
+    for at, n in occurred.price_changes:
+        repriced[day_of(at)] += n
+    found += [
+        (day, None, words.phrase("mark_prices", n=words.count(n)))
+        for day, n in repriced.most_common(_PRICE_MARKS)
     ]
-    prices = Counter(map(local_day, occurred.priced_at)).most_common(_PRICE_MARKS)
-    found += [(day, "price", {"n": words.count(n)}) for day, n in prices]
-    shown = [each for each in found if bucket_of(step, each[0]) in places]
-    shown = sorted(shown, key=lambda each: each[0])[-len(ascii_uppercase) :]
-    marks: list[Mark] = []
-    for at, (letter, (day, action, values)) in enumerate(zip(ascii_uppercase, shown, strict=False)):
-        end = None
-        if action == "pause offers":
-            resumed = (each for each, what, _ in shown[at:] if what == "resume offers")
-            until = next(resumed, None)
-            end = places[bucket_of(step, until)] + 0.5 if until else float(len(buckets))
-        text = words.phrase(_MARKED.get(action, "mark_prices"), **values)
-        begin = places[bucket_of(step, day)] + 0.5
-        marks.append(Mark(letter, begin, end, text, words.day(day)))
-    return marks
+    shown = [
+        each
+        for each in sorted(found, key=lambda each: each[0])
+        if buckets[0] <= bucket_of(step, each[0]) <= buckets[-1]
+        or (each[1] and bucket_of(step, each[0]) < buckets[0])
+    ]
+    return [
+        Mark(letter, place(day), end, text, words.day(day))
+        for letter, (day, end, text) in zip(
+            ascii_uppercase, shown[-len(ascii_uppercase) :], strict=False
+        )
+    ]
 
 
 def _cell(words: EntryWords, entry: Report) -> str:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from mersalg.engine import clock, money
-from mersalg.engine.catalogue import PATH_SEPARATOR, UNKNOWN
+from mersalg.engine.catalogue import PATH_SEPARATOR, UNKNOWN, Catalogue
 from mersalg.engine.errors import FactRejected
 from mersalg.engine.fact_fields import is_id
 from mersalg.engine.live_items import LiveItem, Stated, decode_item
@@ -164,9 +164,27 @@ async def take_items(service: Service, stated: Sequence[Stated]) -> list[LiveIte
     """Keep what is stated of items; None for each of which nothing was newer."""
     if not stated:
         return []
-    taken = await asyncio.to_thread(service.store.live.take, stated)
+    model = service.live.model
+    prices = _prices(model.catalogue, stated) if model else {}
+    taken = await asyncio.to_thread(service.store.live.take, stated, prices)
     await service.shop.follow()
     return taken
+
+
+def _prices(catalogue: Catalogue, stated: Sequence[Stated]) -> dict[str, str]:
+    """Return the present prices of the items of which another one is stated."""
+    item_ids = {each.item_id for each in stated if "price" in each.fields}
+    places = {item_id: catalogue.items.index_of(item_id) for item_id in item_ids}
+    return {
+        item_id: price
+        for item_id, place in places.items()
+        if place is not None
+        and (price := _amount(catalogue, catalogue.price_minor.item(place))) is not None
+    }
+
+
+def _amount(catalogue: Catalogue, minor: int) -> str | None:
+    return None if minor == UNKNOWN else money.to_text(minor, catalogue.currency)
 
 
 def _unknown(item_id: str, stated: LiveItem) -> Item:
@@ -203,20 +221,17 @@ def _known(item_id: str, stated: LiveItem, model: Model, place: int, *, is_pause
     in_model = model.newcomers is None or place < model.newcomers.first
     reach = reach_of(recommenders_of(model), place, clock.now())
 
-    def amount(minor: int) -> str | None:
-        return None if minor == UNKNOWN else money.to_text(minor, catalogue.currency)
-
     return Item(
         item_id,
         catalogue.names[place],
-        amount(catalogue.price_minor.item(place)),
+        _amount(catalogue, catalogue.price_minor.item(place)),
         catalogue.currency,
         not is_sold_out,
         catalogue.offerable.item(place) or is_sold_out,
         None if category == UNKNOWN else catalogue.category_names[category].split(PATH_SEPARATOR),
         None if family == UNKNOWN else catalogue.family_names[family],
         brand,
-        amount(catalogue.cost_minor.item(place)),
+        _amount(catalogue, catalogue.cost_minor.item(place)),
         catalogue.image_urls[place] or None if catalogue.image_urls else None,
         attributes,
         clock.to_iso(stated.updated_at) if stated.fields else None,

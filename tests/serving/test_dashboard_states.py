@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 
@@ -75,8 +76,9 @@ def selling(tmp_path: Path) -> Path:
         day_before = clock.now() - clock.MICROS_PER_DAY * days
         store.audit.add(AuditEntry(day_before, "guardrail", action, "fewer completed", "done"))
     for item_id, days in (("case-1", 5), ("charger-1", 5), ("phone-64", 500)):
-        priced_at = clock.now() - clock.MICROS_PER_DAY * days
-        store.live.take([Stated(item_id, {"price": "5.00"}, priced_at)])
+        for price, later in (("5.00", 0), ("4.00", 1), ("9.00", 2 * clock.MICROS_PER_DAY)):
+            priced_at = clock.now() - clock.MICROS_PER_DAY * days + later
+            store.live.take([Stated(item_id, {"price": price}, priced_at)])
     store.close()
     sell(f"sqlite:///{tmp_path / 'facts.db'}")
     return tmp_path
@@ -88,14 +90,26 @@ def test_the_chart_marks_what_administrators_did(selling: Path) -> None:
         r'<li><b>(.)</b><span><span class="quiet">.*?</span> (.*?)</span>', response.text
     )
     assert [(letter, unescape(text)) for letter, text in marks] == [
-        ("A", "2 items got the present price"),
+        ("A", "2 prices changed"),
         ("B", "Offers paused by guardrail"),
         ("C", "Offers made again, by guardrail"),
-        ("D", "Model v2 published by key:<1>"),
-        ("E", "Back to model v2, by key:<1>"),
+        ("D", "2 prices changed"),
+        ("E", "Model v2 published by key:<1>"),
+        ("F", "Back to model v2, by key:<1>"),
     ]
-    assert response.text.count('class="flag-text"') == 5
+    assert response.text.count('class="flag-text"') == 6
     assert response.text.count('class="pause"') == 1
+
+
+def test_a_pause_that_began_before_the_period_is_marked_too(selling: Path) -> None:
+    since = (datetime.now(UTC) - timedelta(days=3, hours=12)).date()
+    text = page_of(selling, f"/dashboard?from={since}").text
+    assert "Offers paused by guardrail" in text
+    assert text.count('class="pause"') == 1
+    since = (datetime.now(UTC) - timedelta(days=2)).date()
+    text = page_of(selling, f"/dashboard?from={since}").text
+    assert "Offers paused by guardrail" not in text
+    assert "Model v2 published" in text
 
 
 def test_a_funnel_without_a_hold_out_begins_with_what_was_shown(selling: Path) -> None:

@@ -26,6 +26,8 @@ from mersalg.engine.facts import (
     PurchaseItem,
     Replaces,
 )
+from mersalg.engine.live_items import Stated
+from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.storage.connection import connect, parse_url
 from mersalg.engine.storage.fact_rows import AppendResult
 from mersalg.engine.storage.linked_facts import FactScope
@@ -452,3 +454,34 @@ def test_a_note_is_replaced_only_where_it_is_as_it_was_read(store: Store) -> Non
     assert store.note("a") == "1"
     assert store.replace_note("a", "1", "2")
     assert store.note("a") == "2"
+
+
+def test_prices_that_change_are_counted_by_the_quarter_of_an_hour(store: Store) -> None:
+    def state(item_id: str, price: str, at: int, before: str | None = None) -> None:
+        known = {} if before is None else {item_id: before}
+        store.live.take([Stated(item_id, {"price": price}, at)], known)
+
+    state("bun", "10.00", HOUR)  # the first price that anybody knows
+    state("bun", "10", 2 * HOUR)  # the same
+    state("bun", "12.00", 3 * HOUR + 1)
+    state("bun", "11.00", 2 * HOUR + 1)  # came late
+    state("jam", "39.00", 3 * HOUR + 2, before="39.0")
+    state("tea", "45.00", 3 * HOUR + 3, before="49.00")
+    state("tea", "49.00", 4 * HOUR, before="1.00")  # what is stated comes first
+    store.live.take([Stated("tea", {"in_stock": False}, 5 * HOUR)])
+    assert store.live.price_changes(0, 5 * HOUR) == [(3 * HOUR, 2), (4 * HOUR, 1)]
+    assert store.live.price_changes(4 * HOUR, 4 * HOUR) == [(4 * HOUR, 1)]
+    years = 4 * 366 * 24 * HOUR
+    state("bun", "13.00", years)
+    assert store.live.price_changes(0, years) == [(years, 1)], "it does not grow without end"
+
+
+def test_the_audit_log_is_read_by_actions(store: Store) -> None:
+    entries = [
+        AuditEntry(n, "key:a", action, None, "done")
+        for n, action in enumerate(("publish", "set rule", "publish"))
+    ]
+    for entry in entries:
+        store.audit.add(entry)
+    assert store.audit.latest(9) == entries[::-1]
+    assert store.audit.latest(1, ("set rule", "end rule")) == [entries[1]]

@@ -78,6 +78,8 @@ def test_harm_is_paused_once_it_is_certain(store: Store) -> None:
     assert entries == [("guardrail", "pause offers", found.paused)]
     renewed = check(store, "m2", LIMITS, NOW + 3 * DAY)
     assert (renewed.version, renewed.since, renewed.paused) == ("m2", NOW + 3 * DAY, None)
+    [resumed] = store.audit.latest(1)
+    assert (resumed.who, resumed.action, resumed.target) == ("guardrail", "resume offers", "m2")
 
 
 def test_the_first_day_is_judged_as_it_goes(store: Store) -> None:
