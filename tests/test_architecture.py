@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -192,6 +193,15 @@ def test_the_command_runs_without_extras(tmp_path: Path) -> None:
     done = attempt("train", "--config", str(shop), "--models", str(tmp_path / "models"))
     assert done.returncode == 2
     assert "pip install 'mersalg[train]'" in done.stderr
+    done = attempt("demo", "--once", "--folder", str(tmp_path))
+    assert done.returncode == 2
+    assert "pip install 'mersalg[demo]'" in done.stderr
+    models = str(tmp_path / "models")
+    done = attempt("check", "--config", str(shop), "--models", models, "--json")
+    findings = {each["part"]: each for each in json.loads(done.stdout)["findings"]}
+    assert findings["shop file"]["status"] == "ok"
+    orders = findings["orders and catalogue"]
+    assert (orders["status"], orders["advice"]) == ("warning", "pip install 'mersalg[train]'")
 
 
 @pytest.mark.parametrize("arguments", [["mine", "--help"], ["models", "list"], ["--version"]])

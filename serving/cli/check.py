@@ -84,8 +84,6 @@ def command(
 def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
     from mersalg.engine.config import load_config
     from mersalg.engine.errors import ConfigError, DataError
-    from mersalg.training.reading.dataset import load_dataset
-    from mersalg.training.reading.validation import rows_left_out, shop_warnings
 
     path = config or Path("shop.toml")
     if config is None and not path.is_file():
@@ -98,6 +96,13 @@ def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
         yield Finding("shop file", "failed", error.message, "mend the file")
         return
     yield Finding("shop file", "ok", f"{path}: {shop.shop.name}, money in {shop.shop.currency}")
+    try:
+        from mersalg.training.reading.dataset import load_dataset
+        from mersalg.training.reading.validation import rows_left_out, shop_warnings
+    except ModuleNotFoundError as error:
+        message, advice = f"not read, for that needs {error.name}", "pip install 'mersalg[train]'"
+        yield Finding("orders and catalogue", "warning", message, advice)
+        return
     try:
         dataset = load_dataset(shop, path.parent, progress)
     except (ConfigError, DataError) as error:

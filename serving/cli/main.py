@@ -201,7 +201,8 @@ def run() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _OF_TRAINING:
             raise
-        message = f"this command needs {error.name}: pip install 'mersalg[train]'"
+        extra = "demo" if sys.argv[1:2] in (["demo"], ["simulate"]) else "train"
+        message = f"this command needs {error.name}: pip install 'mersalg[{extra}]'"
         _end(ConfigError(message), console.BAD_INPUT)
     except MersalgError as error:
         _end(error, console.BAD_INPUT)
