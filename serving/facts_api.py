@@ -9,11 +9,13 @@ import tempfile
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pandas as pd
+import pyarrow as pa
 
 from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.progress import SilentProgress
@@ -22,6 +24,9 @@ from mersalg.engine.storage.store import Store, open_existing_store, open_store
 from mersalg.engine.tracking.report import build_report, parse_query
 from mersalg.engine.tracking.report_csv import MEASURES, group_keys, rows_of
 
+_AMOUNTS = {"amount": "value", "amount_lower": "lower", "amount_upper": "upper"}
+_MONEY: Any = pa.decimal128(38, 6)  # pyright: ignore[reportUnknownVariableType]
+"""With the most decimals that a currency has, and the two more of effects on a checkout."""
 _SQLITE = b"SQLite format 3\0"
 _SETTINGS = (
     *("timezone", "currency", "impressions", "window"),
@@ -56,7 +61,8 @@ def rates(
     -------
     pandas.DataFrame
         The group keys, `kind`, `rate`, `value`, `lower`, `upper`, `numerator`, `denominator`,
-        `method`, `status`, `q_value` and `shrunken`.
+        `method`, `status`, `q_value` and `shrunken`. Rows of money have `amount`, `amount_lower`
+        and `amount_upper` instead of `value`, `lower` and `upper`: exact decimals in major units.
 
     Raises
     ------
@@ -84,18 +90,27 @@ def rates(
 
 
 def frame_of(report: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the rows of a report with the columns of its CSV; money is in major units."""
-    columns = (*group_keys(report), "kind", "rate", *MEASURES)
+    """Return the rows of a report with the columns of its CSV, and exact columns of money."""
     rows = [
-        {**key, "kind": kind, "rate": rate, **{name: entry.get(name) for name in MEASURES}}
+        {**key, "kind": kind, "rate": rate, **_cells(entry)}
         for key, kind, rate, entry in rows_of(report)
     ]
-    frame = pd.DataFrame(rows, columns=list(columns))
-    for name in ("value", "lower", "upper", "q_value", "shrunken"):  # amounts are decimal text
-        frame[name] = pd.to_numeric(frame[name])
+    columns = [*group_keys(report), "kind", "rate", *MEASURES, *_AMOUNTS]
+    frame = pd.DataFrame(rows, columns=columns)
+    numbers = ["value", "lower", "upper", "q_value", "shrunken"]
     counts = ["numerator", "denominator"]
-    frame[counts] = frame[counts].astype("Int64")
-    return frame
+    types = [(numbers, "float64"), (counts, "Int64"), ([*_AMOUNTS], pd.ArrowDtype(_MONEY))]
+    return frame.astype({name: of for names, of in types for name in names})
+
+
+def _cells(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the measures of a row; amounts of money, which are texts, in their own columns."""
+    cells = {name: entry.get(name) for name in MEASURES}
+    if isinstance(cells["value"], str):
+        for amount, name in _AMOUNTS.items():
+            text: str | None = cells[name]
+            cells[amount], cells[name] = None if text is None else Decimal(text), None
+    return cells
 
 
 @contextmanager

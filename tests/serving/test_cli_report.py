@@ -8,8 +8,10 @@ import io
 import json
 import shutil
 import unicodedata
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -160,16 +162,22 @@ def test_parquet_has_the_rows_of_csv(database: str, tmp_path: Path) -> None:
     report(*asked, "--format", "parquet", "--out", str(out))
     table = pq.read_table(out)
     rows = list(csv.DictReader(io.StringIO(report(*asked, "--format", "csv"))))
-    assert table.column_names == list(rows[0])
+    amounts = ("amount", "amount_lower", "amount_upper")
+    assert table.column_names == [*rows[0], *amounts]
+    assert all(pa.types.is_decimal(table.schema.field(name).type) for name in amounts)
     found = table.to_pylist()
+    assert {own["value"] is None or own["amount"] is None for own in found} == {True}
     assert len(found) == len(rows)
     for own, other in zip(found, rows, strict=True):
         for name in ("day", "kind", "rate", "method", "status"):
             assert (own[name] or "") == other[name]
-        for name in ("value", "lower", "upper", "numerator", "denominator", "shrunken"):
-            assert (None if own[name] is None else float(own[name])) == (
-                float(other[name]) if other[name] else None
-            )
+        for name in ("numerator", "denominator", "shrunken"):
+            assert own[name] == (float(other[name]) if other[name] else None)
+        for name, amount in zip(("value", "lower", "upper"), amounts, strict=True):
+            is_money = "revenue" in own["rate"] or "margin" in own["rate"]
+            known = own[amount] if is_money or own["rate"] == "extra_sales" else own[name]
+            assert known == (type(known)(other[name]) if other[name] else None)
+    assert Decimal("300.00") in [own["amount"] for own in found if own["rate"] == "revenue"]
 
 
 def test_a_terminal_is_not_sent_parquet(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
