@@ -10,7 +10,9 @@ from string import Formatter
 
 import pytest
 
+from mersalg.engine.locales import Language
 from mersalg.engine.words import counted, read_toml
+from mersalg.serving.presentation.entries import EntryWords
 from mersalg.serving.presentation.glossary import glossary_of
 
 ROOT = Path(__file__).parents[1]
@@ -62,6 +64,23 @@ def test_a_phrase_about_one_thing(name: str, language: str) -> None:
     for _, singular, plural in FORMS[name, language]:
         assert re.search(rf"1 (more )?{singular}\b", one), one
         assert re.search(rf"2 (more )?{plural}\b", two), two
+
+
+@pytest.mark.parametrize(
+    ("language", "texts"),
+    [
+        ("en", ["0 offers shown", "1 of 1 offer shown", "1 of 2 offers shown"]),
+        ("nb", ["0 viste tilbud", "1 av 1 vist tilbud", "1 av 2 viste tilbud"]),
+    ],
+)
+def test_the_counts_of_a_rate(language: Language, texts: list[str]) -> None:
+    words = EntryWords(language)
+    entries = [
+        {"status": "ok", "value": 1 / n if n else None, "lower": 0.0, "upper": 1.0}
+        | {"numerator": min(n, 1), "denominator": n}
+        for n in range(3)
+    ]
+    assert [words.rate("offer", entry, None).fraction for entry in entries] == texts
 
 
 @pytest.mark.parametrize("language", ["en", "nb"])

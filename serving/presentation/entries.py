@@ -40,7 +40,7 @@ class EntryWords(Figures):
         if entry["status"] == "not_comparable":
             return RateText(term, self.phrase("only_accepted"), "", "")
         if entry["value"] is None:
-            fraction = self.phrase("nothing_counted", counted=term.counted)
+            fraction = self.phrase("nothing_counted", whole=0, counted=term.counted)
             return RateText(term, self.phrase("no_data"), "", fraction)
         fraction = self.phrase(
             "fraction_counted",

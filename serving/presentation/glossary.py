@@ -50,7 +50,8 @@ class Term:
     advice : str
         When not to trust it, or what to do about it.
     counted : str
-        What the denominator of a rate counts, or what the revenue of a kind is; else empty.
+        What the denominator of a rate counts, of one and of several with a bar between; or what
+        the revenue of a kind is; else empty.
     """
 
     name: str
