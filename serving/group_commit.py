@@ -7,7 +7,9 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -79,8 +81,10 @@ class GroupCommit(Generic[Job, Result]):
         self._commit, self._weight = commit, weight
         self._maximum, self._backlog = maximum, backlog
         self._linger, self._only_awaited = linger, only_awaited
-        self._expected = 1
-        self._queue: queue.SimpleQueue[Waiting[Job, Result] | None] = queue.SimpleQueue()
+        self._expected = self._wanted = 1
+        self._jobs: deque[Waiting[Job, Result]] = deque()
+        # What wakes a thread: to wake it for each job would cost the event loop its turn as often.
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._run, name=name, daemon=True) for _ in range(threads)
         ]
@@ -99,7 +103,7 @@ class GroupCommit(Generic[Job, Result]):
     @property
     def waiting(self) -> int:
         """Number of jobs that wait."""
-        return self._queue.qsize()
+        return len(self._jobs)
 
     def submit(self, job: Job) -> asyncio.Future[Result]:
         """Return the future result of a job, in the running loop.
@@ -109,11 +113,14 @@ class GroupCommit(Generic[Job, Result]):
         QueueFull
             Too many jobs wait, or `close` was called.
         """
-        if self._closed or self._queue.qsize() >= self._backlog:
+        if self._closed or len(self._jobs) >= self._backlog:
             raise QueueFull
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self._queue.put(Waiting(job, loop, future))
+        self._jobs.append(Waiting(job, loop, future))
+        is_enough = len(self._jobs) >= self._wanted or self._weight(job) >= _LIGHT
+        if is_enough and self._wake.empty():
+            self._wake.put(None)
         return future
 
     def close(self, timeout: float | None = None) -> None:
@@ -121,36 +128,39 @@ class GroupCommit(Generic[Job, Result]):
         if not self._closed:
             self._closed = True
             for _ in self._threads:
-                self._queue.put(None)
+                self._wake.put(None)
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(timeout)
 
     def _run(self) -> None:
-        while (first := self._queue.get()) is not None:
-            batch, last = self._collect(first)
-            self._write(batch)
-            if last:
-                return
+        while not self._closed or self._jobs:
+            self._wake.get()
+            while batch := self._collect():
+                self._write(batch)
 
-    def _collect(self, first: Waiting[Job, Result]) -> tuple[list[Waiting[Job, Result]], bool]:
-        batch, weight = [first], self._weight(first.job)
-        until = time.monotonic() + self._linger
-        last = False
+    def _collect(self) -> list[Waiting[Job, Result]]:
+        """Return the jobs of the next batch, none where no job waits."""
+        batch: list[Waiting[Job, Result]] = []
+        weight, until = 0, time.monotonic() + self._linger
         while weight < self._maximum:
-            lingers = len(batch) < self._expected and weight < _LIGHT
-            left = max(until - time.monotonic(), 0.0) if lingers else 0.0
             try:
-                waiting = self._queue.get(timeout=left)
-            except queue.Empty:
-                break
-            if waiting is None:
-                last = True
-                break
-            batch.append(waiting)
-            weight += self._weight(waiting.job)
-        self._expected = len(batch)
-        return batch, last
+                waiting = self._jobs.popleft()
+            except IndexError:
+                missing = self._expected - len(batch)
+                left = until - time.monotonic()
+                if not batch or missing <= 0 or left <= 0 or weight >= _LIGHT or self._closed:
+                    break
+                self._wanted = missing
+                with suppress(queue.Empty):
+                    self._wake.get(timeout=left)
+                self._wanted = 1
+            else:
+                batch.append(waiting)
+                weight += self._weight(waiting.job)
+        if batch:
+            self._expected = len(batch)
+        return batch
 
     def _write(self, batch: list[Waiting[Job, Result]]) -> None:
         if self._only_awaited:
