@@ -27,6 +27,8 @@ _MOST = np.iinfo(np.int16).max
 _TEXT = pa.large_string()
 _EMPTY = pa.scalar("", _TEXT)
 _MORE_IMAGES = r"[,;|\s]\s*https?://.*$"
+_COUNT = re.compile(r"\s*\([0-9]+\)?$")
+_OF_STOCK = re.compile(r"\s*(?:in stock|available|left|på lager|igjen)$")
 _PRODUCTS = ("handle", "parent", "item_group_id", "parent_sku", "parent_id", "product_handle")
 """Columns (see `as_field`) that name the product of which a row is a variant."""
 
@@ -212,10 +214,10 @@ def parse_flag(text: str) -> bool | None:
 
     None where it says neither yes nor no.
     """
-    word = as_word(text)
+    word = _COUNT.sub("", as_word(text))
     if word in YES or word in NO:
         return word in YES
-    number = word.strip("+<>=≥~ ")
+    number = _OF_STOCK.sub("", word).strip("+<>=≥~ ")
     # Whether a number is above zero, no decimal mark can change.
     parsed = [value for mark in ".," if not np.isnan(value := parse_number(number, mark))]
     return parsed[0] > 0 if parsed else None
@@ -279,6 +281,10 @@ def _flags(
     """
     texts = cells.texts.to_pylist()
     meaning = [parse_flag(text) for text in texts]
+    if field == "active":
+        # No number of units: Magento writes 2 for what is disabled.
+        numbers = [parse_number(text, ".") for text in texts]
+        meaning = [None if n > 1 else said for n, said in zip(numbers, meaning, strict=True)]
     if None in meaning:
         word = meaning.index(None)
         file, row = source.place(int(np.argmax(cells.codes == word)))

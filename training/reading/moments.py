@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ _PLAIN_DATES = (
     *("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y"),
 )
 _DATE_OF_NUMBERS = re.compile(
-    r"\d{1,2}([./-])\d{1,2}\1(\d{4}|\d{2})(?:([ T])\d{1,2}:\d{2}(:\d{2})?( [AaPp][Mm])?)?"
+    r"\d{1,2}([./-])\d{1,2}\1(\d{4}|\d{2})(?:(T|,? )\d{1,2}:\d{2}(:\d{2})?( [AaPp][Mm])?)?"
 )
 _NUMBERS = ((re.compile(r"[3-6]\d{4}([.,]\d+)?"), "excel"), (re.compile(r"1\d{9}(\d{3})?"), "unix"))
 _COUNTED = {"excel": (25_569, 86_400), "unix": (0, 1)}
@@ -113,7 +114,15 @@ def forms_of(text: str) -> list[str]:
     dates = ["dmY"] if mark == "." else ["dmY", "mdY"]
     if len(year) == 2:
         dates = [date.lower() for date in (*dates, "ymd")]
-    return [mark.join(f"%{part}" for part in date) + time for date in dates]
+    forms = [mark.join(f"%{part}" for part in date) + time for date in dates]
+    return [form for form in forms if _has_form(text, form)]
+
+
+def _has_form(text: str, form: str) -> bool:
+    try:
+        return bool(datetime.strptime(text, form))  # noqa: DTZ007
+    except ValueError:
+        return False
 
 
 def _is_time(kind: pa.DataType) -> bool:

@@ -27,7 +27,7 @@ _WORD = r"[^0-9.,()+\-−]*+(?:(?<=[^\W\d_])\.)?+\s*+"
 _AMOUNT = re.compile(
     rf"(?P<open>\()?(?P<sign>[+\-−]?)(?P<before>{_WORD})(?P<late_sign>[\-−]?)\s*+"
     rf"(?P<number>[.,]?[0-9](?:[0-9., '’{_SPACES}]*[0-9])?)(?:[,.][\-–—])?(?P<after>{_WORD})"
-    r"(?P<close>\))?"
+    r"(?P<close>\))?(?P<last_sign>[\-−])?"
 )
 _STRAY = 0.01
 """Share of numbers that may be of the other decimal mark before the column reads two ways."""
@@ -248,7 +248,8 @@ def _parse_amount(text: str) -> _Amount | None:
         return None
     around = f"{found['before']} {found['after']}"
     currencies = _currencies(around) if around.strip() else None
-    signs = [found["sign"] in ("-", "−"), bool(found["late_sign"]), bool(found["open"])]
+    signs = [found["sign"] in ("-", "−"), bool(found["open"])]
+    signs += [bool(found[name]) for name in ("late_sign", "last_sign")]
     if sum(signs) > 1 or (around.strip() and currencies is None):
         return None
     return _Amount(found["number"].replace("’", "'"), any(signs), currencies or None)
@@ -286,7 +287,9 @@ def _shape(decimal: str, thousands: str | None) -> re.Pattern[str]:
     marks = {None: f"{_SPACES}'{',' if decimal == '.' else '.'}", " ": _SPACES}
     between = re.escape(marks.get(thousands, thousands or ""))
     # No group of thousands begins with 0: `0,350` is never 350.
+    # In India those above the thousands are of two digits: `1,23,456`.
     groups = rf"[1-9][0-9]{{0,2}}(?:[{between}][0-9]{{3}})+|[0-9]*"
+    groups += rf"|[1-9][0-9]?(?:[{between}][0-9]{{2}})+[{between}][0-9]{{3}}"
     return re.compile(rf"(?:{groups})(?:{re.escape(decimal)}[0-9]+)?")
 
 

@@ -91,10 +91,12 @@ def unused_fields(
 
 
 def written_alike(what: str, *listed: pa.Array) -> Iterator[str]:
-    """Yield a warning of ids that differ only in letter case, leading zeros, marks or dashes."""
+    """Yield a warning of ids that differ only in letter case, spaces, zeros, marks or dashes."""
     texts = pc.unique(pa.concat_arrays([each.cast(pa.large_string()) for each in listed]))
     forms = pc.utf8_lower(pc.utf8_normalize(texts, form="NFKC"))
     forms = pc.replace_substring_regex(forms, _DASHES, "-")
+    forms = pc.replace_substring_regex(forms, r"\s+", " ")
+    forms = pc.replace_substring_regex(forms, r"^([0-9]+),0+$", r"\1")
     forms = pc.replace_substring_regex(forms, r"^0+([0-9]+)$", r"\1")
     forms = pc.replace_substring_regex(forms, r"([0-9]),([0-9]{3})\b", r"\1\2")
     encoded = forms.dictionary_encode()

@@ -25,12 +25,13 @@ Mask = NDArray[np.bool_]
 ANY = "*"
 _COLUMNS = read_toml("mersalg.training")["columns"]
 _TYPES = frozenset(_COLUMNS["types"].split())
-_OF_STATE, _OF_UNDONE, _OF_AMOUNT, _OF_DONE = (
+_OF_STATE, _OF_UNDONE, _OF_RETURN, _OF_AMOUNT, _OF_DONE = (
     re.compile("|".join(_COLUMNS[name].split()))
-    for name in ("of_state", "of_undone", "of_amount", "of_done")
+    for name in ("of_state", "of_undone", "of_return", "of_amount", "of_done")
 )
 _SAYS_UNDONE = re.compile(
-    rf"(?<!not )(?<!non )(?<!no )(?<!ikke )\b(?:{'|'.join(_COLUMNS['says_undone'].split())})"
+    r"(?<!not )(?<!non )(?<!no )(?<!ikke )(?<!partially )(?<!partial )(?<!delvis )\b"
+    rf"(?:{'|'.join(_COLUMNS['says_undone'].split())})"
 )
 _EMPTY = pa.array(read_toml("mersalg.training")["cells"]["empty"].split(), pa.large_string())
 _OWN_PRICE = 0.6
@@ -87,7 +88,8 @@ def unused_states(source: SourceTable, of_returns: Sequence[str]) -> Iterator[st
             if _OF_AMOUNT.search(field):
                 setting = f"columns.amount_refunded = {json.dumps(name)}"
             else:
-                setting = f'not = {{ {json.dumps(name)} = ["{ANY}"] }}'
+                which = "returns" if _OF_RETURN.search(field) else "not"
+                setting = f'{which} = {{ {json.dumps(name)} = ["{ANY}"] }}'
             yield (
                 f"orders: column {name!r} holds something in {counted(n_rows, 'row')}, counted as"
                 f" sales; set [orders] {setting} where they are none"

@@ -19,6 +19,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from mersalg.engine.errors import DataError
+from mersalg.engine.words import read_toml
 from mersalg.training.reading.arrow import numpy_of, pc
 from mersalg.training.reading.csv_files import RaggedRow, read_csv
 
@@ -36,6 +37,7 @@ _PARQUET = frozenset({".parquet", ".pq", ".parq"})
 _SPREADSHEETS = frozenset({".xlsx", ".xls", ".ods", ".numbers"})
 _GLOB_MARKS = frozenset("*?[")
 _LONGEST_VALUE = 200
+_NOTHING = frozenset(read_toml("mersalg.training")["cells"]["nothing"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,9 @@ class SourceTable:
         Columns that are used because they bear the name of a field.
     unused
         Columns that are not used.
+    nothing
+        Texts that are no more than a blank one: what data frames, databases and spreadsheets write
+        (`nan`, `NULL`, `#N/A`).
     """
 
     table: pa.Table
@@ -64,6 +69,7 @@ class SourceTable:
     ragged: tuple[RaggedRow, ...]
     by_name: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    nothing: frozenset[str] = frozenset()
 
     @property
     def n_rows(self) -> int:
@@ -74,7 +80,7 @@ class SourceTable:
         """Return one column as one array.
 
         Text is dictionary-encoded, so that whatever is asked of it is asked of each distinct text
-        once; empty or blank text is null, and every text of the dictionary is in use.
+        once; blank text and `nothing` are null, and every text of the dictionary is in use.
 
         Raises
         ------
@@ -93,11 +99,11 @@ class SourceTable:
         if pa.types.is_string_view(kind):
             column = column.cast(pa.large_string())
         if pa.types.is_dictionary(kind):
-            return _without_blanks(_one(column.unify_dictionaries()))
+            return _without_blanks(_one(column.unify_dictionaries()), self.nothing)
         if not (_is_text(kind) or pa.types.is_binary(kind)):
             return _one(column)
         try:
-            return _without_blanks(_one(column.dictionary_encode()))
+            return _without_blanks(_one(column.dictionary_encode()), self.nothing)
         except pa.ArrowInvalid as error:
             raise DataError("not UTF-8 text", file=self.files[0], column=name) from error
 
@@ -154,7 +160,7 @@ def read_source(section: SourceSection, folder: Path, needed: Sequence[str]) -> 
     require_columns(source.table.column_names, needed, source.files[0])
     if not source.n_rows and not source.ragged:
         raise DataError("there are no rows", file=source.files[0])
-    return source
+    return replace(source, nothing=_NOTHING)
 
 
 def matching_files(path: str, folder: Path) -> list[Path]:
@@ -231,7 +237,7 @@ def with_own_names(
 def as_field(name: str) -> str:
     """Return the name of a column as that of a field would be written."""
     words = re.sub(r"(?<=[a-zà-ÿ0-9])(?=[A-Z])", "_", name.strip())
-    return re.sub(r"[\s_-]+", "_", words.casefold())
+    return re.sub(r"[\s._-]+", "_", words.casefold())
 
 
 def names_of(columns: Mapping[str, Any]) -> list[str]:
@@ -359,15 +365,20 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
     return array
 
 
-def _without_blanks(column: pa.DictionaryArray) -> pa.DictionaryArray:
-    """Return texts (large_string) whose blank ones are null and no part of the dictionary."""
+def _without_blanks(column: pa.DictionaryArray, nothing: frozenset[str]) -> pa.DictionaryArray:
+    """Return texts (large_string); those that say nothing are null, and not in the dictionary."""
     indices, texts = column.indices, column.dictionary.cast(pa.large_string())
     codes = numpy_of(indices.fill_null(-1) if indices.null_count else indices)
     # A dictionary may also name what no row holds.
     kept = np.zeros(len(texts) + 1, dtype=np.bool_)
     kept[codes] = True
-    lengths = pc.binary_length(pc.utf8_trim_whitespace(texts))
-    kept = kept[:-1] & (numpy_of(lengths.fill_null(0) if lengths.null_count else lengths) > 0)
+    trimmed = pc.utf8_trim_whitespace(texts)
+    lengths = pc.binary_length(trimmed)
+    lengths = numpy_of(lengths.fill_null(0) if lengths.null_count else lengths)
+    kept = kept[:-1] & (lengths > 0)
+    if nothing:
+        short = np.flatnonzero(kept & (lengths <= max(len(word.encode()) for word in nothing)))
+        kept[short] = [text not in nothing for text in trimmed.take(pa.array(short)).to_pylist()]
     if kept.all():
         return pa.DictionaryArray.from_arrays(indices, texts)
     position = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1).astype(np.int32)[codes]

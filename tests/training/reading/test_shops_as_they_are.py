@@ -83,7 +83,10 @@ def test_columns_of_a_catalogue_that_may_be_fields_are_named(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("0101", "101"), ("AB-1", "ab-1"), ("1,250", "1250"), ("A-1", "A\u20111"), ("A1", "\uff211")],
+    [
+        *[("0101", "101"), ("AB-1", "ab-1"), ("1,250", "1250"), ("A-1", "A\u20111")],
+        *[("A1", "\uff211"), ("TE A", "TE  A"), ("TE A", "TE\u00a0A"), ("101,0", "101")],
+    ],
 )
 def test_ids_that_may_be_one_are_named(tmp_path: Path, one: str, other: str) -> None:
     orders = f'order_id,item_id\n1,"{one}"\n2,"{other}"\n3,A.1\n3,x\n4,"{one}"\n'
@@ -107,7 +110,7 @@ def test_a_customer_that_may_be_all_guests_is_named(tmp_path: Path) -> None:
 
 def test_columns_of_a_fields_own_name_are_used_and_others_named(tmp_path: Path) -> None:
     orders = """
-        Order ID,item_id,ITEM_ID,Ordered at,customer-id,Quantity,unit_price,colour,type
+        Order ID,item_id,ITEM_ID,Ordered at,customer-id,Quantity,unit.price,colour,type
         1,a,x,2026-01-02,k1,2,10,red,sale
         1,b,y,2026-01-02,k1,1,20,red,sale
     """
@@ -118,7 +121,7 @@ def test_columns_of_a_fields_own_name_are_used_and_others_named(tmp_path: Path) 
     assert prices(dataset) == {"a": 1000, "b": 2000}
     orders_read = dataset.quality.orders.to_json()
     assert orders_read["columns_used_by_name"] == [
-        *("Order ID", "item_id", "Ordered at", "customer-id", "Quantity", "unit_price")
+        *("Order ID", "item_id", "Ordered at", "customer-id", "Quantity", "unit.price")
     ]
     assert orders_read["columns_unused"] == ["ITEM_ID", "colour", "type"]
 
@@ -169,6 +172,7 @@ ONE_PRICE = "order_id;item_id;unit_price\n"
         (("1'299.00", "99"), "", [129900, 9900]),
         (("1\u00a0299", "99"), "", [129900, 9900]),
         (("1.234.567", "12"), "", [123456700, 1200]),
+        (("1,23,456.00", "1,299.00"), "", [12345600, 129900]),  # as in India
         # What they do not show, the shop file does.
         (("1,299", "2,500"), 'decimal = "."', [129900, 250000]),
         (("1,299", "2,500"), 'decimal = ","', [130, 250]),
@@ -297,6 +301,7 @@ def test_ids_cut_by_a_spreadsheet_are_warned_of(tmp_path: Path) -> None:
         *("0", "0.0", "-1", "guest", "Guest", "GUEST CHECKOUT", "-", "nan", "NaN", "null", "NULL"),
         *("None", "N/A", "n/a", "#N/A", "undefined", "(not set)", "Gjest", "Ukjent", "anonymous"),
         *("00000000-0000-0000-0000-000000000000", "Walk-in Customer", " 0 ", "Kontantkunde"),
+        *("NOT LOGGED IN", "Consumidor Final", "0000", "[null]", "\\N", "Default Customer"),
     ],
 )
 def test_placeholders_for_nobody_are_nobody(tmp_path: Path, nobody: str) -> None:
@@ -436,6 +441,8 @@ def test_items_below_their_product_without_a_word_of_it(tmp_path: Path) -> None:
         (("På lager", "Utsolgt", "Få igjen"), [True, False, True]),
         (("In Stock", "Sold out", "Discontinued"), [True, False, False]),
         (("1,00", "0,00", "-2"), [True, False, False]),
+        (("10 available", "Out of stock (0)", "In stock (5)"), [True, False, True]),
+        (("N/A", "Coming soon", "0 in stock"), [True, False, False]),
     ],
 )
 def test_words_for_stock(tmp_path: Path, cells: tuple[str, ...], offerable: list[bool]) -> None:
@@ -451,6 +458,44 @@ def test_a_word_that_is_neither_yes_nor_no_stops(tmp_path: Path) -> None:
             "order_id,item_id\n1,a\n",
             catalogue="item_id,in_stock\na,yes\nb,perhaps\n",
         )
+
+
+def test_a_number_is_no_word_for_active(tmp_path: Path) -> None:
+    """Magento writes 2 for what is disabled."""
+    catalogue = "item_id,active\na,1\nb,2\n"
+    with pytest.raises(DataError, match=r"'2' says neither.*columns\.active.*row 2"):
+        read(tmp_path, "order_id,item_id\n1,a\n", catalogue=catalogue)
+    dataset = read(tmp_path, "order_id,item_id\n1,a\n", catalogue=catalogue.replace("2", "0"))
+    assert dataset.catalogue.offerable.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("nothing", ["nan", "NULL", "#N/A", "<NA>", r"\N", "-", "n/a"])
+def test_words_of_data_frames_and_databases_for_nothing(tmp_path: Path, nothing: str) -> None:
+    orders = f"""
+        order_id,item_id,quantity,unit_price,store_id
+        1,a,1,10,{nothing}
+        2,b,1,{nothing},x
+        {nothing},c,1,10,x
+        {nothing},d,1,10,x
+        3,{nothing},1,10,x
+        4,a,{nothing},10,x
+    """
+    catalogue = f"""
+        item_id,name,category,brand,price,in_stock
+        a,{nothing},{nothing},Kahla,{nothing},no
+        b,Mug,{nothing},{nothing},20,{nothing}
+    """
+    dataset = read(
+        *(tmp_path, orders),
+        catalogue=catalogue,
+        of_catalogue='attribute_labels = { brand = { nb = "merke" } }',
+    )
+    assert baskets_by_id(dataset) == {"1": {"a"}, "2": {"b"}}
+    assert left_out(dataset) == {"missing_order_id": 2, "missing_item_id": 1, "bad_quantity": 1}
+    assert notes(dataset)["missing_price"] == 1
+    made = dataset.catalogue
+    assert (list(made.names), list(made.attributes["brand"])) == (["a", "Mug"], ["Kahla", ""])
+    assert (list(made.category_names), made.offerable.tolist()) == ([], [False, True])
 
 
 # Orders of one id
@@ -583,6 +628,7 @@ def test_any_word_is_none_for_nothing(tmp_path: Path) -> None:
     ("header", "words"),
     [
         ("status", ("not cancelled", "non refundable")),
+        ("Financial Status", ("paid", "partially_refunded")),
         ("type", ("Tested", "Returnable bottle")),
         ("colour", ("Void deck", "Draft beer")),
         ("refund_policy", ("30 days", "14 days")),
@@ -609,7 +655,12 @@ def test_words_that_say_nothing_of_the_order(
         ("fulfillment", ("sent", "returned_to_sender"), 'not = { "fulfillment" = ["returned_t'),
         ("Document type", ("Rechnung", "Storno"), 'returns = { "Document type" = ["Storno"] }'),
         ("paid", ("yes", "no"), 'not = { "paid" = ["no"] }'),
-        ("is_return", ("0", "1"), 'not = { "is_return" = ["*"] }'),
+        ("Estado", ("Completado", "Cancelado"), 'not = { "Estado" = ["Cancelado"] }'),
+        ("Stato", ("Completato", "Annullato"), 'not = { "Stato" = ["Annullato"] }'),
+        ("Bestelstatus", ("Voltooid", "Geannuleerd"), 'not = { "Bestelstatus" = ["Geannuleerd"]'),
+        ("Return", ("", "yes"), 'returns = { "Return" = ["*"] }'),
+        ("Canceled at", ("NaT", "2024-02-01"), "in 1 row, counted as sales"),
+        ("is_return", ("0", "1"), 'returns = { "is_return" = ["*"] }'),
         ("qty_refunded", ("0", "1"), 'not = { "qty_refunded" = ["*"] }'),
     ],
 )
@@ -641,6 +692,7 @@ SOLD = """
         ("R1,k,2026-01-02,POT,1,-249,", ""),
         ("1,k,2026-01-01,POT,1,-299,", ""),
         ("R1,k,2026-01-02,POT,-1,299,", ""),
+        ("R1,k,2026-01-02,POT,1-,299,", ""),
         ("R1,k,2026-01-02,POT,-1,-299,", ""),
         ("R1,k,2026-01-02,POT,1,299,RET", 'returns = { type = ["ret"] }'),
     ],
@@ -690,6 +742,8 @@ def test_amounts_paid_back(tmp_path: Path) -> None:
     [
         ("01.01.24 08:00", "%d.%m.%y %H:%M"),
         ("31.12.24", "%d.%m.%y"),
+        ("12/31/24 8:15 AM", "%m/%d/%y %I:%M %p"),
+        ('"31.12.2024, 08:15"', "%d.%m.%Y, %H:%M"),
         ("1/2/24 8:15:00", "%d/%m/%y %H:%M:%S"),
         ("45292.354", "excel"),
         ("45292", "excel"),
