@@ -46,7 +46,8 @@ cdef class Rows:
 
     Attributes are those of the constructor:
 
-    labels: uint32 (n,), the rows one behind the other; n stays below 2**31.
+    labels: uint32 (n + n_rows,), the rows one behind the other; behind each stands the size of its
+        order. It stays shorter than 2**31.
     first: int64 (n_labels + 1,); the occurrences of label a are `position[first[a]:first[a + 1]]`.
     position, row_end: uint32 (n,), the place of each occurrence and where its row ends.
     held: uint8 (n_long, n_labels), rows too long to be walked, 1 where they hold a label; they are
@@ -110,6 +111,58 @@ cdef class Rows:
         self.search(low, high, min_count, max_length, NULL, &sets_of_count[0])
 
 
+    def add_entries(
+        self, int64_t low, int64_t high, const int32_t[:, ::1] sets, const int64_t[::1] first,
+        int64_t[::1] entries,
+    ):
+        """Add the sizes of the orders that hold each set, except the rows too long to be walked.
+
+        sets: int32 (n, length) labels, ascending inside a row; the rows in lexicographic order.
+        first: int64 (n_labels + 1,), where the sets that begin with each label begin. Only those
+            whose first label is in [low, high) are looked for.
+        entries: int64 (n,).
+        """
+        cdef RowsStruct *rows = &self.rows
+        cdef int64_t last = sets.shape[1] - 1, label, begin, end, row, occurrence, place, matched
+        cdef uint32_t size, here
+        cdef int32_t *slot = <int32_t *>malloc((rows.n_labels + 1) * sizeof(int32_t))
+        if slot == NULL:
+            raise MemoryError("no memory to count entries")
+        with nogil:
+            memset(slot, 0xFF, rows.n_labels * sizeof(int32_t))
+            for label in range(low, high):
+                end = first[label]
+                while end < first[label + 1]:
+                    # The sets of [begin, end) differ in their last label alone.
+                    begin = end
+                    while end < first[label + 1] and not (
+                        end > begin and last > 0
+                        and memcmp(&sets[begin, 0], &sets[end, 0], last * sizeof(int32_t))
+                    ):
+                        slot[sets[end, last]] = <int32_t>end
+                        end += 1
+                    for occurrence in range(rows.first[label], rows.first[label + 1]):
+                        if occurrence + _AHEAD < rows.first[label + 1]:
+                            prefetch(rows.labels + rows.position[occurrence + _AHEAD])
+                        size = rows.labels[rows.row_end[occurrence]]
+                        matched = 0
+                        if last == 0:
+                            entries[begin] += size
+                            continue
+                        for place in range(rows.position[occurrence], rows.row_end[occurrence]):
+                            here = rows.labels[place]
+                            if matched == last:
+                                if slot[here] >= 0:
+                                    entries[slot[here]] += size
+                            elif here == <uint32_t>sets[begin, matched]:
+                                matched += 1
+                            elif here > <uint32_t>sets[begin, matched]:
+                                break
+                    for row in range(begin, end):
+                        slot[sets[row, last]] = -1
+        free(slot)
+
+
 def count_items(const int32_t[::1] items, int64_t low, int64_t high, int32_t[::1] n_of_item):
     """Add the entries `items[low:high]` to `n_of_item`."""
     cdef int64_t entry
@@ -132,7 +185,8 @@ def file_block(
     label_of: int32 (n_items,), label of each item, -1 where it is infrequent.
     fill: int64 (n_labels,), where this block's occurrences of each label begin; moved on.
     start: where this block's rows begin in `labels`.
-    labels: uint32 (n,), the rows one behind the other; written.
+    labels: uint32 (n + n_orders,), the rows one behind the other, behind each the size of its
+        order; written.
     position, row_end: uint32 (n,), the place of each occurrence and where its row ends; written.
     work: int64 (n_labels,), entries behind each label in its rows; added to.
     """
@@ -157,6 +211,8 @@ def file_block(
                     fill[name] = slot + 1
                     where += 1
             bounds[2 * (order - low) + 1] = where
+            labels[where] = <uint32_t>(indptr[order + 1] - indptr[order])
+            where += 1
         for label in range(n_labels):
             behind = 0
             end = fill[label]

@@ -45,6 +45,9 @@ class Rows:
     def count_sets(
         self, low: int, high: int, min_count: int, max_length: int, sets_of_count: _Integers
     ) -> None: ...
+    def add_entries(
+        self, low: int, high: int, sets: _Codes, first: _Integers, entries: _Integers
+    ) -> None: ...
 
 def count_items(items: _Codes, low: int, high: int, n_of_item: _Codes) -> None: ...
 def file_block(

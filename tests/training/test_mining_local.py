@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mersalg.engine.native import kernels
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.mining.local import LocalEngine, label_rows
+from mersalg.training.mining.local import LocalEngine, fullness_of, label_rows
 from mersalg.training.mining.mlxtend import MlxtendEngine
 from mersalg.training.mining.protocol import Itemsets
 from mersalg.training.reading.basket_files import read_baskets
@@ -129,6 +129,24 @@ def test_rows_that_are_not_walked_count_the_same(
         patch.setattr("mersalg.training.mining.local._LONG_ROW", long_row)
         mined = _mined(_baskets(rows, 7), min_count, max_length)
     assert _as_dict(mined) == _counted(rows, 7, min_count, max_length)
+
+
+@settings(deadline=None, max_examples=repetitions(60))
+@given(_ROWS, st.integers(1, 6), st.integers(1, 5), st.integers(0, 8))
+def test_entries_beside_sets_are_what_a_search_of_every_order_counts(
+    rows: list[list[int]], min_count: int, max_length: int, long_row: int
+) -> None:
+    baskets = _baskets(rows, 7)
+    mined = _mined(baskets, min_count, max_length)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mersalg.training.mining.local._LONG_ROW", long_row)
+        fullness = fullness_of(baskets, mined)
+    held = [set(row) for row in rows]
+    assert fullness.n_entries == sum(map(len, held))
+    assert len(fullness.entries) == max_length - 1
+    for sets, longer, entries in zip(mined.items, mined.counts[1:], fullness.entries, strict=False):
+        expected = [sum(len(order) for order in held if order >= set(row)) for row in sets.tolist()]
+        assert entries.tolist() == (expected if len(longer) else [0] * len(sets))
 
 
 @settings(deadline=None, max_examples=repetitions(30))

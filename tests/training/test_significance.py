@@ -18,10 +18,10 @@ from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.native import kernels
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
+from mersalg.training.mining.local import fullness_of
 from mersalg.training.mining.protocol import get_engine
 from mersalg.training.mining.search import MinedRules, mine_rules
 from mersalg.training.mining.significance import (
-    FullnessOfBaskets,
     combined_p_values,
     n_hypotheses,
     p_values,
@@ -170,7 +170,9 @@ def test_a_bystander_in_the_antecedent_adds_no_rule() -> None:
     assert (mined.table.lengths == 1).all()
     assert [0] in [mined.table.antecedents[rule].tolist() for rule in range(len(mined.table))]
     p = p_values(mined.every)
-    weakest = combined_p_values(mined.every, p, mined.itemsets, FullnessOfBaskets(baskets))
+    weakest = combined_p_values(
+        mined.every, p, mined.itemsets, fullness_of(baskets, mined.itemsets)
+    )
     assert (weakest >= p).all()
 
 

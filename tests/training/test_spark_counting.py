@@ -102,11 +102,12 @@ def test_groceries_gives_the_published_numbers() -> None:
     mined = mine_source(
         source, min_support=Fraction("0.001"), max_length=10, progress=SilentProgress()
     )
-    assert (mined.n_orders, mined.n_items, mined.n_entries) == (9_835, 169, 43_367)
-    table = rules_from_itemsets(mined.itemsets, mined.n_orders)
+    n_orders = mined.itemsets.n_orders
+    assert (n_orders, mined.n_items, mined.fullness.n_entries) == (9_835, 169, 43_367)
+    table = rules_from_itemsets(mined.itemsets, n_orders)
 
     def n_rules(support: str, confidence: str) -> int:
-        frequent = table.n_joint >= min_count_of_support(Fraction(support), mined.n_orders)
+        frequent = table.n_joint >= min_count_of_support(Fraction(support), n_orders)
         sure = at_least(*table.counts(), Fraction(confidence), None)
         return int((frequent & sure).sum())
 

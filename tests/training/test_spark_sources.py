@@ -56,11 +56,12 @@ def _assert_same(found: Counted, expected: Counted) -> None:
     ):
         np.testing.assert_array_equal(name_of[rows], theirs)
         np.testing.assert_array_equal(counts, their_counts)
-    for length in range(1, sets.max_length):
-        np.testing.assert_array_equal(
-            found.fullness.entries_with(sets.items[length - 1]),
-            expected.fullness.entries_with(counted.items[length - 1]),
-        )
+    entries, their_entries = found.fullness.entries, expected.fullness.entries
+    assert len(entries) == sets.max_length - 1
+    # The engine in memory counts only the parts of longer sets.
+    for longer, here, there in zip(counted.counts[1:], entries, their_entries, strict=True):
+        if len(longer):
+            np.testing.assert_array_equal(here, there)
 
 
 def _agree(path: Path, **options: object) -> None:

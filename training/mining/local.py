@@ -16,7 +16,7 @@ from mersalg.engine.errors import DataError
 from mersalg.engine.native import kernels
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress, SilentProgress
-from mersalg.training.mining.protocol import Itemsets
+from mersalg.training.mining.protocol import Fullness, Itemsets
 
 _CHUNKS_A_THREAD = 12
 """Parts of the work for each thread: enough that none waits long for the last one."""
@@ -137,16 +137,24 @@ class Labelled:
         Orders with each item.
     singles : int32 (n_labels,)
         The frequent items, ascending.
+    label_of : int32 (n_items,)
+        Label of each item, -1 where it is infrequent.
     rows
         The rows of labels; their names are places in `singles`.
     work : int64 (n_labels,)
         Entries in and behind the occurrences of each label.
+    held, sizes
+        The orders too long for rows: uint8 (n_long, n_labels), 1 where they hold a label, and their
+        number of items, int64 (n_long,).
     """
 
     item_counts: NDArray[np.int64]
     singles: NDArray[np.int32]
+    label_of: NDArray[np.int32]
     rows: kernels.Rows
     work: NDArray[np.int64]
+    held: NDArray[np.uint8]
+    sizes: NDArray[np.int64]
 
     def chunks(self, n_chunks: int) -> list[tuple[int, int]]:
         """Return at most so many ranges of labels with about the same work in each."""
@@ -154,6 +162,38 @@ class Labelled:
         work = np.append(0, np.cumsum(self.work + 100))
         cuts = np.searchsorted(work, np.linspace(0, work[-1], n_chunks + 1)[1:-1])
         return list(pairwise(sorted({0, len(self.singles), *cuts.tolist()})))
+
+    def entries_with(
+        self, sets: NDArray[np.int32], chunks: list[tuple[int, int]], threads: Executor
+    ) -> NDArray[np.int64]:
+        """Return the entries of the orders with each set of labels; sorted, inside a row too."""
+        entries = np.zeros(len(sets), dtype=np.int64)
+        first = np.searchsorted(sets[:, 0], np.arange(len(self.singles) + 1))
+
+        def add(chunk: tuple[int, int]) -> None:
+            self.rows.add_entries(*chunk, sets, first, entries)
+
+        list(threads.map(add, chunks))
+        for held, size in zip(self.held, self.sizes, strict=True):
+            entries += size * held[sets].all(axis=1)
+        return entries
+
+
+def fullness_of(baskets: Baskets, itemsets: Itemsets) -> Fullness:
+    """Return the entries of the orders that hold each of `itemsets`, which are of `baskets`."""
+    n_threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="mersalg-mining") as threads:
+        filed = label_rows(baskets, itemsets.min_count, threads, n_threads)
+        chunks = filed.chunks(_CHUNKS_A_THREAD * n_threads)
+        found: list[NDArray[np.int64]] = []
+        for rows, longer in zip(itemsets.items, itemsets.counts[1:], strict=False):
+            entries = np.zeros(len(rows), dtype=np.int64)
+            if len(longer):
+                sets, order = filed.label_of[rows], np.empty(len(rows), dtype=np.int64)
+                kernels.sort_sets(sets, len(filed.singles), order, np.empty_like(order))
+                entries[order] = filed.entries_with(sets[order], chunks, threads)
+            found.append(entries)
+    return Fullness(len(baskets.items), tuple(found))
 
 
 def label_rows(baskets: Baskets, min_count: int, threads: Executor, n_threads: int) -> Labelled:
@@ -188,15 +228,18 @@ def label_rows(baskets: Baskets, min_count: int, threads: Executor, n_threads: i
     first = np.zeros(len(names) + 1, dtype=np.int64)
     np.cumsum(in_walked[by_label], out=first[1:])
     n_entries = int(first[-1])
-    if n_entries > _MOST_ENTRIES:
+    if n_entries + walked.n_orders > _MOST_ENTRIES:
         raise DataError(
             f"{n_entries:,} entries of frequent items are more than one machine's engine"
             " counts: raise the minimum count, or mine with --engine spark"
         )
     n_of_label = np.ascontiguousarray(n_of_item[:, by_label], dtype=np.int64)
     fill = np.cumsum(n_of_label, axis=0) - n_of_label + first[:-1]
-    starts = np.append(0, np.cumsum(n_of_label.sum(axis=1)))
-    labels, position, row_end = (np.empty(n_entries, dtype=np.uint32) for _ in range(3))
+    n_orders = [high - low for low, high in blocks]
+    starts = np.append(0, np.cumsum(n_of_label.sum(axis=1) + n_orders)).astype(np.int64)
+    labels, position, row_end = (
+        np.empty(n, dtype=np.uint32) for n in (starts[-1], n_entries, n_entries)
+    )
     work = np.zeros((len(blocks), len(names)), dtype=np.int64)
 
     def file(block: int) -> None:
@@ -207,7 +250,8 @@ def label_rows(baskets: Baskets, min_count: int, threads: Executor, n_threads: i
     list(threads.map(file, range(len(blocks))))
     held = _held(baskets, long, label_of, len(names))
     rows = kernels.Rows(labels, first, position, row_end, held, names)
-    return Labelled(item_counts, singles, rows, work.sum(axis=0))
+    sizes = np.diff(baskets.indptr)[long]
+    return Labelled(item_counts, singles, label_of, rows, work.sum(axis=0), held, sizes)
 
 
 def _blocks(indptr: NDArray[np.int64], n_items: int, n_threads: int) -> list[tuple[int, int]]:

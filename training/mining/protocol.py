@@ -75,6 +75,23 @@ class Itemsets:
         return np.zeros((0, length), dtype=np.int32), np.zeros(0, dtype=np.int64)
 
 
+@dataclass(frozen=True, slots=True)
+class Fullness:
+    """Sizes of orders, which the tests of rules need beyond the counts of itemsets.
+
+    Attributes
+    ----------
+    n_entries
+        Distinct items of every order, added up.
+    entries
+        Entry k - 1 holds the entries of the orders with each set of length k, int64 (n_k,), for k
+        below the greatest length; zeros where no longer set is listed.
+    """
+
+    n_entries: int
+    entries: tuple[NDArray[np.int64], ...]
+
+
 class MiningEngine(Protocol):
     """Every engine agrees with every other to the integer."""
 

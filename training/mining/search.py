@@ -19,8 +19,9 @@ from mersalg.engine.errors import DataError
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
 from mersalg.engine.vocabulary import StringTable
-from mersalg.training.mining.local import LocalEngine
+from mersalg.training.mining.local import LocalEngine, fullness_of
 from mersalg.training.mining.protocol import (
+    Fullness,
     Itemsets,
     MiningEngine,
     get_engine,
@@ -28,8 +29,6 @@ from mersalg.training.mining.protocol import (
 )
 from mersalg.training.mining.rules import Ranks, at_least, rules_from_itemsets
 from mersalg.training.mining.significance import (
-    Fullness,
-    FullnessOfBaskets,
     combined_p_values,
     n_hypotheses,
     p_values,
@@ -115,9 +114,10 @@ def mine_rules(
     The tests are counted before any threshold on a measure, so that a stricter threshold never
     makes a rule look more certain.
     """
+    itemsets = engine.itemsets(baskets, min_count, max_length, progress)
     return rules_of(
-        engine.itemsets(baskets, min_count, max_length, progress),
-        FullnessOfBaskets(baskets),
+        itemsets,
+        fullness_of(baskets, itemsets),
         progress=progress,
         max_q=max_q,
         all_rules=all_rules,
@@ -220,7 +220,7 @@ def count_source(
         # Spark's own baskets never stand in this process.
         from mersalg.training.mining.spark.engine import mine_source
 
-        mined = mine_source(
+        return mine_source(
             source,
             query=query,
             min_count=min_count,
@@ -229,7 +229,6 @@ def count_source(
             max_basket_size=max_basket_size,
             progress=progress,
         )
-        return Counted(mined.itemsets, mined, mined.items, mined.n_items, mined.n_oversized, 0.0)
     started = time.perf_counter()
     with progress.task("Reading baskets"):
         baskets, items = _read(source, query)
@@ -239,7 +238,7 @@ def count_source(
         min_count = min_count_of_support(min_support, mined_baskets.n_orders)
     least = min_count or default_min_count(mined_baskets.n_orders)
     itemsets = get_engine(engine).itemsets(mined_baskets, least, max_length, progress)
-    fullness = FullnessOfBaskets(mined_baskets)
+    fullness = fullness_of(mined_baskets, itemsets)
     return Counted(itemsets, fullness, items, mined_baskets.n_items, n_oversized, seconds)
 
 

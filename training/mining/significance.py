@@ -10,18 +10,14 @@ two of those with two or more items in A; a rule is as certain as the weakest of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
-
 import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.native import kernels
-from mersalg.engine.orders import Baskets
-from mersalg.training.mining.protocol import Itemsets
+from mersalg.training.mining.protocol import Fullness, Itemsets
 from mersalg.training.mining.rules import Ranks
-from mersalg.training.mining.tallies import Tallies, in_ranges
+from mersalg.training.mining.tallies import in_ranges
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -100,47 +96,6 @@ def significant(
     return (table.lift_lower() > 1.0) & (q < max_q), p, q
 
 
-class Fullness(Protocol):
-    """Sizes of orders, which the tests need beyond the counts of itemsets."""
-
-    @property
-    def n_entries(self) -> int:
-        """Distinct items of every order, added up."""
-        ...
-
-    def entries_with(self, sets: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Entries of the orders that hold each of `sets`; int64 (n,).
-
-        Parameters
-        ----------
-        sets
-            (n, k), frequent sets, ascending inside a row.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class FullnessOfBaskets:
-    """That of baskets in memory."""
-
-    baskets: Baskets
-
-    @property
-    def n_entries(self) -> int:
-        """Distinct items of every order, added up."""
-        return len(self.baskets.items)
-
-    def entries_with(self, sets: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Return the entries of the orders that hold each set."""
-        if sets.shape[1] > 1:
-            return Tallies(self.baskets).entries_with(sets)
-        sizes = np.diff(self.baskets.indptr)
-        # Exact: sums stay far below 2**53.
-        every, n_items = np.repeat(sizes, sizes), self.baskets.n_items
-        held = np.bincount(self.baskets.items, every, minlength=n_items)
-        return held[sets[:, 0]].astype(np.int64)
-
-
 def combined_p_values(
     table: RuleTable,
     p: Floats,
@@ -210,11 +165,7 @@ def _against_size(
     share = np.zeros(int(singles.max(initial=-1)) + 1)
     share[singles[:, 0]] = item_counts / max(fullness.n_entries, 1)
     rank = ranks.of(antecedents)
-    asked = np.zeros(len(ranks.levels[length]), dtype=np.bool_)
-    asked[rank] = True
-    n_entries = np.zeros(len(asked), dtype=np.int64)
-    n_entries[asked] = fullness.entries_with(ranks.levels[length][asked])
-    places = n_entries[rank] - table.n_antecedent * length
+    places = fullness.entries[length - 1][rank] - table.n_antecedent * length
     beside = 1.0 - share[antecedents].sum(axis=1)
     expected = places * share[table.consequent] / np.maximum(beside, 1e-12)
     tails, n_joint = np.empty(len(table)), np.ascontiguousarray(table.n_joint, dtype=np.int64)

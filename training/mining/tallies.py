@@ -91,21 +91,6 @@ class Tallies:
         back[sequence] = np.arange(n_rules)
         return n_antecedent[back], n_joint[back]
 
-    def entries_with(self, sets: Rows) -> Integers:
-        """Return the entries of the orders that hold each set; int64 (n,).
-
-        The most frequent item is counted beside the others: these are in the fewest orders.
-
-        Parameters
-        ----------
-        sets
-            (n, length > 1), distinct, each row ascending.
-        """
-        most = np.zeros(sets.shape, dtype=np.bool_)
-        most[np.arange(len(sets)), np.diff(self._first)[sets].argmax(axis=1)] = True
-        others = sets[~most].reshape(len(sets), sets.shape[1] - 1)
-        return self.of_rules(others, sets[most], weight=np.diff(self._indptr))[1][:, 0]
-
     def of_items(self, items: Rows, *, part: Integers, n_parts: int) -> Integers:
         """Return the orders with each of `items`, (n,), in each part; int64 (n, n_parts)."""
         wanted = np.ascontiguousarray(items, dtype=np.int32)

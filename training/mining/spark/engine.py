@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -12,10 +11,8 @@ from numpy.typing import NDArray
 from mersalg.engine.errors import DataError
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
-from mersalg.engine.vocabulary import StringTable
-from mersalg.training.mining.protocol import Itemsets, min_count_of_support
-from mersalg.training.mining.rules import Ranks
-from mersalg.training.mining.search import default_min_count
+from mersalg.training.mining.protocol import Fullness, Itemsets, min_count_of_support
+from mersalg.training.mining.search import Counted, default_min_count
 from mersalg.training.mining.spark import counting
 from mersalg.training.mining.spark.counting import Level
 from mersalg.training.mining.spark.lines import lines_of
@@ -57,46 +54,6 @@ class SparkEngine:
         return _itemsets(_sets(names, levels), counts[names], levels, baskets.n_orders, min_count)
 
 
-@dataclass(frozen=True, slots=True)
-class MinedSource:
-    """Totals of a source; of its items only the frequent ones have a name here.
-
-    Attributes
-    ----------
-    itemsets
-        Frequent sets, items as positions in `items`.
-    items
-        The frequent items, sorted by label.
-    n_orders, n_entries
-        Orders counted, and their distinct items added up.
-    n_items
-        All items, frequent or not, of orders of any size.
-    n_oversized
-        Orders left out for their size.
-    entries
-        Entry k - 1 holds the entries of the orders that hold each set of length k, int64 (n_k,),
-        for k below the greatest length.
-    """
-
-    itemsets: Itemsets
-    items: StringTable
-    n_orders: int
-    n_entries: int
-    n_items: int
-    n_oversized: int
-    entries: tuple[Integers, ...]
-
-    def entries_with(self, sets: NDArray[np.int32]) -> Integers:
-        """Entries of the orders that hold each of `sets`, frequent sets.
-
-        Parameters
-        ----------
-        sets
-            (n, k), ascending inside a row, k below the greatest length.
-        """
-        return self.entries[sets.shape[1] - 1][Ranks(self.itemsets).of(sets)]
-
-
 def mine_source(
     source: str,
     *,
@@ -106,7 +63,7 @@ def mine_source(
     max_length: int,
     max_basket_size: int | None = None,
     progress: Progress,
-) -> MinedSource:
+) -> Counted:
     """Count items that occur together in orders; see `mersalg.training.mining.spark.lines`.
 
     Parameters
@@ -156,14 +113,14 @@ def mine_source(
         levels = counting.grow(spark, baskets, len(rising), least, max_length, task)
     named = names[rising].astype(np.int32)
     sets = _sets(named, levels)
-    return MinedSource(
+    entries_of = _entries(sets, found["entries"].to_numpy()[rising], levels)
+    return Counted(
         itemsets=_itemsets(sets, counts[rising], levels, totals.n_orders, least),
+        fullness=Fullness(totals.n_entries, entries_of),
         items=items,
-        n_orders=totals.n_orders,
-        n_entries=totals.n_entries,
         n_items=n_items,
         n_oversized=totals.n_oversized,
-        entries=_entries(sets, found["entries"].to_numpy()[rising], levels),
+        seconds_reading=0.0,
     )
 
 
