@@ -25,7 +25,6 @@ Committing = Callable[[Sequence[FactRow]], AbstractContextManager[object]]
 
 ERASED = "p1.00000000."
 """How the random pseudonyms of erased people and of their sessions begin: no secret's do."""
-_FEW_DAYS = 8
 _REVISION = '"revision":'
 """In the body of a purchase that has one, and in no text of it, where quotes are escaped."""
 _READ_AHEAD = 2_000
