@@ -8,7 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.numbers import list_currencies
@@ -30,6 +30,7 @@ Counting = Literal["vouched", "all"]
 Impressions = Literal["viewed", "served"]
 Consent = Literal["assumed", "required"]
 CHECKOUT_DAYS = 30
+_Section = TypeVar("_Section", bound=Section)
 
 
 class ShopSection(Section):
@@ -192,21 +193,25 @@ class ShopConfig(Section):
 
 def parse_config(data: Mapping[str, object], *, source: str = "shop file") -> ShopConfig:
     """Raise ConfigError that names every wrong key by its dotted path."""
+    return _parsed(data, ShopConfig, source)
+
+
+def _parsed(data: Mapping[str, object], kind: type[_Section], source: str) -> _Section:
     try:
-        return ShopConfig.model_validate(data)
+        return kind.model_validate(data)
     except ValidationError as error:
-        problems = [_problem(issue) for issue in error.errors()]
+        problems = [_problem(issue, kind) for issue in error.errors()]
         raise ConfigError(
             f"{source}: " + "; ".join(problems), details={"problems": problems}
         ) from error
 
 
-def _problem(issue: ErrorDetails) -> str:
+def _problem(issue: ErrorDetails, kind: type[Section]) -> str:
     location = issue["loc"]
     where = ".".join(str(part) for part in location) or "file"
     if issue["type"] != "extra_forbidden":
         return f"{where}: {issue['msg']}"
-    models: list[type[BaseModel]] = [ShopConfig]
+    models: list[type[BaseModel]] = [kind]
     for part in location[:-1]:
         if isinstance(part, str):
             models = [
@@ -235,6 +240,11 @@ def load_config(path: Path) -> ShopConfig:
     ConfigError
         Missing file, broken TOML, unknown or impossible settings.
     """
+    return load_section(path, ShopConfig)
+
+
+def load_section(path: Path, kind: type[_Section]) -> _Section:
+    """Read a TOML file of settings of a `kind`; raises as `load_config`."""
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -248,4 +258,4 @@ def load_config(path: Path) -> ShopConfig:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    return parse_config(data, source=str(path))
+    return _parsed(data, kind, str(path))

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from functools import cached_property
+from typing import Annotated, Literal, Self, get_args
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, model_validator
 
 from mersalg.engine import clock
-from mersalg.engine.errors import ConfigError, FactRejected
-from mersalg.engine.facts import KINDS, Kind
+from mersalg.engine.errors import FactRejected
+from mersalg.engine.facts import Kind
+from mersalg.engine.merchandising.sections import Columns, Moment, Section, Validity
 
 Step = Literal["received", "viewed", "completed", "purchased"]
-STEPS: tuple[Step, ...] = ("received", "viewed", "completed", "purchased")
+STEPS: tuple[Step, ...] = get_args(Step)
 Outcome = Literal["accepted", "declined"]
-OUTCOMES: tuple[Outcome, ...] = ("accepted", "declined")
-
-_USUAL: Mapping[Outcome, str] = {
-    "accepted": "accepted accept yes y true t 1 ja j sant",
-    "declined": "declined decline rejected refused no n false f 0 nei usann",
-}
-"""Words of outcomes where the map names none, whatever their case."""
-
-_Meaning = TypeVar("_Meaning", Step, Outcome)
 
 _UNITS = {
     "milliseconds": 1_000,
@@ -35,84 +28,132 @@ _UNITS = {
     "days": clock.MICROS_PER_DAY,
 }
 
+_USUAL_OUTCOMES: Mapping[Outcome, tuple[str, ...]] = {
+    "accepted": tuple("accepted accept yes y true t 1 ja j sant".split()),
+    "declined": tuple("declined decline rejected refused no n false f 0 nei usann".split()),
+}
 
-@dataclass(frozen=True, slots=True)
-class LogMap:
+Name = Annotated[str, Field(min_length=1)]
+Words = Columns
+"""One word, or several that mean the same."""
+Days = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+
+
+class LogColumns(Section):
+    """Columns of an offer log."""
+
+    event: Name | None = None
+    """What happened to an offer."""
+    outcome: Name | None = None
+    """In a log of one row for each offer: accepted or not."""
+    customer: Name | None = None
+    """The customer; without it each row has a unit of its own."""
+    offer: Name
+    """What was offered."""
+    time: Name | None = None
+    """When; without it rows are in the order of the file, from `time.start` on."""
+    amount: Name | None = None
+    """What a purchase was worth."""
+    duration: Name | None = None
+    """Days the offer stays open."""
+    segment: Name | None = None
+    """What offers are grouped by."""
+    id: Name | None = None
+    """Column that tells rows apart: a second row of an id is a copy of the first. Without it equal
+    rows are different offers."""
+
+    @model_validator(mode="after")
+    def _one_log(self) -> Self:
+        if (self.event is None) == (self.outcome is None):
+            raise ValueError(
+                "name either event (what happened to an offer) or outcome (whether the offer of the"
+                " row was accepted)"
+            )
+        return self
+
+
+class LogTime(Section):
+    """Times that are numbers."""
+
+    unit: Literal["milliseconds", "seconds", "minutes", "hours", "days"] | None = None
+    """What one of them is; times are ISO 8601 where it is not given."""
+    start: Moment = date(1970, 1, 1)
+    """What they count from, in UTC where it has no offset."""
+
+    @property
+    def start_micros(self) -> int:
+        """`start` in microseconds since the epoch."""
+        return Validity.between(self.start, None, ZoneInfo("UTC")).start
+
+
+class LogOffers(Section):
+    """The offers of the log."""
+
+    kind: Kind = "cross_sell"
+    days: Days = Decimal(7)
+    """How long an offer stays open."""
+    durations: Mapping[str, Days] = Field(default_factory=dict[str, Decimal])
+    """The same for single offers."""
+    currency: Name | None = None
+    """Of the amounts."""
+
+
+class LogMap(Section):
     """Columns and words of an offer log, and the facts that its rows become.
 
     A log has either a column `event`, of what happened to an offer, or a column `outcome`: one row
     for each offer, with whether it was accepted.
-
-    Attributes
-    ----------
-    event, customer, offer, time : str or None
-        Columns. Without `customer` each row has a unit of its own; without `time` rows are in the
-        order of the file, from `start` on.
-    steps : mapping
-        A word in the event column -> what it means; rows of other words are left out.
-    amount, duration, segment : str or None
-        Columns of a purchase's worth, of the days an offer stays open, and of what offers are
-        grouped by.
-    outcome : str or None
-        Column of the outcome.
-    outcomes : mapping
-        A word in it -> what it means; empty for the usual words.
-    id : str or None
-        Column that tells rows apart: a second row of an id is a copy of the first. Without it equal
-        rows are different offers.
-    unit : int or None
-        Microseconds of one unit of a time that is a number, counted from `start`; None where times
-        are ISO 8601.
-    durations : mapping
-        offer -> days it stays open; `days` for all others.
-    kind : Kind
-        What the offers are.
-    currency : str or None
-        Of the amounts.
     """
 
-    event: str | None
-    customer: str | None
-    offer: str
-    time: str | None
-    steps: Mapping[str, Step]
-    amount: str | None = None
-    duration: str | None = None
-    segment: str | None = None
-    outcome: str | None = None
-    outcomes: Mapping[str, Outcome] = field(default_factory=dict[str, Outcome])
-    id: str | None = None
-    unit: int | None = None
-    start: int = 0
-    days: Decimal = Decimal(7)
-    durations: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
-    kind: Kind = "cross_sell"
-    currency: str | None = None
+    columns: LogColumns
+    events: Mapping[Step, Words] = Field(default_factory=dict[Step, tuple[str, ...]])
+    """Words of the column `event` by what they mean; rows of other words are left out."""
+    outcomes: Mapping[Outcome, Words] = Field(default_factory=dict[Outcome, tuple[str, ...]])
+    """Words of the column `outcome`; the usual ones, in any case, where none is given."""
+    time: LogTime = LogTime()
+    offers: LogOffers = LogOffers()
+
+    @model_validator(mode="after")
+    def _words_mean_one_thing(self) -> Self:
+        if self.columns.event is not None and "received" not in self.events:
+            raise ValueError("events.received is missing: which words mean that?")
+        if self.outcomes and "accepted" not in self.outcomes:
+            raise ValueError("outcomes.accepted is missing: which words mean that?")
+        for table in (self.events, self.outcomes):
+            known: dict[str, str] = {}
+            for meaning, words in table.items():
+                for word in words:
+                    if known.setdefault(word, meaning) != meaning:
+                        raise ValueError(f"{word!r} is both {known[word]} and {meaning}")
+        return self
+
+    @cached_property
+    def steps(self) -> Mapping[str, Step]:
+        """What each word of the column `event` means."""
+        return {word: step for step, words in self.events.items() for word in words}
 
     @property
-    def columns(self) -> list[str]:
+    def named_columns(self) -> list[str]:
         """The columns that the map names."""
-        named = (self.event, self.outcome, self.customer, self.offer, self.time, self.amount)
-        return [each for each in (*named, self.duration, self.segment, self.id) if each is not None]
+        return [name for name in self.columns.model_dump().values() if name is not None]
 
     def outcome_of(self, word: str) -> Outcome | None:
         """Return what a word of the outcome column means; None for an unknown one."""
-        if self.outcomes:
-            return self.outcomes.get(word)
-        for outcome, words in _USUAL.items():
-            if word.strip().lower() in words.split():
-                return outcome
-        return None
+        if not self.outcomes:
+            word = word.strip().lower()
+        words = self.outcomes or _USUAL_OUTCOMES
+        return next((outcome for outcome in words if word in words[outcome]), None)
 
     def instant(self, text: str) -> int:
         """Return the instant of a time; raises FactRejected for what is no time."""
         try:
-            if self.unit is None:
+            if self.time.unit is None:
                 return clock.parse_instant(text)
-            instant = self.start + int(Decimal(text) * self.unit)
+            instant = self.time.start_micros + int(Decimal(text) * _UNITS[self.time.unit])
             clock.to_datetime(instant)
         except (ValueError, OverflowError, InvalidOperation) as error:
-            raise FactRejected("invalid", f"{self.time}: {text!r} is no time: {error}") from error
+            message = f"{self.columns.time}: {text!r} is no time: {error}"
+            raise FactRejected("invalid", message) from error
         return instant
 
     def open_for(self, offer: str, duration: str | None) -> int:
@@ -123,134 +164,13 @@ class LogMap:
         FactRejected
             The duration is no number of days.
         """
-        days = self.durations.get(offer, self.days)
+        days = self.offers.durations.get(offer, self.offers.days)
         if duration:
             try:
                 days = Decimal(duration)
             except InvalidOperation as error:
-                message = f"{self.duration}: {duration!r} is no number of days"
+                message = f"{self.columns.duration}: {duration!r} is no number of days"
                 raise FactRejected("invalid", message) from error
         if not days.is_finite() or days < 0:
             raise FactRejected("invalid", f"{days} is no number of days")
         return int(days * clock.MICROS_PER_DAY)
-
-
-def load_map(path: Path) -> LogMap:
-    """Read a map; see `docs/how-to/offer-logs.md` for one.
-
-    Raises
-    ------
-    ConfigError
-        Missing file, broken TOML, or keys that are missing, unknown or impossible.
-    """
-    try:
-        data = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    return _Reading(path, data).map()
-
-
-class _Reading:
-    def __init__(self, path: Path, data: Mapping[str, Any]) -> None:
-        self._path, self._data = path, data
-        self._only("", data, ("columns", "events", "outcomes", "time", "offers"))
-
-    def map(self) -> LogMap:
-        columns = self._table("columns")
-        known = ("event", "outcome", "customer", "offer", "time", "amount", "duration", "segment")
-        self._only("columns.", columns, (*known, "id"))
-        named: dict[str, Any] = dict.fromkeys(("event", "customer", "time"))
-        named |= {name: self._text("columns.", columns, name) for name in columns}
-        if "offer" not in named:
-            raise self._wrong("columns.offer is missing")
-        if ("event" in columns) == ("outcome" in columns):
-            raise self._wrong(
-                "columns must name either event (what happened to an offer) or outcome (whether the"
-                " offer of the row was accepted)"
-            )
-        time, offers = self._table("time"), self._table("offers")
-        self._only("time.", time, ("unit", "start"))
-        self._only("offers.", offers, ("kind", "days", "durations", "currency"))
-        unit = self._text("time.", time, "unit") if "unit" in time else None
-        if unit is not None and unit not in _UNITS:
-            raise self._wrong(f"time.unit: {unit!r} is none of {', '.join(_UNITS)}")
-        kind = offers.get("kind", "cross_sell")
-        if kind not in KINDS:
-            raise self._wrong(f"offers.kind: {kind!r} is none of {', '.join(KINDS)}")
-        durations = offers.get("durations", {})
-        if not isinstance(durations, dict):
-            raise self._wrong("offers.durations is not a table of days by offer")
-        return LogMap(
-            **named,
-            steps=self._words("events", STEPS) if "event" in columns else {},
-            outcomes=self._words("outcomes", OUTCOMES) if "outcomes" in self._data else {},
-            unit=None if unit is None else _UNITS[unit],
-            start=self._start(time.get("start")),
-            days=self._days("offers.days", offers.get("days", 7)),
-            durations={
-                offer: self._days(f"offers.durations.{offer}", days)
-                for offer, days in cast("dict[str, object]", durations).items()
-            },
-            kind=kind,
-            currency=self._text("offers.", offers, "currency") if "currency" in offers else None,
-        )
-
-    def _words(self, name: str, meanings: tuple[_Meaning, ...]) -> dict[str, _Meaning]:
-        """Return what each word means, by a table of the words for each meaning."""
-        table = self._table(name)
-        self._only(f"{name}.", table, meanings)
-        found: dict[str, _Meaning] = {}
-        for meaning in meanings:
-            words = table.get(meaning, [])
-            words = [words] if isinstance(words, str) else words
-            if not isinstance(words, list) or not all(
-                isinstance(word, str) for word in cast("list[object]", words)
-            ):
-                raise self._wrong(f"{name}.{meaning} is neither a word nor a list of words")
-            for word in cast("list[str]", words):
-                if word in found:
-                    raise self._wrong(f"{name}: {word!r} is both {found[word]} and {meaning}")
-                found[word] = meaning
-        if meanings[0] not in found.values():
-            raise self._wrong(f"{name}.{meanings[0]} is missing: which words mean that?")
-        return found
-
-    def _table(self, name: str) -> Mapping[str, Any]:
-        table = self._data.get(name, {})
-        if not isinstance(table, dict):
-            raise self._wrong(f"{name} is not a table")
-        return cast("dict[str, Any]", table)
-
-    def _only(self, where: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
-        for name in table:
-            if name not in known:
-                raise self._wrong(f"{where}{name} does not exist; there are {', '.join(known)}")
-
-    def _text(self, where: str, table: Mapping[str, Any], name: str) -> str:
-        value = table[name]
-        if not isinstance(value, str) or not value:
-            raise self._wrong(f"{where}{name} is not a text")
-        return value
-
-    def _days(self, where: str, value: object) -> Decimal:
-        if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
-            raise self._wrong(f"{where} is not a number of days")
-        return Decimal(str(value))
-
-    def _start(self, value: object) -> int:
-        if value is None:
-            return 0
-        try:
-            moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-        except ValueError as error:
-            raise self._wrong(f"time.start: {error}") from error
-        if isinstance(moment, date) and not isinstance(moment, datetime):
-            moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
-        if not isinstance(moment, datetime):
-            raise self._wrong("time.start is not a date")
-        return clock.to_micros(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-
-    def _wrong(self, message: str) -> ConfigError:
-        return ConfigError(f"{self._path}: {message}")

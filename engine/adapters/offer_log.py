@@ -131,11 +131,11 @@ def read_rows(path: Path, log_map: LogMap) -> Iterator[Row]:
                         yield _texts(json.loads(line), number)
                 return
             reader = csv.DictReader(file, restval="")
-            missing = [name for name in log_map.columns if name not in (reader.fieldnames or ())]
+            there = reader.fieldnames or ()
+            missing = [name for name in log_map.named_columns if name not in there]
             if missing:
                 raise DataError(
-                    f"there is no column {', '.join(missing)}; there are"
-                    f" {', '.join(reader.fieldnames or ())}",
+                    f"there is no column {', '.join(missing)}; there are {', '.join(there)}",
                     file=str(path),
                 )
             for row in reader:
@@ -174,7 +174,7 @@ def translate(rows: Iterable[Row], log_map: LogMap) -> Translation:
         except FactRejected as error:
             done.counts.rejected += 1
             done.refused.append(Refused(number, row, error.message))
-    if log_map.outcome is None:
+    if log_map.columns.outcome is None:
         _match(sorted(happenings), log_map, done)
     else:
         for each in sorted(happenings):
@@ -187,7 +187,7 @@ class _Rows:
 
     def __init__(self, log_map: LogMap, done: Translation) -> None:
         self._map, self._done = log_map, done
-        self._at = log_map.start - 1
+        self._at = log_map.time.start_micros - 1
         self._copies: Counter[str] = Counter()
         self._by_id: dict[str, tuple[int, str]] = {}
 
@@ -214,55 +214,57 @@ class _Rows:
         return [self._understood(row, step, f"{whole}/{self._copies[digest]}")]
 
     def _is_copy(self, number: int, row: Row, whole: str) -> bool:
-        name = row.get(self._map.id or "")
+        name = row.get(self._map.columns.id or "")
         if not name:
             return False
         content = _key(whole)
         first, known = self._by_id.setdefault(name, (number, content))
         if content != known:
-            message = f"{self._map.id}: {name[:50]!r} is that of row {first}, which says otherwise"
+            column = self._map.columns.id
+            message = f"{column}: {name[:50]!r} is that of row {first}, which says otherwise"
             raise FactRejected("conflict", message)
         self._done.counts.duplicates += first != number
         return first != number
 
     def _step(self, number: int, row: Row) -> Step | None:
         log_map, done = self._map, self._done
-        if log_map.outcome is None:
-            word = row.get(log_map.event or "", "")
+        column = log_map.columns.outcome
+        if column is None:
+            word = row.get(log_map.columns.event or "", "")
             step = log_map.steps.get(word)
             if step is None:
                 done.words[word, None] += 1
             return step
-        word = row.get(log_map.outcome, "")
+        word = row.get(column, "")
         outcome = log_map.outcome_of(word)
         if outcome is None:
             raise DataError(
                 f"{word[:50]!r} is neither accepted nor declined; nothing was recorded. Name it in"
                 " the map, in outcomes.accepted or outcomes.declined",
                 row=number,
-                column=log_map.outcome,
+                column=column,
             )
         done.words[word, outcome] += 1
         return "completed" if outcome == "accepted" else "received"
 
     def _understood(self, row: Row, step: Step, text: str) -> _Happening:
-        log_map = self._map
-        customer = row.get(log_map.customer or "", "")
-        offer = row.get(log_map.offer, "")
+        log_map, columns = self._map, self._map.columns
+        customer = row.get(columns.customer or "", "")
+        offer = row.get(columns.offer, "")
         if customer and not is_id(customer):
-            raise FactRejected("invalid", f"{log_map.customer}: {customer[:50]!r} is no id")
+            raise FactRejected("invalid", f"{columns.customer}: {customer[:50]!r} is no id")
         if step != "purchased" and not is_id(offer):
-            raise FactRejected("invalid", f"{log_map.offer}: {offer[:50]!r} is no id")
-        amount = None if log_map.amount is None else amount_of(row, log_map.amount)
+            raise FactRejected("invalid", f"{columns.offer}: {offer[:50]!r} is no id")
+        amount = None if columns.amount is None else amount_of(row, columns.amount)
         if amount is not None and amount < 0:
-            raise FactRejected("invalid", f"{log_map.amount}: {amount} is below 0")
-        duration = None if log_map.duration is None else row.get(log_map.duration)
+            raise FactRejected("invalid", f"{columns.amount}: {amount} is below 0")
+        duration = None if columns.duration is None else row.get(columns.duration)
         open_for = log_map.open_for(offer, duration) if step == "received" else 0
-        time = row.get(log_map.time or "", "")
+        time = row.get(columns.time or "", "")
         self._at = log_map.instant(time) if time else self._at + 1
         self._done.counts.without_time += not time
         self._done.counts.without_customer += not customer
-        segment = (row.get(log_map.segment) or None) if log_map.segment is not None else None
+        segment = (row.get(columns.segment) or None) if columns.segment is not None else None
         order = STEPS.index(step)
         return _Happening(self._at, order, customer, offer, text, step, open_for, amount, segment)
 
@@ -329,9 +331,9 @@ def _key(*parts: str) -> str:
 
 
 def _decision(key: str, each: _Happening, log_map: LogMap) -> Record:
-    offer: Record = {"offer_id": f"{key}/0", "kind": log_map.kind, "item_id": each.offer}
+    offer: Record = {"offer_id": f"{key}/0", "kind": log_map.offers.kind, "item_id": each.offer}
     cart: list[Record] = []
-    if log_map.kind == "upsell":
+    if log_map.offers.kind == "upsell":
         # What was in the cart is not known; who takes the better item leaves one thing for it.
         cart.append({"item_id": "unknown", "quantity": 1})
         offer["replaces"] = cart[0]
@@ -347,7 +349,7 @@ def _decision(key: str, each: _Happening, log_map: LogMap) -> Record:
         "control_share": 0,
         "placement": OFFER_LOG,
         "segment": each.segment,
-        "currency": log_map.currency,
+        "currency": log_map.offers.currency,
         "lines": cart,
         "offers": [offer],
     }
@@ -369,7 +371,7 @@ def _completion(
     item: Record = {"item_id": each.offer, "quantity": 1}
     if credited:
         item["offer_id"] = f"{sending.key}/0"
-    if each.amount is not None and log_map.currency is not None:
+    if each.amount is not None and log_map.offers.currency is not None:
         item["price"] = str(each.amount)
     return {
         "type": "purchase",
@@ -378,14 +380,14 @@ def _completion(
         "occurred_at": clock.to_iso(each.at),
         "checkout_id": sending.key,
         "customer_id": each.customer or None,
-        "currency": log_map.currency,
+        "currency": log_map.offers.currency,
         "items": [item],
     }
 
 
 def _purchase(key: str, each: _Happening, log_map: LogMap) -> Record:
     item: Record = {"item_id": each.offer if is_id(each.offer) else "purchase", "quantity": 1}
-    if each.amount is not None and log_map.currency is not None:
+    if each.amount is not None and log_map.offers.currency is not None:
         item["price"] = str(each.amount)
     return {
         "type": "purchase",
@@ -393,6 +395,6 @@ def _purchase(key: str, each: _Happening, log_map: LogMap) -> Record:
         "transaction_id": key,
         "occurred_at": clock.to_iso(each.at),
         "customer_id": each.customer or None,
-        "currency": log_map.currency,
+        "currency": log_map.offers.currency,
         "items": [item],
     }

@@ -143,11 +143,12 @@ def _import_log(file: Path, log_map: Path, database: str, as_json: bool) -> None
 
     import orjson
 
-    from mersalg.engine.adapters.log_map import load_map
+    from mersalg.engine.adapters.log_map import LogMap
     from mersalg.engine.adapters.offer_log import read_rows, translate
+    from mersalg.engine.config import load_section
     from mersalg.engine.storage.fact_import import Source, import_facts
 
-    mapped = load_map(log_map)
+    mapped = load_section(log_map, LogMap)
     rejects = Path(f"{file}.rejected.jsonl")
     with (
         migrated_store(database, bulk=True) as store,
@@ -211,10 +212,10 @@ def _log_lines(done: Translation, mapped: LogMap) -> Generator[str, None, None]:
         f"{word!r} ({n:,})" if meaning is None else f"{word!r} as {meaning} ({n:,})"
         for (word, meaning), n in done.words.most_common(10)
     ]
-    if mapped.outcome is not None:
+    if mapped.columns.outcome is not None:
         yield (
             f"{counted(counts.rows, 'row')}, {counted(counts.accepted, 'offer')} accepted,"
-            f" {counts.declined:,} declined; {mapped.outcome} was read: {', '.join(words)}"
+            f" {counts.declined:,} declined; {mapped.columns.outcome} was read: {', '.join(words)}"
         )
         yield "each row counts as an offer that was shown"
     else:
@@ -237,7 +238,7 @@ def _log_lines(done: Translation, mapped: LogMap) -> Generator[str, None, None]:
         named = ", ".join(words)
         yield f"{counted(counts.other, 'row')} of events that the map does not name: {named}"
     if counts.duplicates:
-        yield f"left out {counted(counts.duplicates, 'row')} with the {mapped.id} of another"
+        yield f"left out {counted(counts.duplicates, 'row')} with the {mapped.columns.id} of another"
     if counts.repeated:
         yield (
             f"counted {counted(counts.repeated, 'row')} equal to another in every column; to leave"
@@ -251,7 +252,7 @@ def _log_lines(done: Translation, mapped: LogMap) -> Generator[str, None, None]:
     if counts.without_time:
         yield (
             f"{counted(counts.without_time, 'row')} without a time: each is dated just after the"
-            f" row before it, the first of a file at {clock.to_iso(mapped.start)}"
+            f" row before it, the first of a file at {clock.to_iso(mapped.time.start_micros)}"
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import zipfile
 from collections import Counter
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mersalg.engine.adapters.log_map import LogMap, load_map
+from mersalg.engine.adapters.log_map import LogMap
 from mersalg.engine.adapters.offer_log import Translation, read_rows, translate
+from mersalg.engine.config import load_section
 from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.facts import KINDS, Kind
@@ -26,11 +26,23 @@ from mersalg.serving.presentation.report import present
 from tests.support.repetitions import EFFORT
 from tests.support.shared_data import shared_data
 
-STEPS: Any = {"sent": "received", "seen": "viewed", "done": "completed", "paid": "purchased"}
-MAP = LogMap(
-    "event", "who", "what", "when", STEPS, amount="worth", unit=3_600_000_000, days=Decimal(2),
-    currency="USD",
-)  # fmt: skip
+_COLUMNS = {"event": "event", "customer": "who", "offer": "what", "time": "when", "amount": "worth"}
+_MAP: dict[str, dict[str, Any]] = {
+    "columns": _COLUMNS,
+    "events": {"received": "sent", "viewed": "seen", "completed": "done", "purchased": "paid"},
+    "time": {"unit": "hours"},
+    "offers": {"days": 2, "currency": "USD"},
+}
+
+
+def changed(base: dict[str, dict[str, Any]], **sections: dict[str, Any]) -> LogMap:
+    """Return a map with some settings changed."""
+    return LogMap.model_validate(
+        base | {name: base.get(name, {}) | section for name, section in sections.items()}
+    )
+
+
+MAP = changed(_MAP)
 
 
 def row(event: str, when: int, what: str = "deal", who: str = "ann", worth: str = "") -> Any:
@@ -93,7 +105,7 @@ def test_equal_rows_are_different_offers_unless_an_id_says_that_they_are_copies(
     assert translate(rows, MAP).facts == done.facts, "imported again, nothing is added"
 
     named = [{**each, "id": str(place % 3)} for place, each in enumerate(rows)]
-    done = translate([*named, {**named[0], "worth": "9"}], replace(MAP, id="id"))
+    done = translate([*named, {**named[0], "worth": "9"}], changed(_MAP, columns={"id": "id"}))
     assert (done.counts.repeated, done.counts.duplicates, done.counts.rejected) == (0, 3, 1)
     assert "is that of row 1" in done.refused[0].message
     offer = report(done)["total"]["cross_sell"]["offer"]
@@ -106,7 +118,14 @@ def test_rows_without_a_customer_or_a_time_count() -> None:
         {"event": event, "what": what, "worth": ""}
         for event, what in (("sent", "deal"), ("sent", "deal"), ("done", "deal"), ("paid", ""))
     ]
-    done = translate(bare, replace(MAP, customer=None, time=None, start=10))
+    done = translate(
+        bare,
+        changed(
+            _MAP,
+            columns={"customer": None, "time": None},
+            time={"start": "1970-01-01T00:00:00.000010"},
+        ),
+    )
     counts = done.counts
     assert (counts.without_customer, counts.without_time, counts.repeated) == (4, 4, 1)
     assert (counts.received, counts.unmatched_completions, counts.purchased) == (2, 1, 1)
@@ -120,10 +139,12 @@ def test_rows_without_a_customer_or_a_time_count() -> None:
     assert at == [3 * 3_600_000_000, 3 * 3_600_000_000, 3 * 3_600_000_000 + 1]
 
 
-OUTCOMES = LogMap(
-    None, "who", "what", "when", {}, amount="worth", outcome="taken", unit=3_600_000_000,
-    currency="USD",
-)  # fmt: skip
+_OUTCOMES: dict[str, dict[str, Any]] = {
+    "columns": _COLUMNS | {"event": None, "outcome": "taken"},
+    "time": {"unit": "hours"},
+    "offers": {"currency": "USD"},
+}
+OUTCOMES = changed(_OUTCOMES)
 
 
 def answer(taken: str, when: int, **fields: str) -> Any:
@@ -140,7 +161,7 @@ def test_a_log_of_outcomes_has_a_row_for_each_offer(kind: Kind) -> None:
         answer("1", 2, who="bob", worth="3"),
         answer("declined", 3, who="eve"),
     ]
-    done = translate(rows, replace(OUTCOMES, kind=kind))
+    done = translate(rows, changed(_OUTCOMES, offers={"kind": kind}))
     counts = done.counts
     assert (counts.accepted, counts.declined, counts.repeated) == (2, 3, 1)
     assert done.words[("Yes", "accepted")] == done.words[("declined", "declined")] == 1
@@ -149,7 +170,7 @@ def test_a_log_of_outcomes_has_a_row_for_each_offer(kind: Kind) -> None:
         assert (measured[name]["numerator"], measured[name]["denominator"]) == (2, 5)
     # What a better item replaced, and so what the bill rose by, such a log does not say.
     assert measured["revenue"] == (None if kind == "upsell" else "15.50")
-    assert translate(rows, replace(OUTCOMES, kind=kind)).facts == done.facts
+    assert translate(rows, changed(_OUTCOMES, offers={"kind": kind})).facts == done.facts
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -192,11 +213,11 @@ def test_an_unknown_outcome_stops_with_its_row() -> None:
         translate([answer("yes", 0), answer("perhaps", 1)], OUTCOMES)
     with pytest.raises(DataError, match=r"'' is neither"):
         translate([answer("", 0)], OUTCOMES)
-    own: Any = {"perhaps": "declined", "": "declined", "oui": "accepted"}
-    done = translate([answer(word, 0) for word in own], replace(OUTCOMES, outcomes=own))
+    log_map = changed(_OUTCOMES, outcomes={"declined": ["perhaps", ""], "accepted": "oui"})
+    done = translate([answer(word, 0) for word in ("perhaps", "", "oui")], log_map)
     assert (done.counts.accepted, done.counts.declined) == (1, 2)
     with pytest.raises(DataError, match="'yes' is neither"):
-        translate([answer("yes", 0)], replace(OUTCOMES, outcomes=own))
+        translate([answer("yes", 0)], log_map)
 
 
 @pytest.mark.parametrize(
@@ -255,23 +276,23 @@ def test_a_map_is_read_and_its_mistakes_are_named(tmp_path: Path) -> None:
         "[offers]\ndays = 3\ndurations = { x = 1.5 }\n"
     )
     path.write_text(good)
-    read = load_map(path)
+    read = load_section(path, LogMap)
     assert read.steps == {"a": "received", "b": "received", "d": "completed"}
     assert read.instant("1.5") - read.instant("0") == 36 * 3_600_000_000
     assert read.open_for("x", None) == 36 * 3_600_000_000
     assert read.open_for("y", None) == 72 * 3_600_000_000
     path.write_text('[columns]\noutcome = "y"\noffer = "o"\n[outcomes]\naccepted = "ok"\n')
-    read = load_map(path)
-    assert (read.columns, read.outcome_of("ok"), read.outcome_of("yes")) == (
+    read = load_section(path, LogMap)
+    assert (read.named_columns, read.outcome_of("ok"), read.outcome_of("yes")) == (
         ["y", "o"], "accepted", None
     )  # fmt: skip
     for broken, message in [
-        (good.replace('offer = "o"', ""), "columns.offer is missing"),
+        (good.replace('offer = "o"', ""), "columns.offer: Field required"),
         (good.replace('event = "e"', ""), "either event .* or outcome"),
         (good.replace('event = "e"', 'event = "e"\noutcome = "x"'), "either event .* or outcome"),
         (good + '[outcomes]\ndeclined = "n"', "outcomes.accepted is missing"),
-        (good.replace("unit", "units"), "time.units does not exist"),
-        (good.replace('"days"', '"weeks"'), "time.unit: 'weeks'"),
+        (good.replace("unit", "units"), "time.units is not a setting; did you mean unit"),
+        (good.replace('"days"', '"weeks"'), "time.unit: Input should be 'milliseconds'"),
         (good.replace('"d"', '"a"'), "both received and completed"),
         (good.replace('received = ["a", "b"]', ""), "events.received is missing"),
         (good.replace("days = 3", "days = -3"), "offers.days"),
@@ -279,7 +300,7 @@ def test_a_map_is_read_and_its_mistakes_are_named(tmp_path: Path) -> None:
     ]:
         path.write_text(broken)
         with pytest.raises(ConfigError, match=message):
-            load_map(path)
+            load_section(path, LogMap)
 
 
 def test_a_log_without_the_columns_of_the_map_says_so(tmp_path: Path) -> None:
@@ -305,14 +326,20 @@ def test_starbucks_offers_are_understood() -> None:
     with zipfile.ZipFile(folder / "data.csv.zip") as archive, archive.open("data.csv") as file:
         described = pd.read_csv(file, usecols=["offer_id", "duration"])
     days = {str(a): Decimal(str(b)) for a, b in described.dropna().drop_duplicates().to_numpy()}
-    steps: Any = {
-        "offer-received": "received",
-        "offer-viewed": "viewed",
-        "offer-completed": "completed",
-        "transaction": "purchased",
+    steps = {
+        "received": "offer-received",
+        "viewed": "offer-viewed",
+        "completed": "offer-completed",
+        "purchased": "transaction",
     }
-    log_map = LogMap(
-        "event", "customer_id", "offer_id", "time", steps, unit=3_600_000_000, durations=days
+    columns = {"event": "event", "customer": "customer_id", "offer": "offer_id", "time": "time"}
+    log_map = LogMap.model_validate(
+        {
+            "columns": columns,
+            "events": steps,
+            "time": {"unit": "hours"},
+            "offers": {"durations": days},
+        }
     )
     texts = events.astype(object).where(events.notna(), "").astype(str)
     done = translate(texts.to_dict("records"), log_map)
