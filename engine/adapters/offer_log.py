@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from mersalg.engine import clock
-from mersalg.engine.adapters.log_map import STEPS, LogMap, Outcome, Step
 from mersalg.engine.adapters.reading import Record, amount_of
 from mersalg.engine.errors import DataError, FactRejected
 from mersalg.engine.fact_fields import is_id
 from mersalg.engine.facts import OFFER_LOG
+from mersalg.engine.source_sections import STEPS, LogMap, Outcome, Step
 
 Row = Mapping[str, str]
 

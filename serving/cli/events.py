@@ -16,9 +16,9 @@ from mersalg.serving.cli.database import Database, existing_store, migrated_stor
 from mersalg.serving.cli.files import source, target
 
 if TYPE_CHECKING:
-    from mersalg.engine.adapters.log_map import LogMap
     from mersalg.engine.adapters.offer_log import Translation
     from mersalg.engine.progress import Progress
+    from mersalg.engine.source_sections import LogMap
     from mersalg.engine.storage.store import Store
 
 group = typer.Typer(no_args_is_help=True, help="Import and export facts, in the schema of the API.")
@@ -143,9 +143,9 @@ def _import_log(file: Path, log_map: Path, database: str, as_json: bool) -> None
 
     import orjson
 
-    from mersalg.engine.adapters.log_map import LogMap
     from mersalg.engine.adapters.offer_log import read_rows, translate
     from mersalg.engine.config import load_section
+    from mersalg.engine.source_sections import LogMap
     from mersalg.engine.storage.fact_import import Source, import_facts
 
     mapped = load_section(log_map, LogMap)
@@ -238,7 +238,8 @@ def _log_lines(done: Translation, mapped: LogMap) -> Generator[str, None, None]:
         named = ", ".join(words)
         yield f"{counted(counts.other, 'row')} of events that the map does not name: {named}"
     if counts.duplicates:
-        yield f"left out {counted(counts.duplicates, 'row')} with the {mapped.columns.id} of another"
+        rows = counted(counts.duplicates, "row")
+        yield f"left out {rows} with the {mapped.columns.id} of another"
     if counts.repeated:
         yield (
             f"counted {counted(counts.repeated, 'row')} equal to another in every column; to leave"

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mersalg.engine.adapters.log_map import LogMap
 from mersalg.engine.adapters.offer_log import Translation, read_rows, translate
 from mersalg.engine.config import load_section
 from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.facts import KINDS, Kind
 from mersalg.engine.locales import LANGUAGES, Language
+from mersalg.engine.source_sections import LogMap
 from mersalg.engine.tracking.report import ReportQuery, report_of
 from mersalg.serving.presentation.report import present
 from tests.support.repetitions import EFFORT
