@@ -86,7 +86,7 @@ def size_adjusted(baskets: Baskets) -> tuple[Floats, float]:
 def pooled(
     baskets: Baskets, group: NDArray[np.integer[Any]], n_groups: int
 ) -> tuple[Floats, Floats]:
-    """(met, expected) pairs inside each group, shape (n_groups,); group -1 stands in none."""
+    """(met, expected) pairs inside each group, shape (n_groups,); group -1 is in none."""
     of_entry = group[baskets.items]
     known = of_entry >= 0
     orders = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))[known]

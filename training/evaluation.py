@@ -209,7 +209,7 @@ def _json_of(rates: Mapping[str, HitRate]) -> dict[str, Any]:
 
 
 class _Rehearsal:
-    """Progress of a fit that only serves the back-test, told apart from the real one."""
+    """Progress of a fit that only serves the back-test, named apart from the real one."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

@@ -24,7 +24,7 @@ FORMATS = (".parquet", ".csv")
 def strongest_first(table: RuleTable, items: StringTable) -> NDArray[np.int64]:
     """Rule positions by falling lower bound of lift, ties by their ids; shape (n,)."""
     lengths = table.lengths
-    # Ids compare as their ranks do; the consequent stands behind the antecedent, then nothing.
+    # Ids compare as their ranks do; the consequent follows the antecedent, then nothing.
     rank = np.empty(len(items), dtype=np.int32)
     rank[numpy_of(pc.array_sort_indices(_texts(items)))] = np.arange(len(items))
     ids = np.full((int(lengths.max(initial=0)) + 1, len(table)), -1, dtype=np.int32)

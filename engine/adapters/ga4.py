@@ -90,7 +90,7 @@ class _Event:
             "session_id": own,
             "customer_id": text_of(params, "customer_id") or text_of(body, "user_id"),
         }
-        # Without a time of its own an event sent again cannot be told from one that came again.
+        # Without a time of its own an event that was sent twice looks like one that happened twice.
         self._identity = [name, params, client, stamp]
 
     def promotions(self) -> Iterator[Record]:

@@ -31,7 +31,7 @@ class StoreCounts:
     ----------
     stores
         Ragged of int32, n_rules rows of n_cells in all, ascending inside a rule; the number of
-        stores stands for orders of which the store is not known.
+        stores means orders whose store is not known.
     n_joint, n_antecedent, n_consequent
         int32 (n_cells,), orders of that store.
     flag : int8 (n_rules,)
@@ -68,7 +68,7 @@ class StoreCounts:
         (n_ac + M mu) / (n_a + M), mu being the rule's confidence in all orders: the mean of a beta
         posterior. How far stores differ is taken from the stores themselves (empirical Bayes), by
         the moments of the beta-binomial (Kleinman 1973): with K stores, N their orders with A and
-        S the sum over stores of n_a (p - mu)^2, the share rho of the variance that lies between
+        S the sum over stores of n_a (p - mu)^2, the share rho of the variance that is between
         stores makes S / (mu (1 - mu)) come to K - 1 + rho (N - sum n_a^2 / N - K + 1); and
         M = (1 - rho) / rho. Where the stores differ no more than chance lets them, all are mu.
         """

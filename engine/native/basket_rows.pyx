@@ -46,7 +46,7 @@ cdef class Rows:
 
     Attributes are those of the constructor:
 
-    labels: uint32 (n + n_rows,), the rows one behind the other; behind each stands the size of its
+    labels: uint32 (n + n_rows,), the rows one behind the other; after each comes the size of its
         order. It stays shorter than 2**31.
     first: int64 (n_labels + 1,); the occurrences of label a are `position[first[a]:first[a + 1]]`.
     position, row_end: uint32 (n,), the place of each occurrence and where its row ends.

@@ -148,13 +148,13 @@ def best_cuts(const double[::1] values, int64_t[:, ::1] starts, double[::1] left
 
 def agreement(
     const double[:, ::1] moved, const int64_t[:, ::1] order, const int64_t[:, ::1] starts,
-    int64_t[:, ::1] anew, double[::1] kept,
+    int64_t[:, ::1] trial, double[::1] kept,
 ):
     """Add the share of values that keep their cluster when moved and clustered again to `kept`.
 
     moved: float64 (draws, n), each row ascending.
     order: int64 (draws, n), which value each of them was.
-    starts: those of `best_cuts`, int64 (most, most); `anew` is room of the same shape.
+    starts: those of `best_cuts`, int64 (most, most); `trial` is room of the same shape.
     kept: float64 (most,), zeros; the mean over draws, by number of clusters.
     """
     cdef int64_t draws = moved.shape[0], n = moved.shape[1], draw, k, place, cluster, same
@@ -165,14 +165,14 @@ def agreement(
     cdef double[::1] left = <double[:starts.shape[0]]>spare
     with nogil:
         for draw in range(draws):
-            failed = cut(&moved[draw, 0], n, starts.shape[0], anew, left)
+            failed = cut(&moved[draw, 0], n, starts.shape[0], trial, left)
             if failed:
                 break
             for k in range(starts.shape[0]):
                 cluster = 0
                 same = 0
                 for place in range(n):
-                    while cluster < k and anew[k, cluster + 1] <= place:
+                    while cluster < k and trial[k, cluster + 1] <= place:
                         cluster += 1
                     # It was in this cluster if it lay between this start and the next.
                     same += starts[k, cluster] <= order[draw, place] and (

@@ -155,7 +155,7 @@ def agreement(
     moved: _Floats,
     order: _Integers,
     starts: _Integers,
-    anew: _Integers,
+    trial: _Integers,
     kept: _Floats,
 ) -> None: ...
 

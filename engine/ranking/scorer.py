@@ -38,7 +38,7 @@ class Scorer:
     def raw(self, features: Floats) -> Floats:
         """Log-odds before calibration, shape (n,)."""
         layer = (features - self.mean) / self.scale
-        # What lies far outside of all that was seen in training is not trusted to mean more.
+        # A value far outside of all that was seen in training is not trusted to mean more.
         np.clip(layer, -8, 8, out=layer)
         # Products of such numbers are valid. Some libraries of linear algebra set the flag anyway,
         # for lanes of a register that they do not use.

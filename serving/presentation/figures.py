@@ -91,7 +91,7 @@ class Figures:
         """Return money with as many decimals as `value` has: `NOK 1,234.50` or `1 234,50 kr`.
 
         `value` is a decimal string of the report, or the number; without a currency the number
-        stands alone.
+        is alone.
         """
         if value is None:
             return MISSING

@@ -137,7 +137,7 @@ def announced_dashboard(process: subprocess.Popen[str]) -> str:
     return said
 
 
-def test_the_next_run_trains_nothing_and_stays_until_told(
+def test_the_next_run_trains_nothing_and_stays_until_stopped(
     demo: dict[str, Any], folder: Path
 ) -> None:
     process = start(folder, *SIZE, "--port", "0", "--shoppers", "40")

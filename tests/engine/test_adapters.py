@@ -290,12 +290,12 @@ def test_only_shopify_can_sign() -> None:
         ),
     ],
 )
-def test_what_cannot_be_read_is_told(name: str, payload: object, message: str) -> None:
+def test_what_cannot_be_read_is_reported(name: str, payload: object, message: str) -> None:
     with pytest.raises(FactRejected, match=message):
         adapter_named(name)(payload, NOW)
 
 
-def test_an_unknown_system_is_told() -> None:
+def test_an_unknown_system_is_reported() -> None:
     with pytest.raises(ConfigError, match="ga4, segment, shopify"):
         adapter_named("matomo")
 

@@ -129,7 +129,7 @@ def test_numbered_ids_are_texts() -> None:
         ({**DECISION, "control_share": True}, "control_share must be a number"),
     ],
 )
-def test_a_wrong_fact_is_told_what_is_wrong(fact: object, message: str) -> None:
+def test_a_wrong_fact_is_answered_with_what_is_wrong(fact: object, message: str) -> None:
     with pytest.raises(FactRejected) as caught:
         parse_fact(fact)
     assert caught.value.reason == "invalid"
@@ -156,7 +156,9 @@ def test_a_wrong_fact_is_told_what_is_wrong(fact: object, message: str) -> None:
         ("tax", -1, "must not be negative"),
     ],
 )
-def test_a_wrong_line_is_told_what_is_wrong(field: str, value: object, message: str) -> None:
+def test_a_wrong_line_is_answered_with_what_is_wrong(
+    field: str, value: object, message: str
+) -> None:
     wrong = {**PURCHASE, "items": [PURCHASE["items"][0], {"item_id": "x", field: value}]}
     with pytest.raises(FactRejected) as caught:
         parse_fact(wrong)

@@ -225,7 +225,7 @@ def test_an_unknown_outcome_stops_with_its_row() -> None:
     [({"who": "x" * 201}, "who"), ({"what": "x" * 201}, "what"), ({"when": "soon"}, "when"),
      ({"worth": "-3"}, "worth"), ({"when": "1e30"}, "when")],
 )  # fmt: skip
-def test_rows_that_cannot_be_read_are_told(change: dict[str, str], message: str) -> None:
+def test_rows_that_cannot_be_read_are_reported(change: dict[str, str], message: str) -> None:
     done = translate([{**row("sent", 0), **change}, row("sent", 1)], MAP)
     assert (done.counts.rejected, done.counts.received) == (1, 1)
     assert done.refused[0].number == 1

@@ -48,7 +48,7 @@ def test_what_cannot_be_read_is_named(
         _load(tmp_path, text, encoding)
 
 
-def test_upgrades_that_are_none_are_told() -> None:
+def test_upgrades_that_are_none_are_reported() -> None:
     catalogue = tiny_model().catalogue
     pairs = [
         {"from": "phone-64", "to": "phone-256"},

@@ -219,7 +219,7 @@ def test_of_what_replaces_each_other_one_is_offered() -> None:
     assert {"kettle-1", "kettle-2"} <= {*offered(together, "coffee", cross_sell=20)}
 
 
-def test_out_of_stock_is_told_from_off_sale() -> None:
+def test_out_of_stock_is_distinguished_from_off_sale() -> None:
     items = [
         *BREAD,
         TinyItem("old", "Old", "1.00", offerable=False, n_orders=800),

@@ -102,7 +102,7 @@ def test_rates(part: int, whole: int, text: str) -> None:
 
 
 @given(st.integers(1, 10**7), st.integers(1, 10**7))
-def test_a_told_rate_is_near_the_true_one(part: int, whole: int) -> None:
+def test_a_stated_rate_is_near_the_true_one(part: int, whole: int) -> None:
     part, whole = min(part, whole), max(part, whole)
     whole = min(whole, 5 * part)
     told_part, _, told_whole = rate_text(part, whole, "en").partition(" of ")
@@ -247,7 +247,7 @@ def test_norwegian_amounts_never_break_over_lines() -> None:
     assert text.endswith("for 12\u00a0345\u00a0kr mer")
 
 
-def test_what_merely_differs_is_told_only_where_nothing_is_gained() -> None:
+def test_what_merely_differs_is_written_only_where_nothing_is_gained() -> None:
     blend, extra = Change("blend", "house", "Blue Mountain"), Extra(140, "JPY")
     assert upsell_text([], [blend], extra, "en") == (
         "Blend Blue Mountain instead of house for 140 JPY more"
@@ -266,7 +266,7 @@ def test_what_merely_differs_is_told_only_where_nothing_is_gained() -> None:
     )
 
 
-def test_what_has_no_name_for_buyers_is_not_told() -> None:
+def test_what_has_no_name_for_buyers_is_not_written() -> None:
     names = ("Drill Pro", "Drill")
     for attribute in ("attr_07", "x_dim", "kg"):
         gained = [Change(attribute, "2", "5"), Change(attribute, "no", "yes")]
@@ -365,7 +365,7 @@ def test_a_bigger_pack_says_what_a_unit_costs_less(
     assert _with_spaces(upsell_text(gained, [], extra, "nb")) == norwegian
 
 
-def test_of_several_the_price_is_told_for_each() -> None:
+def test_of_several_the_price_is_written_for_each() -> None:
     extra = Extra(100_000, "NOK", 3)
     assert upsell_text([STORAGE], [], extra, "en") == "4x the storage for 1000 NOK more each"
     assert upsell_text([STORAGE], [], extra, "nb").endswith("mer per stykk")

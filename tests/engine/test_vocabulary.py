@@ -74,7 +74,7 @@ def test_odd_ids_are_found_among_many(odd: str) -> None:
     assert Vocabulary.from_ids([]).indices_of([odd] * 20) == [-1] * 20
 
 
-def test_ids_of_one_sum_are_told_apart() -> None:
+def test_ids_of_one_sum_are_distinguished() -> None:
     ids = ["plumless", "buckeroo", "mug"]  # the first two have the same CRC-32
     assert crc32(b"plumless") == crc32(b"buckeroo")
     vocabulary = Vocabulary.from_ids(ids)

@@ -113,7 +113,7 @@ def test_a_message_says_what_is_wrong_and_what_to_do(kind: str, locale: str) -> 
     assert ".." not in message["text"]
 
 
-def test_a_pause_is_told_once_until_it_is_over(tmp_path: Path, webhook: Webhook) -> None:
+def test_a_pause_is_reported_once_until_it_is_over(tmp_path: Path, webhook: Webhook) -> None:
     guard = Pause()
     with alerts_of(tmp_path, webhook, guard, []) as (look, _):
         look()
@@ -149,7 +149,7 @@ def test_facts_must_wait_at_two_looks(tmp_path: Path, webhook: Webhook) -> None:
         (0, 0, set()),
     ],
 )
-def test_a_day_without_facts_is_told_where_there_were_some(
+def test_a_day_without_facts_is_reported_where_there_were_some(
     tmp_path: Path, webhook: Webhook, age: int, n: int, kinds: set[str]
 ) -> None:
     begin = clock.now() - age - 60 * 60_000_000
@@ -160,7 +160,7 @@ def test_a_day_without_facts_is_told_where_there_were_some(
         assert sorted(webhook.kinds) == sorted(kinds)
 
 
-def test_blocked_effects_are_told(tmp_path: Path, webhook: Webhook) -> None:
+def test_blocked_effects_are_reported(tmp_path: Path, webhook: Webhook) -> None:
     begin = clock.now() - 600 * 60_000_000
     facts = [
         fact
@@ -210,7 +210,7 @@ def test_the_address_may_be_in_the_environment(
     assert webhook.kinds == ["trial"]
 
 
-def test_check_sends_a_trial_message_and_a_refused_training_is_told(
+def test_check_sends_a_trial_message_and_a_refused_training_is_reported(
     tmp_path: Path, webhook: Webhook
 ) -> None:
     more = f'[alerts]\nwebhook = "{webhook.url}"'

@@ -244,7 +244,7 @@ def test_offers_are_shown_seen_and_bought(page: Page, shop: Shop) -> None:
 
 
 @pytest.mark.browser
-def test_a_name_that_can_be_chosen_is_told_of_as_a_click(page: Page, shop: Shop) -> None:
+def test_a_name_that_can_be_chosen_is_reported_as_a_click(page: Page, shop: Shop) -> None:
     assert go(page, shop, "k-plain")
     assert page.locator("button.mersalg-name").count() == 0
     offers = go(page, shop, "k-chosen", select="yes")

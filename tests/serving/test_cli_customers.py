@@ -95,7 +95,7 @@ def test_a_new_secret_twice(database: Path, monkeypatch: pytest.MonkeyPatch) -> 
             run(*command)
 
 
-def test_a_mistyped_database_is_told(tmp_path: Path) -> None:
+def test_a_mistyped_database_is_reported(tmp_path: Path) -> None:
     for command in (("export", "kari"), ("erase", "kari"), ("rotate",)):
         with pytest.raises(ConfigError, match="there is no database"):
             run("customers", *command, "--database", tmp_path / "none.db")

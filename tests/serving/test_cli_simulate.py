@@ -34,7 +34,7 @@ def test_planted_effects_lie_in_their_intervals_and_the_attributed_rate_overstat
     assert missed <= 1
 
 
-def test_no_effect_is_told_as_none() -> None:
+def test_no_effect_is_reported_as_none() -> None:
     told = simulated("--checkouts", 4_000, "--persuaded", 0, "--upgraded", 0, "--holdout", 0.5)
     for found in told["checked"].values():
         assert found["planted"] == 0
@@ -75,7 +75,7 @@ def test_a_shops_own_database_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("holdout", [0, 1])
-def test_an_arm_with_nobody_is_told(holdout: int) -> None:
+def test_an_arm_with_nobody_is_reported(holdout: int) -> None:
     told = simulated("--checkouts", 200, "--holdout", holdout)
     assert {found["status"] for found in told["checked"].values()} == {"no_data"}
     assert "no effect can be reported" in run("simulate", "--checkouts", 200, "--holdout", holdout)

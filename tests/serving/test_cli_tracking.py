@@ -168,7 +168,7 @@ def test_an_empty_server_is_migrated_by_its_own_command(fresh_postgres_url: str)
     assert report(fresh_postgres_url)["total"]["cross_sell"]["offer"]["denominator"] == 0
 
 
-def test_wrong_files_and_databases_are_told(tmp_path: Path) -> None:
+def test_wrong_files_and_databases_are_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot read"):
         mersalg("events", "import", tmp_path / "nothing.jsonl", "--database", tmp_path / "f.db")
     file = write(tmp_path / "facts.jsonl", *FACTS)
@@ -196,7 +196,7 @@ def test_the_command_ends_with_two_and_one_line(
     assert "Traceback" not in printed.err
 
 
-def test_rejects_that_cannot_be_written_are_told(tmp_path: Path) -> None:
+def test_rejects_that_cannot_be_written_are_reported(tmp_path: Path) -> None:
     file = write(tmp_path / "facts.jsonl", b"{")
     (tmp_path / "facts.jsonl.rejected.jsonl").mkdir()
     with pytest.raises(DataError, match="cannot write the rejected lines"):

@@ -233,7 +233,7 @@ def test_mine_keeps_only_what_is_more_than_chance(shop: Path, tmp_path: Path) ->
     assert loose["rules"] >= found["rules"]
 
 
-def test_mine_leaves_out_large_baskets_only_where_told(basket_file: Path) -> None:
+def test_mine_leaves_out_large_baskets_only_where_asked(basket_file: Path) -> None:
     options = ("mine", basket_file, "--min-count", 1, "--all-rules")
     whole = as_json(*options)
     assert (whole["max_basket_size"], whole["orders_oversized"]) == (None, 0)

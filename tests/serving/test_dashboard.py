@@ -216,7 +216,7 @@ def test_a_narrow_dark_screen_is_served_too(browser: Browser, selling: Server) -
 
 
 @pytest.mark.browser
-def test_an_empty_shop_is_told_so(browser: Browser, tmp_path: Path) -> None:
+def test_an_empty_shop_is_reported(browser: Browser, tmp_path: Path) -> None:
     with running_server(tmp_path) as server, opened(browser) as seen:
         seen.page.goto(f"{server.url}/dashboard")
         assert seen.page.inner_text("#say") == "No decisions yet"

@@ -258,7 +258,7 @@ def test_an_item_is_stopped_by_keyboard(browser: Browser, selling: Server) -> No
         assert seen.complaints == []
 
 
-def test_an_empty_shop_is_told_so(tmp_path: Path) -> None:
+def test_an_empty_shop_is_reported(tmp_path: Path) -> None:
     with running_server(tmp_path) as server, server.client() as client:
         for address in ("items", "rules", "ladders"):
             assert "Nothing was offered" in read(client, f"/dashboard/{address}?lang=en")

@@ -46,7 +46,7 @@ def test_who_is_not_ready_is_not_ill(tmp_path: Path) -> None:
     ask(tmp_path, calls)
 
 
-def test_strangers_are_told_no_paths(tmp_path: Path) -> None:
+def test_strangers_see_no_paths(tmp_path: Path) -> None:
     version = publish_model(tmp_path / "models")
     for manifest in (tmp_path / "models").rglob("manifest.json"):
         manifest.write_text("{")
@@ -61,7 +61,7 @@ def test_strangers_are_told_no_paths(tmp_path: Path) -> None:
             assert version in client.get("/readyz").json()["error"]["message"]
 
 
-def test_a_full_spool_is_told(tmp_path: Path) -> None:
+def test_a_full_spool_is_reported(tmp_path: Path) -> None:
     publish_model(tmp_path / "models", tiny_model(holdout=0.0))
 
     async def calls(client: Client, app: FastAPI) -> None:

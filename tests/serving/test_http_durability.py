@@ -60,7 +60,7 @@ class Load:
         eventually(lambda: len(self.answers) >= n_answers)
 
 
-def test_a_service_told_to_stop_finishes_first(tmp_path: Path) -> None:
+def test_a_service_asked_to_stop_finishes_first(tmp_path: Path) -> None:
     publish_model(tmp_path / "models")
     with running_server(tmp_path) as server:
         load = Load(server)

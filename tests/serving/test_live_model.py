@@ -25,7 +25,7 @@ def live_on(models: Path) -> tuple[LiveModel, list[str]]:
     return live, taken
 
 
-def test_nothing_published_is_told_and_no_failure(tmp_path: Path) -> None:
+def test_nothing_published_is_reported_and_no_failure(tmp_path: Path) -> None:
     live, taken = live_on(tmp_path / "models")
     asyncio.run(live.reload())
     assert live.model is None

@@ -137,7 +137,7 @@ def test_lines_for_people_end_in_the_ids() -> None:
     assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}Z ERROR mersalg\.x \[\d+\] ", line)
 
 
-def test_a_wrong_format_or_level_is_told(tmp_path: Path) -> None:
+def test_a_wrong_format_or_level_is_reported(tmp_path: Path) -> None:
     for name, value in (("MERSALG_LOG_FORMAT", "xml"), ("MERSALG_LOG_LEVEL", "loud")):
         with pytest.raises(ConfigError, match=name):
             load_settings({name: value})

@@ -151,7 +151,7 @@ async def degraded(client: Client) -> set[str]:
     }
 
 
-def test_a_missing_model_and_a_failure_are_told_by_reason(
+def test_a_missing_model_and_a_failure_are_reported_by_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def without(client: Client, app: FastAPI) -> None:
@@ -173,7 +173,7 @@ def test_a_missing_model_and_a_failure_are_told_by_reason(
     ask(tmp_path, failing)
 
 
-def test_a_database_that_is_away_is_told_by_reason(tmp_path: Path) -> None:
+def test_a_database_that_is_away_is_reported_by_reason(tmp_path: Path) -> None:
     publish_model(tmp_path / "models")
 
     async def calls(client: Client, app: FastAPI) -> None:
@@ -192,7 +192,7 @@ def test_a_database_that_is_away_is_told_by_reason(tmp_path: Path) -> None:
     ask(tmp_path, calls)
 
 
-def test_a_slow_database_is_told_by_reason(tmp_path: Path) -> None:
+def test_a_slow_database_is_reported_by_reason(tmp_path: Path) -> None:
     import sqlite3
 
     publish_model(tmp_path / "models")

@@ -93,7 +93,7 @@ def test_a_rule_that_comes_into_force_asks_anew(
     assert "case-1" not in offered[1]
 
 
-def test_what_a_past_told_is_kept_for_a_minute_and_the_rest_for_long() -> None:
+def test_what_a_past_showed_is_kept_for_a_minute_and_the_rest_for_long() -> None:
     made: list[int] = []
 
     def make() -> CachedOffers:

@@ -198,7 +198,7 @@ def _fails_to_report(reporter: Reporter) -> None:
         reporter.report(ReportQuery())
 
 
-def test_a_process_that_died_is_told_and_replaced(url: str) -> None:
+def test_a_process_that_died_is_reported_and_replaced(url: str) -> None:
     store = open_store(url)
     reports = Reports(store, 0, url)
 

@@ -43,7 +43,7 @@ def test_strangers_are_not_served_without_keys(tmp_path: Path) -> None:
     assert "MERSALG_KEYS" in refused(tmp_path, "--host", "0.0.0.0")
 
 
-def test_a_taken_port_is_told(tmp_path: Path) -> None:
+def test_a_taken_port_is_reported(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         taken.bind(("127.0.0.1", 0))
@@ -136,7 +136,7 @@ def test_helper_processes_import_nothing_from_the_current_folder(tmp_path: Path)
         (("--host", "no.such.host.invalid"), {"MERSALG_KEYS": "admin:key"}, "no.such.host"),
     ],
 )
-def test_wrong_settings_are_told(
+def test_wrong_settings_are_reported(
     tmp_path: Path, arguments: tuple[str, ...], environment: dict[str, str], said: str
 ) -> None:
     assert said in refused(tmp_path, *arguments, **environment)

@@ -121,7 +121,7 @@ def test_it_is_off_and_not_loaded_unless_asked_for() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "find_spec", lambda _name: None)
     with pytest.raises(ConfigError, match=r"mersalg\[otel\]"):
         tracing.Traces()

@@ -26,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("path", ["/v1/suggestions", "/v1/events", "/v1/adapters/ga4", "/no/such"])
-def test_a_refused_caller_is_told_and_can_go_on(server: Server, path: str) -> None:
+def test_a_refused_caller_is_answered_and_can_go_on(server: Server, path: str) -> None:
     with server.client(key="a-wrong-key") as stranger:
         for _ in range(100):
             refused = stranger.post(path, json=CART)
@@ -34,7 +34,7 @@ def test_a_refused_caller_is_told_and_can_go_on(server: Server, path: str) -> No
             assert refused.headers["connection"] == "close"
 
 
-def test_one_who_sends_too_much_is_told(server: Server) -> None:
+def test_one_who_sends_too_much_is_answered(server: Server) -> None:
     with server.client() as client:
         for content in (b"x" * 9_000, iter([b"x" * 4_000] * 9)):
             refused = client.post("/v1/suggestions", content=content)

@@ -123,7 +123,7 @@ def test_a_published_version_without_a_back_test_is_no_yardstick() -> None:
     assert refused(ask(previous=before)) == []
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_every_problem_is_reported_at_once() -> None:
     verdicts = ask(
         tiny_model(currency="SEK"),
         counts={"orders": 1, "items": 1},

@@ -34,7 +34,7 @@ def test_orders_hold_the_families_of_their_items(tmp_path: Path) -> None:
     assert not coarse.lines.duplicated(["order", "item"]).any()
 
 
-def test_a_catalogue_without_families_is_told_so(tmp_path: Path) -> None:
+def test_a_catalogue_without_families_is_reported(tmp_path: Path) -> None:
     config = load_config(write_habit_shop(tmp_path, n_orders=50))
     dataset = load_dataset(config, tmp_path, SilentProgress())
     with pytest.raises(DataError, match="no families"):

@@ -188,7 +188,7 @@ def test_the_shop_file_knows_the_same_engines() -> None:
     assert [get_engine(name).name for name in get_args(EngineName)] == [*ENGINES, "spark"]
 
 
-def test_an_unknown_engine_is_told_apart() -> None:
+def test_an_unknown_engine_is_distinguished() -> None:
     with pytest.raises(ConfigError, match="there is: local, mlxtend, spark"):
         get_engine("spork")
 

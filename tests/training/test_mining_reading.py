@@ -114,7 +114,7 @@ def test_every_type_of_id_has_its_text(column: pa.Array) -> None:
     ],
     ids=lambda column: str(column.type),
 )
-def test_an_empty_cell_is_told_with_its_row(column: pa.Array) -> None:
+def test_an_empty_cell_is_reported_with_its_row(column: pa.Array) -> None:
     table = pa.table({"item_id": column})
     with pytest.raises(DataError, match="the cell is empty") as caught:
         numbered_items(table, "item_id", "x.parquet")

@@ -52,7 +52,7 @@ def test_ranks_are_positions(rows: list[set[int]], min_count: int, max_length: i
 
 
 @pytest.mark.parametrize("missing", [0, 1, 2])
-def test_a_missing_pair_of_a_triple_is_told(missing: int) -> None:
+def test_a_missing_pair_of_a_triple_is_reported(missing: int) -> None:
     pairs = np.delete(np.array([[0, 1], [0, 2], [1, 2]], dtype=np.int32), missing, axis=0)
     broken = Itemsets.from_rows(
         [np.array([[0], [1], [2]], dtype=np.int32), pairs, np.array([[0, 1, 2]], dtype=np.int32)],

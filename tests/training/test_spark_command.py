@@ -127,13 +127,15 @@ def test_settings_come_from_the_environment(
 
 
 @pytest.mark.parametrize("text", ["executor.memory=8g", "spark.executor.memory", "spark.a='b"])
-def test_settings_that_cannot_be_read_are_told(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_cannot_be_read_are_reported(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(session.CONF, text)
     with pytest.raises(ConfigError, match="MERSALG_SPARK_CONF"):
         application_settings()
 
 
-def test_a_cluster_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_cluster_that_is_not_there_is_reported(tmp_path: Path) -> None:
     done = _attempt(tmp_path, "", MERSALG_SPARK_MASTER="abacus://here")
     assert done.returncode == 2
     assert "Spark does not start on abacus://here" in done.stderr

@@ -139,7 +139,9 @@ def test_lines_of_baskets(tmp_path: Path) -> None:
         ("i.txt", b"a b\n", "read from .dat, .basket, .csv or .parquet"),
     ],
 )
-def test_what_cannot_serve_is_told(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+def test_what_cannot_serve_is_reported(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(DataError) as told:
@@ -148,7 +150,7 @@ def test_what_cannot_serve_is_told(tmp_path: Path, name: str, content: bytes, me
     assert str(path) in told.value.message
 
 
-def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+def test_what_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no such file.*nothing-\*\.parquet"):
         _count(tmp_path / "nothing-*.parquet")
     pd.DataFrame({"order_id": [1], "product": [2]}).to_parquet(tmp_path / "a.parquet")
@@ -162,7 +164,7 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
         _count(tmp_path / "c.parquet")
 
 
-def test_a_database_without_a_driver_is_told() -> None:
+def test_a_database_without_a_driver_is_reported() -> None:
     spark = open_session()
     with pytest.raises(ConfigError, match=r"no JDBC driver.*spark\.jars"), reading("jdbc:none"):
         spark.read.jdbc("jdbc:nothing://host/db", "orders").count()

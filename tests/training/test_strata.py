@@ -113,7 +113,7 @@ def test_stores_that_agree_are_no_reversal_however_they_differ() -> None:
     assert counts.flag.tolist() == [AGREES]
 
 
-def test_one_store_that_opposes_is_told_and_not_dropped() -> None:
+def test_one_store_that_opposes_is_reported_and_not_dropped() -> None:
     agreeing: Store = (300, 100, 100, 500)
     _, counts = counted([agreeing, agreeing, agreeing, (10, 190, 190, 110)])
     assert counts.flag.tolist() == [MIXED]

@@ -185,7 +185,7 @@ def survey(path: Path, separator: str | None = None, encoding: str | None = None
     Raises
     ------
     DataError
-        It cannot be read, or its columns cannot be told apart.
+        It cannot be read, or its columns cannot be separated.
     """
     if is_parquet(path):
         return Survey(path, read_parquet(path), None, None, True)

@@ -158,7 +158,7 @@ class Labelled:
 
     def chunks(self, n_chunks: int) -> list[tuple[int, int]]:
         """Return at most so many ranges of labels with about the same work in each."""
-        # A label costs something even where nothing stands behind it.
+        # A label costs something even where no row follows it.
         work = np.append(0, np.cumsum(self.work + 100))
         cuts = np.searchsorted(work, np.linspace(0, work[-1], n_chunks + 1)[1:-1])
         return list(pairwise(sorted({0, len(self.singles), *cuts.tolist()})))

@@ -196,7 +196,7 @@ def count_source(
     max_basket_size: int | None = None,
     progress: Progress,
 ) -> Counted:
-    """Count what stands together in the orders of `source`.
+    """Count the items that are together in the orders of `source`.
 
     Parameters
     ----------

@@ -3,9 +3,9 @@
 A rule must say more than how full baskets are, and a longer one more than its parts.
 
 An order that holds a is a fuller one than most, so anything else is more likely in it: where the
-items of a year's groceries are dealt to its orders by lot, nearly every pair that meets often looks
-significant against plain independence. One more test is therefore asked of every rule A -> c, and
-two of those with two or more items in A; a rule is as certain as the weakest of its tests.
+items of a year's groceries are dealt to its orders at random, nearly every pair that meets often
+looks significant against plain independence. One more test is therefore asked of every rule A -> c,
+and two of those with two or more items in A; a rule is as certain as the weakest of its tests.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def _against_size(
 
     An order of s items that holds A has s - |A| other places, each c with probability
     p_c / (1 - sum of p over A), p being shares of all entries. The sum over orders is Poisson
-    binomial; the Poisson tail of the same mean lies above its upper tail, so the test errs on
+    binomial; the Poisson tail of the same mean is above its upper tail, so the test errs on
     the side of caution.
     """
     length = antecedents.shape[1]

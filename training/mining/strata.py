@@ -2,8 +2,8 @@
 
 Two questions are asked of a rule A -> c that holds in all orders together (lift above 1).
 
-*Do the stores together contradict it?* Their common odds ratio (Mantel and Haenszel 1959) lies
-below 1, and the odds ratio of all orders lies above what that estimate allows: a normal test of the
+*Do the stores together contradict it?* Their common odds ratio (Mantel and Haenszel 1959) is
+below 1, and the odds ratio of all orders is above what that estimate allows: a normal test of the
 difference of their logarithms by the variance of Robins, Breslow and Greenland (1986), which errs
 on the side of caution, for the two are positively correlated (Hausman 1978). Such a rule says that
 stores differ, and nothing of what goes together: it is not offered.

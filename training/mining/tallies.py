@@ -60,7 +60,7 @@ class Tallies:
         antecedents
             (n, length >= 1), each row ascending.
         consequents
-            (n,), not in their row; no rule stands twice.
+            (n,), not in their row; no rule is listed twice.
         part : int64 (n_orders,)
             In 0..n_parts - 1; where not given there is one part.
         weight : int64 (n_orders,)

@@ -26,7 +26,7 @@ N_EXAMPLES: dict[Mode, int] = {"discovery": 18_000, "complete": 26_000}
 LEAST_EXAMPLES = 400
 """Fewer say too little: such a shop is served by its rules."""
 _NEGATIVES = 20
-"""Candidates of each cart that were not bought and that are learned from, drawn by lot."""
+"""Candidates of each cart that were not bought and that are learned from, drawn at random."""
 _HELD_OUT = 0.15
 CALIBRATION = 1_500
 """Share of the orders that are held out, and their carts at most: on them a fit sees when to end,

@@ -230,7 +230,7 @@ def _header(path: Path) -> list[str]:
 
 def _refuse_half_a_table(header: list[str], path: Path) -> None:
     """Refuse a header that names one column, or both in other letters, and that of a data frame."""
-    told = {part.strip().casefold() for each in header for part in re.split(r"[;|\t]", each)}
+    named = {part.strip().casefold() for each in header for part in re.split(r"[;|\t]", each)}
     if header[1:] and header == ["", *map(str, range(len(header) - 1))]:
         raise DataError(
             "the first line and column number the columns and rows of a data frame: write it"
@@ -238,7 +238,7 @@ def _refuse_half_a_table(header: list[str], path: Path) -> None:
             file=str(path),
             row=1,
         )
-    if not told.isdisjoint(_TABLE_COLUMNS):
+    if not named.isdisjoint(_TABLE_COLUMNS):
         raise DataError(
             "a table of order lines needs the columns order_id and item_id, so written and between"
             f" commas, not {', '.join(header)}",

@@ -342,7 +342,7 @@ def _item_lists(
 
 
 def split_ids(cell: str, items: Vocabulary, marks: str = ";|,") -> list[str]:
-    """Item ids in one cell: one id as it stands, else parted by a mark, else by white space."""
+    """Item ids in one cell: one id as it is, else parted by a mark, else by white space."""
     if not cell or cell in items:
         return [cell] if cell else []
     parts = re.split(f"[{re.escape(marks)}]", cell) if set(marks) & set(cell) else cell.split()

@@ -81,7 +81,7 @@ class Dataset:
         return len(self.ordered_at)
 
     def select_orders(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Dataset:
-        """Return the orders of a mask (n_orders,) or at positions, numbered anew in that sequence.
+        """Return the orders of a mask (n_orders,) or at positions, numbered again in that sequence.
 
         Catalogue, customers, stores and quality stay those of the whole.
         """

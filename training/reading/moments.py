@@ -32,7 +32,7 @@ _DATE_OF_NUMBERS = re.compile(
 )
 _NUMBERS = ((re.compile(r"[3-6]\d{4}([.,]\d+)?"), "excel"), (re.compile(r"1\d{9}(\d{3})?"), "unix"))
 _COUNTED = {"excel": (25_569, 86_400), "unix": (0, 1)}
-"""Of dates that are numbers: what stands for 1970-01-01, and the seconds of one."""
+"""Of dates that are numbers: the number of 1970-01-01, and the seconds of one."""
 _LAST_SECOND = 253_402_300_799
 _STRAY = 0.01
 """Share of dates that may speak against the others before the file is called contradictory, and
@@ -208,7 +208,7 @@ def _date_forms(texts: pd.Series, n_rows: pd.Series) -> list[str]:
     """Forms to try for dates that are not ISO 8601; days before months, or the other way round.
 
     `texts` are those that are not ISO 8601, under their places among all; `n_rows` says of each of
-    all in how many rows it stands. Raises TwoWays: the dates do not tell which.
+    all in how many rows it is. Raises TwoWays: the dates do not show which.
     """
     parts = texts.str.extract(_NUMERIC_DATE).dropna()
     parts = parts[parts[1] != "."]

@@ -89,7 +89,7 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class _Amount:
-    """A number without what stands around it; `currencies` is None where nothing does."""
+    """A number without the text around it; `currencies` is None where nothing does."""
 
     digits: str
     negative: bool

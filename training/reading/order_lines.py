@@ -193,7 +193,7 @@ def read_order_lines(
         ("negative_price", columns.line_total, lambda: (amounts < 0) & ~returned),
         ("absurd_price", columns.line_total, lambda: too_large & ~returned),
         ("bad_date", columns.ordered_at, lambda: moments.bad),
-        # 0 stands for "no time", and a clock that says 1970-01-01 was never set.
+        # 0 means "no time", and a clock that says 1970-01-01 was never set.
         ("impossible_date", columns.ordered_at, lambda: moments.micros <= 0),
         ("future_date", columns.ordered_at, lambda: moments.micros > latest),
         ("unknown_item", None if catalogue_ids is None else columns.item_id, unknown_item),

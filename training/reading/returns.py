@@ -64,7 +64,7 @@ def subtract_returns(
     order_texts
         Order ids by code; they decide between purchases of one moment.
     timed
-        False where `ordered_at` says nothing; then the order of the rows stands for time.
+        False where `ordered_at` says nothing; then the order of the rows replaces time.
 
     Returns
     -------

@@ -95,7 +95,7 @@ def _which(
 def hit_rates(
     score: NDArray[np.floating], taken: NDArray[np.bool_], asked: Questions
 ) -> dict[str, float]:
-    """HitRate@1 and @3 with standard errors; ties are broken by lot."""
+    """HitRate@1 and @3 with standard errors; ties are broken at random."""
     owner, size = asked.owner, len(asked.base)
     lot = np.random.default_rng(3).random(len(score))
     order = np.lexsort((lot, -score, owner))

@@ -15,7 +15,7 @@ from mersalg.engine.words import read_toml
 LEAST_SIMILAR = 0.3
 """Names less alike than this are never compared further."""
 MOST_COMMON = 150
-"""Among very many names, a word or piece of a word that stands in more of them finds no pairs."""
+"""Among very many names, a word or piece of a word that is in more of them finds no pairs."""
 FEW = 2_000
 """Up to so many names every word and every piece finds pairs."""
 CHUNK = 2_048

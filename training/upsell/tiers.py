@@ -120,7 +120,7 @@ class TierCounts:
     """Counts of the ladders, and of the items that they leave out.
 
     `contradicted`: catalogue price more than 10 times off what orders paid; `far_off`: more than
-    100 times off the family's median (10 times in a family that names told). `examples`: ids of
+    100 times off the family's median (10 times in a family derived from names). `examples`: ids of
     such items with their prices, by reason.
     """
 
@@ -175,13 +175,13 @@ def fit_ladders(
     group, n_groups, price = groups.group, len(groups), catalogue.price_minor
     priced = (group >= 0) & (price > 0)
     # Free of charge, by the catalogue, is a price too that orders may contradict.
-    told = (group >= 0) & (price >= 0) & (paid_minor > 0)
-    contradicted = told & _off(price, paid_minor, _CONTRADICTION)
+    is_priced = (group >= 0) & (price >= 0) & (paid_minor > 0)
+    contradicted = is_priced & _off(price, paid_minor, _CONTRADICTION)
     usable = priced & ~contradicted
     # One group more, so that items without one have a median too.
     medians = medians_of(group[usable], price[usable], n_groups + 1)
     median = np.nan_to_num(medians)[np.maximum(group, 0)]
-    # A family that names told is one thing in sizes and grades: ten times the price is another.
+    # A family derived from names is one thing in sizes and grades: ten times the price is another.
     alike = groups.is_learned(group)
     far_off = usable & (
         _off(price, median, _FAR_OFF) | (alike & _off(price, median, _FAR_OFF_ALIKE))

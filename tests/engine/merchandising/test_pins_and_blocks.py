@@ -299,7 +299,7 @@ def test_codes_are_stable() -> None:
     assert LAST_BINDING is Reason.ALREADY_OFFERED
 
 
-def test_what_the_buyer_or_the_call_refused_is_told_where_it_mattered() -> None:
+def test_what_the_buyer_or_the_call_refused_is_reported_where_it_mattered() -> None:
     slate = asked(
         shop(),
         "phone-64",

@@ -285,7 +285,7 @@ def test_what_a_model_remembers_is_exported(tmp_path: Path) -> None:
     assert remembered("Ola", None) is None
 
 
-def test_a_damaged_list_of_the_forgotten_is_told(tmp_path: Path) -> None:
+def test_a_damaged_list_of_the_forgotten_is_reported(tmp_path: Path) -> None:
     assert len(Forgotten(tmp_path).hashes()) == 0
     Forgotten(tmp_path).add(2**64 - 1)
     Forgotten(tmp_path).add(7)

@@ -52,7 +52,7 @@ def recorded(store: Store) -> list[str]:
     return [fact.event_id for fact in store.facts.read(FactScope())]
 
 
-def test_known_facts_of_a_batch_are_told_apart(store: Store) -> None:
+def test_known_facts_of_a_batch_are_distinguished(store: Store) -> None:
     store.facts.append([view(1)])
     result = store.facts.append([view(1), view(2), view(1, "p"), view(2)])
     assert (result.recorded, result.duplicate_indices) == (1, (0, 3))

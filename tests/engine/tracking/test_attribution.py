@@ -251,7 +251,7 @@ def test_another_checkout_counts_only_inside_a_window() -> None:
     assert outcome(facts, "cross_sell", attribution_window_days=2)[0] == 0
 
 
-def test_a_click_before_the_purchase_is_told_from_a_view() -> None:
+def test_a_click_before_the_purchase_is_distinguished_from_a_view() -> None:
     facts = [decided(), *VIEWS, bought(item("bun"))]
     assert measured(facts, "cross_sell")["conversions"] == {
         "accepted_click": 0, "view_through": 1, "total": 1,

@@ -76,7 +76,7 @@ def test_the_period_before_is_as_long(query: dict[str, str], since: str, until: 
         ("2026-02-01..2026-01-01", {}, "is after"),
     ],
 )
-def test_a_period_that_cannot_be_told(compare: str, period: dict[str, str], message: str) -> None:
+def test_a_period_that_cannot_be_known(compare: str, period: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         other_period(parse_query({**period, "compare": compare}))
 

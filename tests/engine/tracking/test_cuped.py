@@ -169,7 +169,7 @@ def test_a_report_tells_it_where_it_is_asked_for() -> None:
     assert json.dumps(report_of(facts, ReportQuery(adjusted=True))) == json.dumps(report)
 
 
-def test_it_says_why_it_cannot_be_told() -> None:
+def test_it_says_why_it_cannot_be_known() -> None:
     facts = [fact for fact in shop() if not fact.event_id.startswith(("before", "long"))]
     report: Any = report_of(facts, ReportQuery(adjusted=True))
     cuped = report["total"]["cross_sell"]["incremental"]["revenue_per_checkout"]["cuped"]

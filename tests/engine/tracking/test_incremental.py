@@ -267,7 +267,7 @@ def test_checkouts_of_one_customer_are_no_independent_trials() -> None:
     assert watched["lower"] < entry["lower"]
 
 
-def test_abandoned_checkouts_are_eligible_and_told_of() -> None:
+def test_abandoned_checkouts_are_eligible_and_counted() -> None:
     visits = [*trial(4, 2, 4, 1), visit(50, "treatment", ends=False)]
     entry = report(*visits)["total"]["cross_sell"]["incremental"]
     assert entry["treatment"]["denominator"] == 5

@@ -333,7 +333,9 @@ def test_a_question_reads_from_text() -> None:
         ({"level": "95"}, "from 0.5 to 0.9999"),
     ],
 )
-def test_a_wrong_question_is_told_what_is_wrong(texts: dict[str, str], message: str) -> None:
+def test_a_wrong_question_is_answered_with_what_is_wrong(
+    texts: dict[str, str], message: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_query(texts)
     assert message in str(caught.value)

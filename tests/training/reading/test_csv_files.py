@@ -99,7 +99,7 @@ def test_what_spreadsheets_call_unicode(tmp_path: Path, encoding: str) -> None:
         assert table.column("item").to_pylist() == ["blåbær"]
 
 
-def test_text_that_is_neither_utf8_nor_of_the_right_width_is_told_once(
+def test_text_that_is_neither_utf8_nor_of_the_right_width_is_reported_once(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "orders.csv"

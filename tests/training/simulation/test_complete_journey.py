@@ -160,7 +160,7 @@ TOGETHER = """
 
 
 @pytest.mark.demo
-def test_families_that_replace_each_other_are_told_from_those_bought_together(
+def test_families_that_replace_each_other_are_distinguished_from_those_bought_together(
     dataset: Dataset,
 ) -> None:
     catalogue = dataset.catalogue

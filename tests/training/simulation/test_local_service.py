@@ -59,7 +59,7 @@ def test_it_serves_while_the_block_lasts(
     assert not answers(service.url)
 
 
-def test_a_taken_port_is_told(models: Path, tmp_path: Path) -> None:
+def test_a_taken_port_is_reported(models: Path, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -1,4 +1,4 @@
-"""The Spark engine: baskets in memory as any engine's, or a whole source counted where it lies."""
+"""The Spark engine: baskets in memory as any engine's, or a whole source counted where it is."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 In both databases indexes leave out the facts that do not have what they look up.
 
-A partitioned table cannot see to it that an `event_id` stands in one month only: that is the work
+A partitioned table cannot see to it that an `event_id` is in one month only: that is the work
 of `fact_ids`, a narrow table of its own. SQLite has no partitions, and keeps the table it has.
 """
 

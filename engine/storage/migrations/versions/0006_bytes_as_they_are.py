@@ -38,7 +38,7 @@ def downgrade() -> None:
 
 
 def _change(collation: str, storage: str) -> None:
-    """Change the collation of id columns, which builds their indexes anew and writes no row."""
+    """Change the collation of id columns, which builds their indexes again and writes no row."""
     if op.get_bind().dialect.name != "postgresql":
         return
     for table, columns in _IDS.items():
