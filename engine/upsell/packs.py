@@ -54,8 +54,9 @@ _COUNTED = re.compile(
     rf"(?P<sign>{_TIMES}|[/–-]|\s)\s*(?P<value>{_DECIMAL})\s*-?\s*(?P<unit>{_WORD})(?![^\W\d_])"
 )
 _NESTED = re.compile(
-    rf"(?<![0-9.,/])(?P<count>[0-9]{{1,4}})\s*-?\s*(?P<word>[^\W\d_]+)\.?\s*{_TIMES}\s*"
-    rf"(?P<inner>[0-9]{{1,4}})\s*-?\s*(?P<unit>[^\W\d_]+)"
+    rf"(?<![0-9.,/])(?P<count>[0-9]{{1,4}})\s*-?\s*(?P<word>[^\W\d_]+)\.?\s*"
+    rf"(?:{_TIMES}|,(?=[^,]*\beach\b))\s*(?P<inner>[0-9]{{1,4}})"
+    r"(?:\s*-?\s*(?P<unit>[^\W\d_]+)|(?![\w.,]))"
 )
 _BEFORE = re.compile(
     rf"(?<![0-9.,/])(?P<count>[0-9]{{1,4}})\s*-?\s*[^\W\d_]*?\.?\s*{_TIMES}\s*[(\[]?\s*$"
@@ -74,6 +75,7 @@ _SET_OF = re.compile(
     r"\b(?:packs?|sets?|box(?:es)?|bags?|cases?|trays?|multipack|cartons?"
     r"|pakker?|sett|esker?|pose|kartong|kasse|brett)"
     r"(?:\s+(?:of|med|à|a|av)\s+|/)(?P<count>[0-9]{1,4})\b"
+    r"(?:\s*[x×*]\s*(?P<each>[0-9]{1,3})(?![\w.,]|\s*[^\W\d_]))?"
 )
 _RANGE = re.compile(
     rf"(?<![0-9.,])(?P<low>{_DECIMAL})\s?[-–/]\s?(?P<high>{_DECIMAL})\s*(?P<unit>{_WORD})\b"
@@ -158,9 +160,9 @@ def _normal(text: str) -> str:
 
 
 def _nested(words: str) -> Pack | None:
-    """`10 boxes x 30 bags`, `2 pk x 12 stk`: pieces in packs."""
+    """`10 boxes x 30 bags`, `2 pk x 12 stk`, `12 packs of 10`: pieces in packs."""
     match = _NESTED.search(words)
-    if match is None or _UNITS.get(match["unit"], ("pieces",))[0] != "pieces":
+    if match is None or _UNITS.get(match["unit"] or "", ("pieces",))[0] != "pieces":
         return None
     if (
         match["word"] not in _COUNT_WORDS | _WORDS["pack_words"] | _WORDS["full"]
@@ -187,7 +189,7 @@ def _times_around(pack: Pack, words: str, start: int, end: int) -> Pack:
 
 def _set_of(words: str) -> Pack | None:
     match = _SET_OF.search(words)
-    return _pack(float(match["count"]), "ct") if match else None
+    return _pack(float(match["count"]) * float(match["each"] or 1), "ct") if match else None
 
 
 def without_pack(name: str, category: str = "") -> str:

@@ -28,13 +28,18 @@ _LETTERS = re.compile(r"x{0,4}s|x{0,5}l|[2-6]x[sl]|m|[xs]/[sml]|[sml]/x?[ml]")
 _FAR_LETTERS = re.compile(r"x+s|xx+l|[2-6]x[sl]")
 _LABELLED = re.compile(
     r"\b(?:sizes?|str|strl|størrelse|eur?|us|uk)\b\.?\s*:?\s*"
-    r"(?P<size>[0-9]{1,3}(?:[.,][0-9]+|½)?(?:\s*[-/]\s*[0-9]{1,3})?|(?:[0-9]?x{0,4}[sl]|m)\b)"
+    r"(?P<size>[0-9]{1,3}(?:[.,][0-9]+|½)?(?:\s*[-/]\s*[0-9]{1,3})?|(?:[0-9]?x{0,4}[sl]|[a-z])\b)"
 )
+_SHADE = re.compile(
+    r"\b(?:ral|ncs|col(?:ou?r)?|farge|shade)\b[\s.:]*(?:nr|no)?[\s.:]*[0-9]{1,4}\b|\b0[0-9]{1,2}\b"
+)
+_SHADE_TO_THE_END = re.compile(r"\b[0-9]{1,3}(?:[.,][0-9]{1,2})?[a-z]?\b.*")
 _WORN_NUMBERS = re.compile(
-    r"\b[0-9]{1,2}(?:[.,]5|½)(?![\w.,/])|(?<=\s)[3-9]$|\bw\s?[0-9]{2}\s*[/x]?\s*l\s?[0-9]{2}\b|\b[0-9]{2,3}\s?[a-h]{1,2}\b"
+    r"\b[0-9]{1,2}\s[1-7]/[248]\b|\b[1-6]x\b|\b(?:[sml]|x{1,3}l)t\b"
+    r"|\b[0-9]{1,2}(?:[.,]5|½)(?![\w.,/])|(?<=\s)[3-9]$|\bw\s?[0-9]{2}\s*[/x]?\s*l\s?[0-9]{2}\b|\b[0-9]{2,3}\s?(?:[a-h]{1,2}|w)\b"
     r"|\b[0-9]{1,3}(?:[.,][0-9])?\s*[-–/]\s*[0-9]{1,3}(?:[.,][0-9])?\s*"
     r"(?:mnd|m|md|months?|år|y|yrs?|years?|cm|kg)?\b"
-    r"|\b[0-9]{2,3}\s?[x×]\s?[0-9]{2,3}\b"
+    r"|\b[0-9]{2,3}\s?[x×]\s?[0-9]{2,3}[a-d]?\b"
     r"|\b[0-9]{2,3}(?:[.,]5|½)?\s*(?:cm|mm|mnd|months?|år|years?)?(?![\w.,/])"
     r"(?!\s*(?:(?!eu|uk|us)[^\W\d_]{1,2}|pack|stk|par|pairs?|speed|gears?|lumens?|den|denier)\b)"
 )
@@ -52,6 +57,7 @@ _SIZE_ENDINGS = tuple(_ATTRIBUTES["size_endings"])
 _ENDINGS = tuple(
     sorted((word for word in _NAMES["accessories"] if len(word) >= 5), key=len, reverse=True)
 )
+_FIRST = tuple(_NAMES["accessories_first"])
 _BEHIND = _NAMES["grades"] | {"multipack", "pack"}
 _MADE_SO = re.compile(r"[^\W\d_]{2,}(?:ed|able|less|proof)")
 """Words behind the thing that a phrase names, which say what it is like."""
@@ -79,6 +85,8 @@ class Traits(NamedTuple):
         `worn` of what has to fit a body, a wheel or a frame; food and drinks; screens.
     accessory
         What kind of accessory it is; "" of other things.
+    parts
+        The accessories that the head names anywhere.
     head
         The words before `for`, `til` or `with`; made_for: whether `for` or `til` occurs.
     words
@@ -91,6 +99,7 @@ class Traits(NamedTuple):
     tastes: str
     kind: Kind
     accessory: str
+    parts: frozenset[str]
     head: str
     words: str
     made_for: bool
@@ -102,9 +111,15 @@ class Traits(NamedTuple):
         return bool(sizes or (self.seasons and other.seasons and self.seasons != other.seasons))
 
     def same_kind(self, other: Traits) -> bool:
-        """Return whether neither is an accessory, or both are the same accessory."""
+        """Return whether neither is an accessory, or both are the same accessory.
+
+        `Laptop sleeve Air 13` has all that `Laptop Air 13` says, and a sleeve.
+        """
         for one, two in ((self, other), (other, self)):
             if one.accessory and one.accessory not in two.head:
+                return False
+            more = one.parts - two.parts and one.kind != "eaten"
+            if more and set(two.head.split()) < set(one.head.split()):
                 return False
         if not (self.made_for or other.made_for):
             return True
@@ -135,13 +150,18 @@ def traits_of(name: str, category: str = "") -> Traits:
 
     Its category helps to distinguish garments from drinks.
     """
-    text = without_pack(name, category).casefold()
-    around = frozenset(_WORDS.findall(f"{text} {category.casefold()}".replace("t-s", "ts")))
-    kind = _kind(around)
-    worn = kind == "worn"
     sizes: set[str] = set()
     seasons: set[str] = set()
     tastes: set[str] = set()
+
+    def shade(match: re.Match[str]) -> str:
+        tastes.add(match[0])
+        return " "
+
+    text = without_pack(_SHADE.sub(shade, name.casefold()), category)
+    around = frozenset(_WORDS.findall(f"{text} {category.casefold()}".replace("t-s", "ts")))
+    kind = _kind(around)
+    worn = kind == "worn"
 
     def taken(match: re.Match[str]) -> str:
         sizes.add(re.sub(r"\s", "", match.groupdict().get("size") or match[0]))
@@ -160,7 +180,10 @@ def traits_of(name: str, category: str = "") -> Traits:
         text = _WORN_NUMBERS.sub(taken, text)
     if any(start in text for start in _SEASON_STARTS):
         text = _SEASON_START.sub(season, text)
-    text = text.replace("all-season", "allseason").replace("one size", "onesize")
+    if around & _NAMES["tinted"]:
+        text = _SHADE_TO_THE_END.sub(shade, text)
+    for words_of_one in ("all-season", "one size", "plus size", "rose gold"):
+        text = text.replace(words_of_one, re.sub("[ -]", "", words_of_one))
     words: list[str] = []
     for word in _WORDS.findall(text):
         if (len(word) < 7 and kind != "eaten" and _LETTERS.fullmatch(word)) or (
@@ -189,6 +212,7 @@ def traits_of(name: str, category: str = "") -> Traits:
         _sorted(tastes),
         kind,
         accessory,
+        frozenset(part for word in head if (part := _part(word))),
         _sorted({*head}),
         _sorted({*_LONG_WORDS.findall(name.casefold())}),
         made_for is not None,
@@ -210,12 +234,18 @@ def _accessory(words: list[str]) -> str:
     """Return the accessory a phrase names: its last word (`phone case`) or its first."""
     while len(words) > 1 and (words[-1] in _BEHIND or _MADE_SO.fullmatch(words[-1])):
         words = words[:-1]
-    for word in (*words[-1:], *(each for each in words[:1] if each in _NAMES["accessories_first"])):
-        for form in (word, word[:-1], word[:-2]):
-            if form in _NAMES["accessories"]:
-                return form
-            if form.endswith(_ENDINGS):
-                return next(each for each in _ENDINGS if form.endswith(each))
+    first = [each for each in words[:1] if each.endswith(_FIRST)]
+    parts = [part for word in (*words[-1:], *first) if (part := _part(word))]
+    return parts[0] if parts else ""
+
+
+def _part(word: str) -> str:
+    """Return the accessory that a word names, alone or at its end."""
+    for form in (word, word[:-1], word[:-2]):
+        if form in _NAMES["accessories"]:
+            return form
+        if form.endswith(_ENDINGS):
+            return next(each for each in _ENDINGS if form.endswith(each))
     return ""
 
 
