@@ -70,7 +70,7 @@ def test_a_phrase_about_one_thing(name: str, language: str) -> None:
     ("language", "texts"),
     [
         ("en", ["0 offers shown", "1 of 1 offer shown", "1 of 2 offers shown"]),
-        ("nb", ["0 viste tilbud", "1 av 1 vist tilbud", "1 av 2 viste tilbud"]),
+        ("nb", ["0 viste forslag", "1 av 1 vist forslag", "1 av 2 viste forslag"]),
     ],
 )
 def test_the_counts_of_a_rate(language: Language, texts: list[str]) -> None:

@@ -44,7 +44,7 @@ class Known:
     """Context of a report beside the facts: names, the effect worth having, rules in force."""
 
     names: Names
-    worthwhile_effect: float
+    experiment: ExperimentSection
     rules: Sequence[InForce]
 
 
@@ -63,7 +63,7 @@ def known_of(store: Store, models: Path, config: Path | None, timezone: str) -> 
         shop = load_config(config)
         experiment, offers = shop.experiment, shop.offers
     rules = rules_at(clock.now(), live.rules, offers, timezone)
-    return Known(Names(model, stated), experiment.worthwhile_effect, rules)
+    return Known(Names(model, stated), experiment, rules)
 
 
 def html_file(
@@ -82,7 +82,7 @@ def html_file(
         query.shop,
         view.glossary.language,
         step=step,
-        worthwhile_effect=known.worthwhile_effect,
+        experiment=known.experiment,
         occurred=Occurrences.of(store, query.since, query.until, zone_of(query.timezone or "UTC")),
     )
     return report_page(overview, view) + "\n"
@@ -128,7 +128,7 @@ def weekly_summary(
     recent = replace(query, since=first, until=last, watched=True)
     by_day = build_report(store, replace(recent, by=("day",)), progress=progress)
     verdict = overview_of(
-        by_day, query.shop, language, step="day", worthwhile_effect=known.worthwhile_effect
+        by_day, query.shop, language, step="day", experiment=known.experiment
     ).verdict
     reports: dict[Key, Report] = {
         key: build_report(store, replace(recent, by=(key,)), progress=progress) for key in KEYS

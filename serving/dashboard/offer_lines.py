@@ -112,7 +112,7 @@ def line_of(visit: Visit, row: OfferRow) -> Line:
     return Line(
         row=row,
         address=visit.address(f"/dashboard/{name}/{row.by}", of=row.kind, key=row.key)
-        if row.item_id
+        if row.item_id and not visit.shared_until
         else None,
         antecedent=antecedent_text(row.beside),
         shown=figures.count(rate["denominator"]),

@@ -16,7 +16,7 @@ from mersalg.serving import errors
 from mersalg.serving.auditing import audited
 from mersalg.serving.dashboard import sessions
 from mersalg.serving.dashboard.problem_pages import login_page, pages_router
-from mersalg.serving.dashboard.shell import TheVisit, Visit, shared_address, spoken
+from mersalg.serving.dashboard.shell import SHARED, TheVisit, Visit, shared_address, spoken
 from mersalg.serving.dashboard.templating import STATIC
 from mersalg.serving.presentation.glossary import glossary_of
 from mersalg.serving.presentation.overview import overview_of
@@ -28,7 +28,6 @@ router = pages_router()
 
 Step = Literal["day", "week", "month"]
 
-_SHARED = ("/dashboard", "/dashboard/funnel")
 _SHARED_DAYS = (7, 30, sessions.SHARED_DAYS)
 
 _FILES = {
@@ -63,7 +62,7 @@ async def _page(visit: Visit, name: str, step: Step) -> Response:
         visit.shop,
         visit.language,
         step=step,
-        worthwhile_effect=model.settings.experiment.worthwhile_effect if model else None,
+        experiment=model.settings.experiment if model else None,
         occurred=occurred,
     )
     return await visit.page(
@@ -73,7 +72,7 @@ async def _page(visit: Visit, name: str, step: Step) -> Response:
         steps=[]
         if visit.shared_until
         else [(each, visit.address(step=each)) for each in TIME_KEYS],
-        sharable=bool(visit.service.settings.share_secret and visit.session),
+        here=visit.address(step=step if name == "overview" else None),
         has_model=model is not None,
         last_period=None if view.has_data else await visit.last_period(),
     )
@@ -81,11 +80,11 @@ async def _page(visit: Visit, name: str, step: Step) -> Response:
 
 @router.post("/dashboard/share")
 async def share_page(visit: TheVisit) -> Response:
-    """Show a link to the overview or the funnel that anybody may read until it ends."""
+    """Show a link to a page of numbers that anybody may read until it ends."""
     form = await visit.form("report")
     path, _, query = form.get("page", "").partition("?")
     days = form.get("days", "")
-    if path not in _SHARED or days not in map(str, _SHARED_DAYS):
+    if path not in SHARED or days not in map(str, _SHARED_DAYS):
         raise errors.invalid([{"where": "page", "message": "is not shared, or not for so long"}])
     until = int(time.time()) + int(days) * 24 * 3600
     address = shared_address(path, parse_qsl(query))

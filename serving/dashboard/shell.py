@@ -39,6 +39,9 @@ PAGES: Mapping[str, str] = {
 }
 """Address of each page in the navigation, by its name; `page_<name>` is its phrase."""
 
+SHARED = tuple(PAGES[name] for name in ("overview", "funnel", "items", "rules", "ladders"))
+"""Addresses of pages that a link may show to people without a key."""
+
 NARROWING = ("store", "segment", "placement")
 """Filters that are keys of a report's groups."""
 
@@ -48,6 +51,8 @@ _REPORT_SECONDS = 2.0
 """How long a page waits for its report before it shows how far it is."""
 _READER = Caller(frozenset({"report"}), "link")
 """Who has a link to a page."""
+_NOT_SIGNED = ("lang", "share", "sort", "order", "start")
+"""Parameters that whoever has a link may change: they show nothing that the page has not."""
 _WITHOUT_FILTERS = ("models", "try", "problem", "shared")
 _RECENT = 1_000
 """Number of decisions whose stores, segments and placements filters list."""
@@ -136,6 +141,12 @@ class Visit:
         return self.caller.may("admin")
 
     @property
+    def is_sharable(self) -> bool:
+        """Whether the reader may make a link to this page."""
+        has_secret = self.service.settings.share_secret is not None
+        return has_secret and bool(self.session) and self.request.url.path in SHARED
+
+    @property
     def form_token(self) -> str:
         """What a form of this page sends back as `token`; see `form`."""
         return sessions.form_token(self.service.settings, self.session)
@@ -209,7 +220,8 @@ class Visit:
             Parameters to add or replace; None removes one. `from_` is the parameter `from`.
         """
         named = {name.rstrip("_"): value for name, value in changes.items()}
-        texts = {"lang": self.language, **self.filters.texts(), **named}
+        shared = {"share": self.request.query_params["share"]} if self.shared_until else {}
+        texts = {"lang": self.language, **self.filters.texts(), **shared, **named}
         known = {name: str(value) for name, value in texts.items() if value is not None}
         return f"{path or self.request.url.path}?{urlencode(known)}"
 
@@ -255,7 +267,7 @@ class Visit:
             notices=self._notices(),
             other=next(each for each in LANGUAGES if each != self.language),
             model=model.version if model else self.words("none"),
-            **values,
+            **{"here": self.address(), **values},
         )
 
     @property
@@ -346,8 +358,8 @@ async def visit_of(
 
 
 def shared_address(path: str, parameters: Iterable[tuple[str, str]]) -> str:
-    """Return what a link to a page is signed for: all but its language and the signature."""
-    return f"{path}?{urlencode(sorted(p for p in parameters if p[0] not in ('lang', 'share')))}"
+    """Return what a link to a page is signed for: the page, its period and its filters."""
+    return f"{path}?{urlencode(sorted(pair for pair in parameters if pair[0] not in _NOT_SIGNED))}"
 
 
 TheVisit = Annotated[Visit, Depends(visit_of)]

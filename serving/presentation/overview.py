@@ -10,8 +10,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from mersalg.engine.config import ExperimentSection
 from mersalg.engine.locales import Language
-from mersalg.engine.tracking.power import days_left
 from mersalg.serving.presentation.charts import (
     COLOURS,
     Scale,
@@ -24,7 +24,7 @@ from mersalg.serving.presentation.entries import EntryWords
 from mersalg.serving.presentation.report import present
 from mersalg.serving.presentation.texts import KindText, ReportText
 from mersalg.serving.presentation.timeline import Occurrences, Timeline, spark_of, timeline_of
-from mersalg.serving.presentation.verdict import Verdict, verdict_of
+from mersalg.serving.presentation.verdict import Verdict
 
 Report = Mapping[str, Any]
 
@@ -96,7 +96,7 @@ def overview_of(
     language: Language,
     *,
     step: str,
-    worthwhile_effect: float | None = None,
+    experiment: ExperimentSection | None = None,
     occurred: Occurrences = _NOTHING,
 ) -> Overview:
     """Return the first page of a report.
@@ -111,12 +111,12 @@ def overview_of(
         Of the texts.
     step : str
         `day`, `week` or `month`.
-    worthwhile_effect : float, optional
+    experiment : ExperimentSection, optional
         Of the shop file; without it the days until the data suffice are not known.
     occurred : Occurrences, optional
         For the marks of the chart.
     """
-    return _Page(report, language, step).overview(shop, worthwhile_effect, occurred)
+    return _Page(report, language, step).overview(shop, experiment, occurred)
 
 
 class _Page(EntryWords):
@@ -126,14 +126,14 @@ class _Page(EntryWords):
         self._kinds: Mapping[str, Report] = report["total"]
 
     def overview(
-        self, shop: str | None, worthwhile_effect: float | None, occurred: Occurrences
+        self, shop: str | None, experiment: ExperimentSection | None, occurred: Occurrences
     ) -> Overview:
         effects = [each["incremental"] for each in self._kinds.values()]
         shown = [each["checkout"]["denominator"] for each in self._kinds.values()]
-        text = present(self._report, shop, self.language)
+        text = present(self._report, shop, self.language, experiment=experiment)
         return Overview(
             report=text,
-            verdict=verdict_of(self._report, self.language, self._days_left(worthwhile_effect)),
+            verdict=text.verdict,
             exposures=self._exposures(effects),
             worth=self._worth(),
             worth_formula=self._worth_formula(),
@@ -145,17 +145,6 @@ class _Page(EntryWords):
             timeline=timeline_of(self._report, self.language, self._step, occurred),
             funnels=[funnel_of(each, kind, self.language) for kind, each in self._kinds.items()],
         )
-
-    def _days_left(self, worthwhile_effect: float | None) -> float | None:
-        """Return the days until the data suffice, by the days since the first with a decision."""
-        days: float | None = self._report["days"]
-        groups: Sequence[Report] = self._report["groups"]
-        if self._step == "day" and groups:
-            first, last = (date.fromisoformat(groups[at]["key"]["day"]) for at in (0, -1))
-            days = (last - first).days + 1
-        if worthwhile_effect is None or not days:
-            return None
-        return days_left(self._kinds, worthwhile_effect, days)
 
     def _exposures(self, effects: Sequence[Report]) -> str:
         treated, control = max((arms_of(each) for each in effects), default=(0, 0))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from mersalg.engine.config import ExperimentSection
 from mersalg.engine.locales import Language
 from mersalg.engine.tracking.query import TIME_KEYS
 from mersalg.serving.presentation.checks import MISMATCH
@@ -17,7 +18,7 @@ from mersalg.serving.presentation.texts import (
     QualityText,
     ReportText,
 )
-from mersalg.serving.presentation.verdict import verdict_of
+from mersalg.serving.presentation.verdict import Verdict, verdict_of
 
 Report = Mapping[str, Any]
 
@@ -25,14 +26,20 @@ _OTHER: Mapping[Language, Language] = {"en": "nb", "nb": "en"}
 
 
 def present(
-    report: Report, shop: str | None, language: Language, names: Names | None = None
+    report: Report,
+    shop: str | None,
+    language: Language,
+    names: Names | None = None,
+    experiment: ExperimentSection | None = None,
 ) -> ReportText:
     """Return every text of a report in `language`; `shop` is the title, where it is known.
 
     Groups of items, rules and upgrades get their `names` beside their ids; the groups come in the
-    order of their time, else of the money that was kept, the most first.
+    order of their time, else of the money that was kept, the most first. For `experiment` see
+    `verdict_of`.
     """
-    return _Presenter(report, language, names or Names(None)).present(shop)
+    verdict = verdict_of(report, language, experiment)
+    return _Presenter(report, language, names or Names(None)).present(shop, verdict)
 
 
 def completion_text(entry: Report, language: Language) -> str:
@@ -56,7 +63,7 @@ class _Presenter(EntryWords):
         self._kinds = tuple(report["total"])
         self._headline = headline_of(report)
 
-    def present(self, shop: str | None) -> ReportText:
+    def present(self, shop: str | None, verdict: Verdict) -> ReportText:
         report = self._report
         other = report.get("comparison")
         return ReportText(
@@ -65,7 +72,7 @@ class _Presenter(EntryWords):
             shop=shop or self.phrase("all_offers"),
             period=self._period(report, "period"),
             settings=self._settings(),
-            verdict=verdict_of(report, self.language),
+            verdict=verdict,
             kinds=tuple(self._kind(kind, report["total"][kind]) for kind in self._kinds),
             together=self.extra_sales(report["extra_sales"]),
             against=self._period(other, "against") if other else "",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
+from mersalg.engine.config import ExperimentSection
 from mersalg.engine.locales import Language
+from mersalg.engine.tracking.power import days_left
 from mersalg.serving.presentation.entries import EntryWords
 
 State = Literal["ok", "warn", "bad", "wait"]
@@ -33,7 +36,9 @@ class Verdict:
     days_left: int | None = None
 
 
-def verdict_of(report: Report, language: Language, days_left: float | None = None) -> Verdict:
+def verdict_of(
+    report: Report, language: Language, experiment: ExperimentSection | None = None
+) -> Verdict:
     """Return the verdict on a report: its `total` and `extra_sales`.
 
     Parameters
@@ -42,20 +47,23 @@ def verdict_of(report: Report, language: Language, days_left: float | None = Non
         The report JSON.
     language : {"en", "nb"}
         Of the sentences.
-    days_left : float, optional
-        See `mersalg.engine.tracking.power.days_left`.
+    experiment : ExperimentSection, optional
+        Of the shop as it is now: its hold-out, and the effect that decides how many days are left.
     """
-    return _Verdicts(report, language).verdict(days_left)
+    return _Verdicts(report, language, experiment).verdict()
 
 
 class _Verdicts(EntryWords):
-    def __init__(self, report: Report, language: Language) -> None:
+    def __init__(
+        self, report: Report, language: Language, experiment: ExperimentSection | None
+    ) -> None:
         super().__init__(language, report["currency"])
+        self._report, self._experiment = report, experiment
         self._kinds: Mapping[str, Report] = report["total"]
         self._extra: Report = report["extra_sales"]
         self._level: float = report["level"]
 
-    def verdict(self, days_left: float | None) -> Verdict:
+    def verdict(self) -> Verdict:
         effects = [each["incremental"] for each in self._kinds.values()]
         if lost := self._lost(effects):
             return lost
@@ -63,16 +71,19 @@ class _Verdicts(EntryWords):
         if "blocked" in statuses:
             return Verdict("warn", self.phrase("say_uneven"), self.phrase("why_uneven"))
         if self._extra["value"] is not None:
-            return self._known(days_left)
+            return self._known()
         if "not_comparable" in statuses:
             return Verdict("warn", self.phrase("say_unlike"), self.phrase("why_unlike"))
         if not any(each["control"]["denominator"] for each in effects):
             if any(_is_held_out(share) for each in effects for share in each["shares"]):
                 return Verdict("wait", self.phrase("say_wait"), self.phrase("why_no_control"))
             decided = any(each["treatment"]["denominator"] for each in effects)
-            name = "no_holdout" if decided or self._shown() else "nothing"
-            return Verdict("wait", self.phrase(f"say_{name}"), self.phrase(f"why_{name}"))
-        return self._wait(days_left, self.phrase("why_few"))
+            if not decided and not self._shown():
+                return Verdict("wait", self.phrase("say_nothing"), self.phrase("why_nothing"))
+            has_one_now = self._experiment is not None and self._experiment.holdout > 0
+            why = self.phrase("why_no_holdout_then" if has_one_now else "why_no_holdout")
+            return Verdict("wait", self.phrase("say_no_holdout"), why)
+        return self._wait(self.phrase("why_few"))
 
     def _shown(self) -> bool:
         return any(each["checkout"]["denominator"] for each in self._kinds.values())
@@ -92,13 +103,13 @@ class _Verdicts(EntryWords):
                 return Verdict("bad", self.phrase("say_lost"), self.phrase("why_lost", **texts))
         return None
 
-    def _known(self, days_left: float | None) -> Verdict:
+    def _known(self) -> Verdict:
         value, lower, upper = (Decimal(self._extra[end]) for end in ("value", "lower", "upper"))
         about, low, high = self._about(value, lower, upper)
         between = self.phrase("range", lower=low, upper=high)
         if lower <= 0 <= upper:
             why = self.phrase("why_so_far", amount=about, between=between)
-            return self._wait(days_left, why)
+            return self._wait(why)
         texts = {"between": between, "level": self.level(self._level)}
         if upper < 0:
             say = self.phrase("say_costs", amount=self._about(-value)[0])
@@ -122,14 +133,26 @@ class _Verdicts(EntryWords):
                 return self.phrase("why_replaces", **texts)
         return None
 
-    def _wait(self, days_left: float | None, why: str) -> Verdict:
+    def _days_left(self) -> float | None:
+        """Return the days until the data suffice, by the days since the first with a decision."""
+        days: float | None = self._report["days"]
+        buckets = [group["key"].get("day") for group in self._report["groups"]]
+        if buckets and buckets[0]:
+            first, last = (date.fromisoformat(buckets[at]) for at in (0, -1))
+            days = (last - first).days + 1
+        if self._experiment is None or not days:
+            return None
+        return days_left(self._kinds, self._experiment.worthwhile_effect, days)
+
+    def _wait(self, why: str) -> Verdict:
+        days_left = self._days_left()
         if days_left is None:
             return Verdict("wait", self.phrase("say_wait"), why)
         days = max(1, round(days_left))
         if days_left <= 0:
             return Verdict("wait", self.phrase("say_small"), why, 0)
         if days > _LONGEST_WAIT:
-            why = f"{why} {self.phrase('why_wait_year')}"
+            why = " ".join((why, self.phrase("why_wait_year")))
             return Verdict("wait", self.phrase("say_wait_year"), why, days)
         say = self.phrase("say_wait_days", days=self.count(days))
         return Verdict("wait", say, why, days)

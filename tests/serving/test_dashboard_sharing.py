@@ -17,7 +17,7 @@ from tests.support.servers import publish_model, running_server
 SECRET = {"MERSALG_SHARE_SECRET": "share-secret-0123456789"}
 
 
-@pytest.mark.parametrize("path", ["/dashboard", "/dashboard/funnel"])
+@pytest.mark.parametrize("path", ["/dashboard", "/dashboard/funnel", "/dashboard/items"])
 def test_a_link_shows_one_page_to_be_read(tmp_path: Path, path: str) -> None:
     publish_model(tmp_path / "models", tiny_model(holdout=0.0))
     with (
@@ -32,7 +32,7 @@ def test_a_link_shows_one_page_to_be_read(tmp_path: Path, path: str) -> None:
         page = eventually_counted(reporter, f"{path}?lang=en")
         fields = dict(re.findall(r'type="hidden" name="(token|page)" value="([^"]+)"', page))
         form = {name: unescape(text) for name, text in fields.items()} | {"days": "7"}
-        for wrong in ({"days": "91"}, {"page": "/dashboard/items?x=1"}):
+        for wrong in ({"days": "91"}, {"page": "/dashboard/models?x=1"}):
             assert reporter.post("/dashboard/share", data=form | wrong).status_code == 422
         assert reporter.post("/dashboard/share", data=form | {"token": "0"}).status_code == 403
         answer = reporter.post("/dashboard/share?lang=en", data=form).raise_for_status()
@@ -42,17 +42,22 @@ def test_a_link_shows_one_page_to_be_read(tmp_path: Path, path: str) -> None:
 
         shown = eventually_counted(stranger, link)
         assert "Shared to be read until" in shown
-        funnels = [re.search(r'aria-labelledby="funnel">.*?</section>', each, re.DOTALL)
-                   for each in (page, shown)]  # fmt: skip
-        assert all(funnels)
-        assert len({each and each[0] for each in funnels}) == 1
-        for missing in ('class="pages"', 'class="filters"', "<form", "report.csv"):
+        tables = [re.findall(r"<td>[^<]*<span class=.range.>[^<]*", each) for each in (page, shown)]
+        assert tables[0]
+        assert tables[0] == tables[1]
+        for missing in ('class="pages"', 'class="filters"', "<form", "csv", "items/item?"):
             assert missing not in shown
-        assert stranger.get(link.replace("lang=en", "lang=nb")).status_code == 200
+        for free in (link.replace("lang=en", "lang=nb"), f"{link}&sort=name&order=asc&start=1"):
+            assert stranger.get(free).status_code == 200
+        for own in re.findall(r'<th scope="col"[^>]*><a href="([^"]+)"', shown):
+            assert "share=" in own
+            assert stranger.get(unescape(own)).status_code == 200
         for other in (
             link.replace("from=", "from=2020-01-01&from="),
-            link.replace("/dashboard?", "/dashboard/items?").replace("/funnel?", "/items?"),
-            f"{link}&kind=upsell",
+            link.replace("/dashboard?", "/dashboard/rules?").replace(
+                f"{path}?", "/dashboard/rules?"
+            ),
+            *(f"{link}&{more}" for more in ("kind=upsell", "q=case", "show=losing", "format=csv")),
         ):
             refused = stranger.get(other)
             assert refused.status_code == 403

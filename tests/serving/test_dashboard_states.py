@@ -112,6 +112,14 @@ def test_a_pause_that_began_before_the_period_is_marked_too(selling: Path) -> No
     assert "Model v2 published" in text
 
 
+def test_advice_on_the_hold_out_is_for_the_shop_as_it_is_now(selling: Path) -> None:
+    assert "Set <code>[experiment] holdout = 0.1</code>" in page_of(selling, "/dashboard").text
+    publish_model(selling / "models", tiny_model(holdout=0.5))
+    text = page_of(selling, "/dashboard").text
+    assert "There is a group without offers now" in text
+    assert "holdout = 0.1" not in text
+
+
 def test_a_funnel_without_a_hold_out_begins_with_what_was_shown(selling: Path) -> None:
     text = page_of(selling, "/dashboard/funnel").text
     row = r'row">(\w+)</th>.*?<td>(\S+)<span class="range">([^<]+)<'

@@ -189,7 +189,7 @@ def test_an_effect_that_cannot_be_given_says_why(language: Language) -> None:
     ("language", "text"),
     [
         ("en", "of the offered items: not known: 9 purchases in control are too few"),
-        ("nb", "av varene som ble tilbudt: ikke kjent: det er ikke nok data"),
+        ("nb", "av varene som ble foreslått: ikke kjent: det er ikke nok data"),
     ],
 )
 def test_money_of_few_purchases_is_not_known(language: Language, text: str) -> None:
@@ -204,9 +204,10 @@ def test_money_of_few_purchases_is_not_known(language: Language, text: str) -> N
         ("en", ("+0.0 points [", " of customers, 150 with and 150 without offers",
                 "+0.167 units of the offered items a customer [", "+0.500 orders a customer [",
                 "a checkout: not known: units with offers have 2.5 eligible checkouts each")),
-        ("nb", ("+0,0 prosentpoeng [", " av kundene, 150 med og 150 uten tilbud",
-                "+0,167 enheter av varene som ble tilbudt per kunde [", "+0,500 ordrer per kunde [",
-                "per kassebesøk: ikke kjent: kunder med og uten tilbud har ulikt antall")),
+        ("nb", ("+0,0 prosentpoeng [", " av kundene, 150 med og 150 uten forslag",
+                "+0,167 enheter av varene som ble foreslått per kunde [",
+                "+0,500 ordrer per kunde [",
+                "per kassebesøk: ikke kjent: kunder med og uten forslag har ulikt antall")),
     ],
 )  # fmt: skip
 def test_customers_lead_where_checkouts_are_not_comparable(
