@@ -34,13 +34,13 @@ def record_of(data: object, where: str) -> Mapping[str, object]:
 
 
 def list_of(record: Mapping[str, object], field: str) -> Sequence[object]:
-    """Return a list that may be missing."""
+    """Return a list that may be missing, without entries that are null."""
     value = record.get(field)
     if value is None:
         return ()
     if not isinstance(value, list):
         raise FactRejected("invalid", f"{field} must be a list")
-    return cast("Sequence[object]", value)
+    return [each for each in cast("Sequence[object]", value) if each is not None]
 
 
 def text_of(record: Mapping[str, object], *fields: str) -> str | None:

@@ -37,6 +37,11 @@ OWN_PREFIX = "shopify/"
 """Of event ids that are made of what Shopify calls an order: anybody can work them out."""
 
 OFFER_PROPERTY = "_mersalg_offer_id"
+_OF_ORDERS = frozenset(
+    f"orders/{each}"
+    for each in ("create", "updated", "paid", "cancelled", "fulfilled", "partially_fulfilled")
+)
+"""Topics whose payload is an order; `orders/edited` and others of orders hold none."""
 _MONEY = ("price", "discount", "tax")
 _RETURNED = "refund_line_items"
 _PAID_BACK = ("refund", "success")
@@ -79,10 +84,9 @@ def translate(payload: object, received_at: int, topic: str | None = None) -> li
         number = _required(body, "id")
         return [{"type": "cancel", "event_id": f"{OWN_PREFIX}delete/{number}",
                  "transaction_id": number, **instant_of(None, received_at)}]  # fmt: skip
-    kind = (topic or "").partition("/")[0]
-    if topic == "orders/edited" or kind not in ("", "orders", "refunds"):
+    if topic and topic not in _OF_ORDERS and topic != "refunds/create":
         return []
-    if kind == "refunds" or (not kind and "refund_line_items" in body):
+    if topic == "refunds/create" or (not topic and "refund_line_items" in body):
         return _refund(body)
     if "line_items" not in body:
         raise FactRejected("invalid", "the payload is neither an order nor a refund")

@@ -184,6 +184,11 @@ def test_no_refusal_ends_a_subscription(
     ("topic", "payload"),
     [
         ("orders/edited", {"order_edit": {"id": 1, "order_id": 7001, "line_items": {}}}),
+        ("orders/risk_assessment_changed", {"order_id": 7001, "provider_title": "x"}),
+        ("orders/link_requested", {"order": {"id": 7001}}),
+        ("fulfillments/create", {"id": 5, "order_id": 7001, "line_items": [LINE]}),
+        ("order_transactions/create", {"id": 6, "order_id": 7001, "kind": "sale"}),
+        ("shop/redact", {"shop_id": 1}),
         ("carts/update", {"id": "c", "line_items": [LINE]}),
         ("draft_orders/create", {"id": 3, "line_items": [LINE]}),
         ("customers/data_request", {"customer": {"id": 4}}),

@@ -127,6 +127,7 @@ CASES = {
     "ga4: a coupon among the items": sold(
         "ga4", ga4(LATTE, CROISSANT, {"item_name": "Coupon", "price": -42}), revenue="17.50"
     ),
+    "ga4: an item that is null": sold("ga4", ga4(LATTE, None, CROISSANT)),  # type: ignore[arg-type]
     "segment: a product without any name": sold(
         "segment", segment({"sku": "croissant", "price": 35}, {"price": 5, "quantity": 1})
     ),
