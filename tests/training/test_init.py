@@ -20,8 +20,8 @@ from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.source_sections import CatalogueColumns, OrderColumns
 from mersalg.serving.cli.main import app
-from mersalg.training.init.survey import Header, names
 from mersalg.training.reading.dataset import load_dataset
+from mersalg.training.reading.survey import Header, names
 from tests.support.commands import run
 from tests.support.exports import EXPORTS, GOODS, Export, Line, comma, lines, point
 
@@ -169,7 +169,9 @@ def test_the_language_of_a_file_speaks_for_its_decimal_mark(tmp_path: Path) -> N
     catalogue.write_text("Artikelnummer;Bezeichnung;Preis\n1001;Becher;1.299\n1002;Kanne;1.399\n")
     drafted = _drafted([orders, catalogue])
     assert drafted["settings"]["catalogue.decimal"] == ","
-    assert drafted["guessed"]["catalogue.decimal"] == "'1.299' in 'Preis' may be 1.299 or 1,299"
+    assert (
+        drafted["guessed"]["catalogue.decimal"] == "'Preis': '1.299' can be read as 1.299 or 1,299"
+    )
 
 
 def test_a_column_of_two_marks_is_asked_about(tmp_path: Path) -> None:
@@ -180,7 +182,7 @@ def test_a_column_of_two_marks_is_asked_about(tmp_path: Path) -> None:
     )
     drafted = _drafted([path])
     assert drafted["settings"]["orders.decimal"] == "."
-    assert drafted["guessed"]["orders.decimal"].startswith("there are ")
+    assert "some numbers have a decimal point" in drafted["guessed"]["orders.decimal"]
 
 
 def test_an_unclear_encoding_is_asked_about_and_read_as_answered(tmp_path: Path) -> None:
@@ -205,7 +207,7 @@ def test_kilos_and_prices_may_have_different_marks(tmp_path: Path) -> None:
     )
     drafted = _drafted([path])
     assert drafted["settings"]["orders.decimal"] == {"unit_price": ",", "quantity": "."}
-    assert drafted["guessed"]["orders.decimal"].endswith("may be 1.25 or 1,250")
+    assert drafted["guessed"]["orders.decimal"].endswith("can be read as 1.25 or 1,250")
     assert load_config(tmp_path / "shop.toml").orders.decimal_of("quantity") == "."
 
 
@@ -332,16 +334,26 @@ def test_given_settings_must_be_settings(option: str, message: str, tmp_path: Pa
 
 def test_files_that_are_neither_are_named(tmp_path: Path) -> None:
     path = _orders(tmp_path, "foo|bar", lambda x: (x.order, x.sku))
-    with pytest.raises(ConfigError, match="neither that it holds orders nor a catalogue"):
+    with pytest.raises(
+        ConfigError, match=r"first line.*neither that it holds orders nor a catalogue"
+    ):
+        _drafted([path])
+    path.write_text("7000,2024-01-02,1001\n7001,2024-01-02,1002\n")
+    with pytest.raises(ConfigError, match=r"first line, which must name the columns.*'7000'"):
+        _drafted([path])
+    path.write_text("Order ID,SKU,Qty,Qty\n1,a,1,2\n")
+    with pytest.raises(DataError, match="this column occurs more than once"):
         _drafted([path])
     path.write_text("just\ntext\n")
-    with pytest.raises(DataError, match="cannot be told apart"):
+    with pytest.raises(DataError, match="cannot be separated"):
         _drafted([path])
     path.write_text("Order ID,SKU\n")
     with pytest.raises(DataError, match="there are no rows"):
         _drafted([path])
     path.write_text("Kundenr,Navn,E-post\n1,Kari,kari@example.no\n")
-    with pytest.raises(ConfigError, match="neither that it holds orders nor a catalogue"):
+    with pytest.raises(
+        ConfigError, match=r"first line.*neither that it holds orders nor a catalogue"
+    ):
         _drafted([path])
     sheet = path.rename(tmp_path / "orders.xlsx")
     with pytest.raises(DataError, match="spreadsheets are not read"):

@@ -6,22 +6,19 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
 
 from mersalg.engine.config import parse_config
 from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.source_sections import CatalogueColumns, OrderColumns
 from mersalg.training.init import values
 from mersalg.training.init.settings import NONE, Ask, Draft, Setting
-from mersalg.training.init.survey import Survey, names, survey
 from mersalg.training.reading.catalogue_file import parse_flag
 from mersalg.training.reading.overlooked import sensitive_categories
 from mersalg.training.reading.sources import as_field, matching_files
+from mersalg.training.reading.survey import Survey, names, survey
 
 _FIELDS = {"orders": OrderColumns.model_fields, "catalogue": CatalogueColumns.model_fields}
 _FILLED = 0.9
@@ -62,24 +59,24 @@ def draft_shop_file(paths: Sequence[str], out: Path, given: Mapping[str, Any], a
     for section, file in firsts.items():
         _name_columns(draft, section, file)
     orders = firsts["orders"]
-    values.tell_amounts(draft, orders)
+    values.find_amounts(draft, orders)
     values.ask_discount(draft, orders)
     values.join_time(draft, orders)
     values.ask_states(draft, orders)
     for section, file in firsts.items():
         usual = names()["languages"][_language(file.languages())]["decimal"]
-        values.tell_decimals(draft, section, file, usual)
+        values.find_decimals(draft, section, file, usual)
         _leave_unused(draft, section, file)
-    values.tell_currency(draft, firsts, language)
-    values.tell_habits(draft, language)
-    values.tell_tax(draft, firsts)
+    values.find_currency(draft, firsts, language)
+    values.find_habits(draft, language)
+    values.find_tax(draft, firsts)
     shop = {
         name: draft.value(f"shop.{name}") for name in ("name", "currency", "timezone", "locale")
     }
     parse_config({"shop": shop, "orders": {"path": "-"}}, source=str(out))
-    values.tell_dates(draft, orders)
+    values.find_dates(draft, orders)
     _suggest_sensitive(draft, firsts.get("catalogue"))
-    draft.tell("tracking.count", "vouched", "checkouts that the shop's server asked for")
+    draft.set("tracking.count", "vouched", "checkouts that the shop's server asked for")
     return draft
 
 
@@ -92,14 +89,14 @@ def _sections(paths: Sequence[str], draft: Draft) -> dict[str, list[Survey]]:
     """Return the files of each section, the orders first."""
     files = dict.fromkeys(file for path in paths for file in matching_files(path, Path()))
     found: dict[str, list[Survey]] = {"orders": [], "catalogue": []}
-    for each in map(survey, files):
+    for each in (survey([file]) for file in files):
         named = [name for name in found if Path(draft.value(f"{name}.path") or "") == each.path]
         section = named[0] if named else each.section
         if section is None:
             raise ConfigError(
-                f"{each.path}: its columns say neither that it holds orders nor a catalogue"
-                f" ({', '.join(map(repr, each.columns))}); say so by --set orders.path={each.path}"
-                f" or --set catalogue.path={each.path}"
+                f"{each.path}: its first line, which must name the columns, says neither that it"
+                f" holds orders nor a catalogue ({', '.join(map(repr, each.columns))}); say so by"
+                f" --set orders.path={each.path} or --set catalogue.path={each.path}"
             )
         found[section].append(each)
     if not found["orders"]:
@@ -111,34 +108,28 @@ def _sections(paths: Sequence[str], draft: Draft) -> dict[str, list[Survey]]:
 
 
 def _described(draft: Draft, section: str, files: Sequence[Survey], folder: Path) -> Survey:
-    """Tell where the files of a section are and how they are written; return their rows."""
+    """Set where the files of a section are and how they are written; return their rows."""
     first = files[0]
-    if len({(each.separator, each.encoding, *sorted(each.columns)) for each in files}) > 1:
-        listed = ", ".join(str(each.path) for each in files)
-        raise ConfigError(
-            f"files of the {section} differ in columns, separator or encoding: {listed}"
-        )
     # A given path is relative to where the command runs, not to the shop file.
     draft.given = {key: value for key, value in draft.given.items() if key != f"{section}.path"}
     paths = [os.path.relpath(each.path.resolve(), folder) for each in files]
     path = paths[0] if len(paths) == 1 else _pattern_of(paths, folder)
     what = f"an export: {first.export['name']}" if first.export else "by its columns"
-    draft.tell(f"{section}.path", Path(path).as_posix(), what)
+    draft.set(f"{section}.path", Path(path).as_posix(), what)
+    written = (first.separator, first.encoding)
     if first.separator is not None:
         key = f"{section}.encoding"
-        draft.tell(f"{section}.separator", first.separator, "by the first lines")
+        draft.set(f"{section}.separator", first.separator, "by the first lines")
         if first.is_encoding_sure:
-            draft.tell(key, first.encoding, "by the letters")
+            draft.set(key, first.encoding, "by the letters")
         why = "no other gives as many letters"
         draft.choose(key, f"Text encoding of {first.path.name}", first.encoding, why)
         written = (draft.value(f"{section}.separator"), draft.value(key))
-        if written != (first.separator, first.encoding):
-            files = [survey(each.path, *written) for each in files]
-    tables = [each.table.select(files[0].columns) for each in files]
-    table = pa.concat_tables(tables, promote_options="permissive")
-    if not table.num_rows:
+    if len(files) > 1 or written != (first.separator, first.encoding):
+        first = survey([each.path for each in files], *written)
+    if not first.source.n_rows:
         raise DataError("there are no rows", file=str(first.path))
-    return replace(files[0], table=table)
+    return first
 
 
 def _pattern_of(paths: Sequence[str], folder: Path) -> str:
@@ -177,10 +168,10 @@ def _matching_item_ids(draft: Draft, firsts: Mapping[str, Survey]) -> None:
     if shares.get(best):
         why = f"{shares[best]:.0%} of the ordered items are in the catalogue by it"
         if shares[best] >= 0.5:
-            draft.tell(key("orders"), best[0], why)
+            draft.set(key("orders"), best[0], why)
         text = f"Column of the item id in {firsts['orders'].path.name}"
         draft.choose(key("orders"), text, best[0], why, columns["orders"])
-        draft.tell(key("catalogue"), best[1], why)
+        draft.set(key("catalogue"), best[1], why)
     elif not any(key(section) in draft.given for section in columns):
         raise ConfigError(
             f"no item of {firsts['orders'].path} is in {firsts['catalogue'].path} by any column of"
@@ -213,7 +204,7 @@ def _name_columns(draft: Draft, section: str, file: Survey) -> None:
         for column in file.candidates(section, name):
             # An item may have its name for its id, and a category be its family.
             if (column not in used or name in ("name", "family")) and _holds(file, name, column):
-                draft.tell(key, column, "by its name")
+                draft.set(key, column, "by its name")
                 break
     if section == "catalogue" and (category := draft.value("catalogue.columns.category")):
         draft.choose(
@@ -234,7 +225,7 @@ def _name_ids(draft: Draft, section: str, name: str, sources: Sequence[str], fil
     # Some exports write the order id in the first row of an order alone.
     filled = [column for column in found if name == "order_id" or file.filled(column) >= _FILLED]
     if filled and (file.export or all(file.same_rows(filled[0], each) for each in filled[1:])):
-        draft.tell(key, filled[0], "by its name")
+        draft.set(key, filled[0], "by its name")
         return
     others = [column for source in sources[1:] for column in file.candidates(section, source)]
     likeliest = next(iter((*filled, *others, *found)), None)
@@ -263,7 +254,7 @@ def _leave_unused(draft: Draft, section: str, file: Survey) -> None:
     used = draft.used_columns(section)
     draft.unused[section] = [column for column in file.columns if column not in used]
     for column in draft.unused[section]:
-        key = f"{section}.columns.{as_field(column)}"
-        blank = not file.filled(column)
-        if as_field(column) in _FIELDS[section] and key not in draft.settings and not blank:
-            draft.tell(key, "", "the column of this name is not used")
+        field = as_field(column)
+        key = f"{section}.columns.{field}"
+        if field in _FIELDS[section] and key not in draft.settings and file.filled(column):
+            draft.set(key, "", "the column of this name is not used")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, time
 from typing import Any
 
@@ -82,19 +82,26 @@ class Draft:
         """Return a setting, None where it is not set."""
         return self.settings[key].value if key in self.settings else None
 
-    def tell(self, key: str, value: Any, why: str, *, guessed: bool = False) -> None:
-        """Set what files tell, unless the user gave something else."""
+    def set(self, key: str, value: Any, why: str, *, guessed: bool = False) -> None:
+        """Set what files show, unless the user gave something else."""
         if key not in self.given:
             self.settings[key] = Setting(value, why, guessed)
 
     def choose(
-        self, key: str, text: str, likeliest: str | None, why: str, choices: Iterable[str] = ()
+        self,
+        key: str,
+        text: str,
+        likeliest: str | None,
+        why: str,
+        choices: Iterable[str] = (),
+        *,
+        means: Callable[[str], Any] = str,
     ) -> None:
-        """Set what the files do not show, unless it is set; nothing where the answer is `-`."""
+        """Set what an answer `means`, unless it is set already; nothing where it is `-`."""
         if key not in self.settings:
             answer, guessed = self.ask(Question(key, text, likeliest, why, tuple(choices)))
             if answer != NONE:
-                self.tell(key, answer, why if guessed else "answered", guessed=guessed)
+                self.set(key, means(answer), why if guessed else "answered", guessed=guessed)
 
     def asked(
         self, key: str, text: str, likeliest: str, why: str, choices: Iterable[str]
@@ -102,12 +109,6 @@ class Draft:
         """Return the answer to a question, as of `choose`, whose key is no setting itself."""
         self.choose(key, text, likeliest, why, choices)
         return self.settings.pop(key)
-
-    def convert(self, key: str, conversion: Callable[[Any], Any]) -> None:
-        """Replace the answer to a question by what it means."""
-        if key in self.settings and key not in self.given:
-            setting = self.settings[key]
-            self.settings[key] = replace(setting, value=conversion(setting.value))
 
     def used_columns(self, section: str) -> set[str]:
         """Return the columns that settings of a section name."""

@@ -13,12 +13,13 @@ from mersalg.engine import clock
 from mersalg.engine.errors import DataError
 from mersalg.engine.money import is_currency
 from mersalg.training.init.settings import NONE, Draft, Setting
-from mersalg.training.init.survey import Survey, names
 from mersalg.training.reading.arrow import pc
 from mersalg.training.reading.keys import MISSING, read_keys
 from mersalg.training.reading.moments import forms_of, read_moments
-from mersalg.training.reading.numbers import Marks, Numbers, read_numbers
+from mersalg.training.reading.numbers import Marks, Numbers, decimal_mark, read_numbers
 from mersalg.training.reading.row_filters import words_of
+from mersalg.training.reading.sources import TwoWays
+from mersalg.training.reading.survey import Survey, names
 from mersalg.training.reading.words import UNDONE
 
 NUMBERS = ("quantity", "unit_price", "line_total", "discount", "amount_refunded", "price", "cost")
@@ -47,54 +48,42 @@ def are_numbers(file: Survey, column: str) -> bool:
     return bool(2 * numbers.bad.sum() < (~numbers.missing).sum())
 
 
-def tell_decimals(draft: Draft, section: str, file: Survey, usual: str) -> None:
-    """Tell the decimal mark of each column of numbers; ask where a column can be read both ways."""
+def find_decimals(draft: Draft, section: str, file: Survey, usual: str) -> None:
+    """Find the decimal mark of each column of numbers; ask where a column can be read both ways."""
     key = f"{section}.decimal"
     if key in draft.given:
         return
     marks: dict[str, str] = {}
-    asked: dict[str, tuple[str, str, str]] = {}
+    unclear: dict[str, tuple[str, TwoWays]] = {}
     for name in NUMBERS:
         if f"{key}.{name}" in draft.settings:
             marks[name] = draft.settings.pop(f"{key}.{name}").value
         elif column := draft.value(f"{section}.columns.{name}"):
-            point, comma = (_read(file, column, mark).values for mark in ".,")
-            alone = [
-                np.isnan(other) > np.isnan(one) for one, other in ((point, comma), (comma, point))
-            ]
-            n_points, n_commas = (int(rows.sum()) for rows in alone)
-            either = np.flatnonzero((point != comma) & ~np.isnan(point + comma))
-            likeliest = "." if n_points > n_commas else ","
-            if min(n_points, n_commas) > _STRAY * max(n_points, n_commas):
-                cells = " and ".join(_cell(file, int(np.argmax(rows)), column) for rows in alone)
-                asked[name] = column, likeliest, f"there are {cells} in {column!r}"
-            elif n_points or n_commas:
-                marks[name] = likeliest
-            elif len(either):
-                row = int(either[0])
-                # More is bought by the kilo than by the thousand.
-                likeliest = "." if point[row] < comma[row] else ","
-                why = f"{_cell(file, row, column)} in {column!r} may be"
-                why = f"{why} {point[row]:,.15g} or {comma[row]:,.15g}"
-                asked[name] = column, likeliest if name == "quantity" else "", why
+            try:
+                if mark := decimal_mark(file.source, column):
+                    marks[name] = mark
+            except TwoWays as error:
+                unclear[name] = column, error
     answers: list[Setting] = []
-    for name, (column, likeliest, why) in asked.items():
-        likeliest = likeliest or next(iter(marks.values()), usual)
+    for name, (column, error) in unclear.items():
+        likeliest = next(iter(marks.values()), usual)
+        if name == "quantity":
+            # More is bought by the kilo than by the thousand.
+            likeliest = (
+                "," if "," in file.source.column(column).dictionary[error.text].as_py() else "."
+            )
         text = f"Decimal mark of {column!r} in {file.path.name}"
+        why = f"{column!r}: {error}"
         answers.append(draft.asked(f"{key}.{name}", text, likeliest, why, (".", ",")))
         marks[name] = answers[-1].value
     if marks:
         value = next(iter(marks.values())) if len({*marks.values()}) == 1 else marks
         why = "; ".join(each.why for each in answers) or "by the numbers"
-        draft.tell(key, value, why, guessed=any(each.guessed for each in answers))
+        draft.set(key, value, why, guessed=any(each.guessed for each in answers))
 
 
-def _cell(file: Survey, row: int, column: str) -> str:
-    return repr(file.source.value(row, column))
-
-
-def tell_amounts(draft: Draft, file: Survey) -> None:
-    """Tell whether a column such as `Price` is of a unit, a line or an order, by its numbers."""
+def find_amounts(draft: Draft, file: Survey) -> None:
+    """Find whether a column such as `Price` is of a unit, a line or an order, by its numbers."""
     unit, line = "orders.columns.unit_price", "orders.columns.line_total"
     for column in file.candidates("orders", "amount"):
         used = column in draft.used_columns("orders")
@@ -112,11 +101,11 @@ def tell_amounts(draft: Draft, file: Survey) -> None:
             for name in ("amount", "each")
         )
         if (rows["units"] == 1).all() or draft.value(line):
-            draft.tell(unit, column, "a unit's: each line is of one, or has another total")
+            draft.set(unit, column, "a unit's: each line is of one, or has another total")
         elif abs(spread - each) > 0.1:
             is_line = spread > each
             why = "it grows with the quantity" if is_line else "the quantity does not change it"
-            draft.tell(line if is_line else unit, column, why)
+            draft.set(line if is_line else unit, column, why)
         else:
             setting = draft.asked(
                 "orders.columns.amount",
@@ -126,7 +115,7 @@ def tell_amounts(draft: Draft, file: Survey) -> None:
                 ("unit_price", "line_total"),
             )
             key = f"orders.columns.{setting.value}"
-            draft.tell(key, column, setting.why, guessed=setting.guessed)
+            draft.set(key, column, setting.why, guessed=setting.guessed)
 
 
 def _lines(draft: Draft, file: Survey, column: str) -> pd.DataFrame:
@@ -159,11 +148,11 @@ def join_time(draft: Draft, file: Survey) -> None:
     if not isinstance(date, str) or not times or any(":" in text for text in file.texts(date)):
         return
     if all(":" in text for text in file.texts(times[0])):
-        draft.tell(key, [date, times[0]], "a date, and a time")
+        draft.set(key, [date, times[0]], "a date, and a time")
 
 
-def tell_currency(draft: Draft, files: Mapping[str, Survey], language: str) -> None:
-    """Tell the currency that a column, the headers or the prices name; else ask."""
+def find_currency(draft: Draft, files: Mapping[str, Survey], language: str) -> None:
+    """Find the currency that a column, the headers or the prices name; else ask."""
     key, text = "shop.currency", "Currency of the prices (ISO 4217)"
     if key in draft.given:
         return
@@ -174,10 +163,11 @@ def tell_currency(draft: Draft, files: Mapping[str, Survey], language: str) -> N
         stated = Counter(keys.by_key(codes, "")[keys.codes != MISSING].tolist())
         most = max(stated, key=stated.__getitem__)
         if len(stated) == 1 and is_currency(most):
-            draft.tell(key, most, f"column {column!r}")
+            draft.set(key, most, f"column {column!r}")
         else:
             why = f"column {column!r} names {', '.join(stated)}; lines in others are left out"
-            draft.choose(key, text, most if is_currency(most) else usual, why)
+            likeliest = most if is_currency(most) else usual
+            draft.choose(key, text, likeliest, why, means=str.upper)
     else:
         columns = _price_columns(draft, files)
         named = (file.headers[column].currency for file, column in columns)
@@ -188,14 +178,14 @@ def tell_currency(draft: Draft, files: Mapping[str, Survey], language: str) -> N
             if any(_read(file, column, ".", code).own.any() for file, column in columns)
         }
         if len(may) == 1:
-            draft.tell(key, may.pop(), "named beside the prices")
+            draft.set(key, may.pop(), "named beside the prices")
         else:
             why = f"the prices may be in {', '.join(sorted(may))}" if may else _follows(language)
-            draft.choose(key, text, usual if usual in may or not may else min(may), why)
-    draft.convert(key, str.upper)
+            likeliest = usual if usual in may or not may else min(may)
+            draft.choose(key, text, likeliest, why, means=str.upper)
 
 
-def tell_habits(draft: Draft, language: str) -> None:
+def find_habits(draft: Draft, language: str) -> None:
     """Ask for time zone and locale."""
     usual, why = names()["languages"][language], _follows(language)
     currency = draft.value("shop.currency")
@@ -220,20 +210,20 @@ def _price_columns(draft: Draft, files: Mapping[str, Survey]) -> list[tuple[Surv
     ]
 
 
-def tell_tax(draft: Draft, files: Mapping[str, Survey]) -> None:
-    """Tell whether prices include tax where their headers say so."""
+def find_tax(draft: Draft, files: Mapping[str, Survey]) -> None:
+    """Find whether prices include tax where their headers say so."""
     said = {file.headers[column].with_tax for file, column in _price_columns(draft, files)} - {None}
     key, why = "shop.prices_include_tax", "the names of price columns say so"
     if len(said) == 1:
-        draft.tell(key, said.pop(), why)
+        draft.set(key, said.pop(), why)
     elif said:
         why = "some price columns are with tax, some without"
-        draft.choose(key, "Do the prices include tax?", "yes", why, ("yes", "no"))
-        draft.convert(key, "yes".__eq__)
+        text = "Do the prices include tax?"
+        draft.choose(key, text, "yes", why, ("yes", "no"), means="yes".__eq__)
 
 
-def tell_dates(draft: Draft, file: Survey) -> None:
-    """Tell how dates are written; ask where day and month may be either."""
+def find_dates(draft: Draft, file: Survey) -> None:
+    """Find how dates are written; ask where day and month may be either."""
     columns, key = _columns_of(draft.value("orders.columns.ordered_at")), "orders.date_format"
     texts = [next(iter(file.texts(name)), "") for name in columns]
     if not columns or key in draft.given or not all(isinstance(each, str) for each in texts):
@@ -249,7 +239,7 @@ def tell_dates(draft: Draft, file: Survey) -> None:
         if span <= _MANY * spans[shortest] or form.startswith("%y") == shortest.startswith("%y")
     }
     if len(spans) == 1:
-        draft.tell(key, next(iter(spans)), f"{text!r}: no other form fits")
+        draft.set(key, next(iter(spans)), f"{text!r}: no other form fits")
     elif spans:
         american = draft.value("shop.currency") == "USD"
         # In the wrong order a few weeks become a year.
@@ -289,12 +279,11 @@ def ask_states(draft: Draft, file: Survey) -> None:
         if words := words_of(file.source, column, UNDONE):
             text = f"Words of {column!r} that say an order was no sale ({NONE} for none)"
             likeliest = json.dumps(words, ensure_ascii=False)
-            draft.choose(key, text, likeliest, "they read like that")
-            draft.convert(key, lambda answer, name=column: {**cancelled, name: _words(answer)})
+
+            def excluded(answer: str, column: str = column) -> dict[str, list[str]]:
+                return {**cancelled, column: json.loads(answer) if answer[0] == "[" else [answer]}
+
+            draft.choose(key, text, likeliest, "they read like that", means=excluded)
             break
     if cancelled and key not in draft.settings:
-        draft.tell(key, cancelled, "an order that holds something there was cancelled")
-
-
-def _words(answer: str) -> list[str]:
-    return json.loads(answer) if answer.startswith("[") else [answer]
+        draft.set(key, cancelled, "an order that holds something there was cancelled")

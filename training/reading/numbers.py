@@ -121,8 +121,9 @@ def read_numbers(
     foreign = own = nowhere
     if pa.types.is_dictionary(array.type):
         texts, codes = array.dictionary, codes_of(array)
+        both, amounts = _readings(texts, marks)
         try:
-            found, amounts = _numbers_of(texts, codes, marks)
+            found = both[_decimal_mark(texts, codes, both, marks)]
         except TwoWays as error:
             file, row = source.place(int(np.argmax(codes == error.text)))
             raise DataError(
@@ -145,6 +146,23 @@ def read_numbers(
     missing = missing | (np.isnan(values) if pa.types.is_floating(array.type) else False)
     bad = ~np.isfinite(values) & ~missing
     return Numbers(np.where(bad | missing, np.nan, values), missing, bad, foreign, own)
+
+
+def decimal_mark(source: SourceTable, column: str) -> str | None:
+    """Return the decimal mark that the numbers of a column show; None where none is needed.
+
+    Raises
+    ------
+    TwoWays
+        The numbers can be read by either mark, or some by one and some by the other.
+    """
+    array = source.column(column)
+    if not pa.types.is_dictionary(array.type):
+        return None
+    both, _ = _readings(array.dictionary, Marks())
+    if np.array_equal(*both, equal_nan=True):
+        return None
+    return ".,"[_decimal_mark(array.dictionary, codes_of(array), both, Marks())]
 
 
 def parse_number(text: str, decimal: str) -> float:
@@ -177,15 +195,9 @@ def money_to_minor(
     return np.rint(np.where(is_half, half, exact)).astype(np.int64), too_large
 
 
-def _numbers_of(
-    texts: pa.Array, codes: NDArray[np.int32], marks: Marks
-) -> tuple[NDArray[np.float64], dict[int, _Amount]]:
-    """Return the number of each distinct text, and what the texts that are no plain numbers are.
-
-    Raises TwoWays: the texts do not tell the decimal mark.
-    """
+def _readings(texts: pa.Array, marks: Marks) -> tuple[NDArray[np.float64], dict[int, _Amount]]:
+    """Return the numbers of texts, read by the point and by the comma, and those not plain."""
     plain = _matches(texts, _PLAIN)
-    # By decimal mark: 0 the point, 1 the comma.
     values = np.full((2, len(texts)), np.nan)
     positions = np.flatnonzero(plain)
     trimmed = pc.utf8_trim_whitespace(texts.take(pa.array(positions)))
@@ -205,7 +217,7 @@ def _numbers_of(
             for mark, decimal in enumerate(".,"):
                 if decimal != marks.thousands:
                     values[mark, position] = _value(found, decimal, marks.thousands)
-    return values[_decimal_mark(texts, codes, values, marks)], amounts
+    return values, amounts
 
 
 def _decimal_mark(

@@ -14,10 +14,10 @@ import pyarrow as pa
 from mersalg.engine.merchandising.targets import category_path
 from mersalg.engine.source_sections import CatalogueColumns, OrderColumns
 from mersalg.engine.words import read_toml
-from mersalg.training.init.survey import Survey
 from mersalg.training.reading.arrow import pc
 from mersalg.training.reading.keys import MISSING, Codes, Keys, codes_of
-from mersalg.training.reading.sources import SourceTable
+from mersalg.training.reading.sources import SourceTable, single
+from mersalg.training.reading.survey import Survey
 
 _FIELDS = {
     "orders": ("customer_id", "ordered_at", "quantity", "unit_price", "store_id", "currency"),
@@ -71,7 +71,7 @@ def unused_fields(
 ) -> Iterator[str]:
     """Yield a warning of unused columns that by their names may be fields which are not set."""
     names = [name for name in source.unused if source.table.column_names.count(name) == 1]
-    file = Survey(Path(source.files[0]), source.table.select(names), None, None, True)
+    file = Survey(Path(source.files[0]), single(source.table.select(names), source.files[0]))
     may_be: dict[str, str] = {}
     for field in _FIELDS[section]:
         if getattr(columns, field) is None and field not in columns.model_fields_set:

@@ -156,7 +156,8 @@ def read_source(section: SourceSection, folder: Path, needed: Sequence[str]) -> 
         table, name = read_query(section.url, section.query, folder)
         source = single(table, name)
     else:
-        source = _read_files(matching_files(section.path or "", folder), section)
+        paths = matching_files(section.path or "", folder)
+        source = read_files(paths, separator=section.separator, encoding=section.encoding)
     require_columns(source.table.column_names, needed, source.files[0])
     if not source.n_rows and not source.ragged:
         raise DataError("there are no rows", file=source.files[0])
@@ -190,7 +191,7 @@ def require_columns(present: Sequence[str], needed: Sequence[str], file: str) ->
     for name in needed:
         times = present.count(name)
         if times > 1:
-            raise DataError("this column stands more than once", file=file, column=name)
+            raise DataError("this column occurs more than once", file=file, column=name)
         if not times:
             listed = ", ".join(repr(column) for column in present) or "no columns"
             message = f"no such column; there are {listed}"
@@ -246,8 +247,7 @@ def names_of(columns: Mapping[str, Any]) -> list[str]:
     return [name for names in given for name in names]
 
 
-def read_parquet(path: Path) -> pa.Table:
-    """Raise DataError where the file is no Parquet file."""
+def _read_parquet(path: Path) -> pa.Table:
     try:
         return pyarrow.parquet.ParquetFile(path).read()
     except (pa.ArrowException, OSError) as error:
@@ -267,26 +267,24 @@ def is_parquet(path: Path) -> bool:
     return path.suffix.lower() in _PARQUET
 
 
-def read_file(path: Path, section: SourceSection) -> tuple[pa.Table, list[RaggedRow]]:
-    """One file of a section, and its rows that are not in the table.
+def read_files(paths: Sequence[Path], *, separator: str, encoding: str) -> SourceTable:
+    """Return the rows of CSV or Parquet files, with the columns in the order of the first file.
 
     Raises
     ------
     DataError
-        Unreadable, or of a kind that is not read.
+        A file that is unreadable, of a kind that is not read, or of other columns than the first.
     """
-    if is_parquet(path):
-        return read_parquet(path), []
-    return read_csv(path, separator=section.separator, encoding=section.encoding)
-
-
-def _read_files(paths: Sequence[Path], section: SourceSection) -> SourceTable:
     tables: list[pa.Table] = []
-    ragged: list[tuple[RaggedRow, ...]] = []
+    ragged: list[list[RaggedRow]] = []
     for path in paths:
-        table, aside = read_file(path, section)
+        table, aside = (
+            (_read_parquet(path), [])
+            if is_parquet(path)
+            else read_csv(path, separator=separator, encoding=encoding)
+        )
         tables.append(_aligned(table, tables[0], path, paths[0]) if tables else table)
-        ragged.append(tuple(aside))
+        ragged.append(aside)
     return SourceTable(
         table=_together(tables, paths),
         files=tuple(str(path) for path in paths),

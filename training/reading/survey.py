@@ -14,13 +14,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from mersalg.engine.errors import DataError
 from mersalg.engine.words import read_toml
-from mersalg.training.reading.csv_files import read_csv
 from mersalg.training.reading.keys import read_keys
-from mersalg.training.reading.sources import SourceTable, is_parquet, read_parquet, single
+from mersalg.training.reading.sources import SourceTable, is_parquet, read_files
 
 _SEPARATORS = ",;\t|"
 _LOOKED_AT = 1 << 16
@@ -55,6 +52,7 @@ class Header:
     with_tax: bool | None
 
     @classmethod
+    @lru_cache(4_096)  # the names of the table are compared with those of each file
     def of(cls, name: str) -> Header:
         """Return the header of a column of this name."""
         spaced = re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", name)
@@ -68,12 +66,18 @@ class Header:
         return cls(_NR.sub("nr", "".join(words)), currency, with_tax[0] if with_tax else None)
 
 
+def _keys(entries: Iterable[str]) -> list[str]:
+    return [Header.of(entry).key for entry in entries]
+
+
 @dataclass(frozen=True)
 class Survey:
-    """A file as it was found.
+    """An order or catalogue file, or several alike, and what their columns may be.
 
     Attributes
     ----------
+    path
+        The first file.
     separator, encoding
         None where the file is no CSV.
     is_encoding_sure
@@ -81,20 +85,15 @@ class Survey:
     """
 
     path: Path
-    table: pa.Table
-    separator: str | None
-    encoding: str | None
-    is_encoding_sure: bool
+    source: SourceTable
+    separator: str | None = None
+    encoding: str | None = None
+    is_encoding_sure: bool = True
 
     @property
     def columns(self) -> list[str]:
         """The names of its columns, in their order."""
-        return self.table.column_names
-
-    @cached_property
-    def source(self) -> SourceTable:
-        """The rows, as training reads them."""
-        return single(self.table, str(self.path))
+        return self.source.table.column_names
 
     @cached_property
     def headers(self) -> dict[str, Header]:
@@ -105,7 +104,7 @@ class Survey:
     def export(self) -> Mapping[str, Any] | None:
         """The export of a known system that it is."""
         keys = {header.key for header in self.headers.values()}
-        fitting = [each for each in names()["exports"] if {*map(_key, each["signs"])} <= keys]
+        fitting = [each for each in names()["exports"] if {*_keys(each["signs"])} <= keys]
         return max(fitting, key=lambda each: len(each["signs"]), default=None)
 
     @cached_property
@@ -137,16 +136,16 @@ class Survey:
         """Return the columns whose names are in lists, those that are named first the first."""
         rank: dict[str, int] = {}
         for entries in listed:
-            for place, entry in enumerate(entries):
-                rank[_key(entry)] = min(place, rank.get(_key(entry), place))
-        found = [name for name in self.columns if self.headers[name].key in rank]
-        found = [name for name in found if self.filled(name)]
+            for place, key in enumerate(_keys(entries)):
+                rank[key] = min(place, rank.get(key, place))
         # Of two that differ in tax alone, the one that buyers pay.
         taxed = {True: 0, None: 1, False: 2}
-        headers = self.headers
-        return sorted(
-            found, key=lambda name: (rank[headers[name].key], taxed[headers[name].with_tax])
-        )
+        found = [
+            (rank[header.key], taxed[header.with_tax], name)
+            for name, header in self.headers.items()
+            if header.key in rank and self.filled(name)
+        ]
+        return [name for *_, name in sorted(found, key=lambda each: each[:2])]
 
     def languages(self) -> Counter[str]:
         """Return how much speaks for each language; English headers are found everywhere."""
@@ -155,17 +154,15 @@ class Survey:
             return Counter({language: len(self.columns) * (1 if language == "en" else 2)})
         counts: Counter[str] = Counter()
         for by_language in (*names()["orders"].values(), *names()["catalogue"].values()):
-            english = {*map(_key, by_language.get("en", ()))}
+            english = {*_keys(by_language.get("en", ()))}
             for language, entries in by_language.items():
-                keys = english if language == "en" else {*map(_key, entries)} - english
+                keys = english if language == "en" else {*_keys(entries)} - english
                 found = sum(header.key in keys for header in self.headers.values())
                 counts[language] += found * (1 if language == "en" else 2)
         return counts
 
     def filled(self, column: str) -> float:
         """Return the share of rows that hold something in a column."""
-        if self.columns.count(column) > 1:
-            return 0.0
         array = self.source.column(column)
         return 1 - array.null_count / max(len(array), 1)
 
@@ -179,16 +176,19 @@ class Survey:
         return read_keys(self.source, (column,)).texts.to_pylist()
 
 
-def survey(path: Path, separator: str | None = None, encoding: str | None = None) -> Survey:
-    """Read a file, finding out how it is written where that is not given.
+def survey(
+    paths: Sequence[Path], separator: str | None = None, encoding: str | None = None
+) -> Survey:
+    """Read files of the same columns, finding out how they are written where that is not given.
 
     Raises
     ------
     DataError
-        It cannot be read, or its columns cannot be separated.
+        A file cannot be read, or its columns cannot be separated or are not those of the first.
     """
+    path = paths[0]
     if is_parquet(path):
-        return Survey(path, read_parquet(path), None, None, True)
+        return Survey(path, read_files(paths, separator=",", encoding="utf-8"))
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -199,8 +199,9 @@ def survey(path: Path, separator: str | None = None, encoding: str | None = None
     except LookupError as error:
         raise DataError(f"no such encoding: {found}", file=str(path)) from error
     separator = separator or _separator_of(text.removeprefix("\ufeff"), path)
-    table, _ = read_csv(path, separator=separator, encoding=found)
-    return Survey(path, table, separator, found, sure)
+    return Survey(
+        path, read_files(paths, separator=separator, encoding=found), separator, found, sure
+    )
 
 
 def _encoding_of(content: bytes) -> tuple[str, bool]:
@@ -221,7 +222,7 @@ def _encoding_of(content: bytes) -> tuple[str, bool]:
 
 
 def _separator_of(text: str, path: Path) -> str:
-    """Return the mark that parts the first lines into the most columns, as many in each."""
+    """Return the mark that separates the first lines into the most columns, as many in each."""
     widths: dict[str, int] = {}
     for mark in _SEPARATORS:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
@@ -232,16 +233,11 @@ def _separator_of(text: str, path: Path) -> str:
     best = max(widths, key=widths.__getitem__)
     if widths[best] < 2:
         raise DataError(
-            "the columns cannot be told apart: the first line must name them, each line must have"
-            " as many cells, parted by comma, semicolon, tab or bar",
+            "the columns cannot be separated: the first line must name them, each line must"
+            " have as many cells, separated by comma, semicolon, tab or bar",
             file=str(path),
         )
     return best
-
-
-@lru_cache(4_096)
-def _key(entry: str) -> str:
-    return _NR.sub("nr", "".join(_plain(word) for word in re.findall(r"[^\W_]+|#", entry)))
 
 
 def _plain(word: str) -> str:
