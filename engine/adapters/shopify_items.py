@@ -27,6 +27,8 @@ TOPICS = frozenset({"products/create", "products/update", DELETED, STOCK})
 
 _PRODUCT, _INVENTORY = "shopify.product", "shopify.inventory_item"
 _OVERSELLS, _AT_LOCATION = "shopify.oversells", "shopify.available."
+_MOST_VARIANTS = 100
+"""A webhook of a product has no more; of a product with fewer, the others are deleted."""
 _ONLY_VARIANT = "Default Title"
 
 
@@ -46,16 +48,16 @@ def stated_items(
     body = record_of(payload, "the payload")
     if topic == STOCK:
         return _stock(body, known)
-    if topic == DELETED:
-        product = text_of(body, "id")
-        return [
-            Stated(item_id, {"active": False}, received_at)
-            for item_id, item in known.items()
-            if product is not None and item.get(_PRODUCT) == product
-        ]
-    return [
-        _variant(body, record_of(variant, "variants"), received_at)
-        for variant in list_of(body, "variants")
+    variants = () if topic == DELETED else list_of(body, "variants")
+    stated = [_variant(body, record_of(each, "variants"), received_at) for each in variants]
+    if len(stated) >= _MOST_VARIANTS:
+        return stated
+    product, listed = text_of(body, "id"), {each.item_id for each in stated}
+    at = max((each.at for each in stated), default=received_at)
+    return stated + [
+        Stated(item_id, {"active": False}, at)
+        for item_id, item in known.items()
+        if product is not None and item.get(_PRODUCT) == product and item_id not in listed
     ]
 
 

@@ -94,6 +94,22 @@ def test_a_product_that_is_deleted_is_not_sold() -> None:
     assert [item.get("active") for item in items.values()] == [False, False]
 
 
+def test_a_variant_that_a_product_has_no_more_is_not_sold() -> None:
+    def states(second: int, *variants: dict[str, Any]) -> list[object]:
+        product = {**PRODUCT, "updated_at": f"2026-03-02T10:01:{second:02}+01:00"}
+        take(items, {**product, "variants": [*variants]}, "products/update")
+        return [items[name].get("active") for name in ("case-1", "12")]
+
+    items = take({}, PRODUCT, "products/update")
+    other = PRODUCT["variants"][1]
+    assert states(2, VARIANT) == [True, False]
+    assert states(1, VARIANT, other) == [True, False], "an older message changes nothing"
+    assert states(3, other) == [False, True]
+    # Of so many variants Shopify sends no more; the others may be there.
+    many = [{"id": 100 + number, "price": "9.00"} for number in range(100)]
+    assert states(4, *many) == [False, True]
+
+
 @pytest.mark.parametrize(
     ("payload", "topic"),
     [
