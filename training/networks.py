@@ -25,10 +25,10 @@ _PATIENCE = 2
 
 
 class Rows(NamedTuple):
-    """Examples for a network: features, float32 (n, n_features), and truths, bool (n,)."""
+    """Examples for a network: features, float32 (n, n_features), and labels, bool (n,)."""
 
     features: Floats
-    came_true: NDArray[np.bool_]
+    labels: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def fit_networks(plan: Plan, learned: Rows, held_out: Rows) -> Scorer:
     mean, scale = learned.features.mean(axis=0), learned.features.std(axis=0)
     scale[scale < 1e-6] = 1
     parts = [
-        Rows(np.clip((each.features - mean) / scale, -8, 8), each.came_true)
+        Rows(np.clip((each.features - mean) / scale, -8, 8), each.labels)
         for each in (learned, held_out)
     ]
     with _one_core():
@@ -81,7 +81,7 @@ def _fit(plan: Plan, seed: int, learned: Rows, held_out: Rows) -> tuple[Layers, 
     for _ in range(min(MOST_EPOCHS, max(_MOST_ROWS // len(learned.features), 1))):
         network.partial_fit(*learned, classes=[False, True])
         chance = network.predict_proba(held_out.features)
-        loss = log_loss(held_out.came_true, chance, labels=[False, True])
+        loss = log_loss(held_out.labels, chance, labels=[False, True])
         n_worse = 0 if loss < lowest else n_worse + 1
         if loss < lowest:
             lowest = loss
@@ -122,10 +122,10 @@ def calibrated(scorer: Scorer, rows: Rows) -> Scorer:
     """Return a scorer with the slope and intercept under which scores come true (Platt, 1999)."""
     from sklearn.linear_model import LogisticRegression
 
-    if len(np.unique(rows.came_true)) < 2:
+    if len(np.unique(rows.labels)) < 2:
         return scorer
     raw = np.asarray(scorer.raw(rows.features), dtype=np.float64)
-    platt = LogisticRegression(C=1e6).fit(raw[:, None], rows.came_true)
+    platt = LogisticRegression(C=1e6).fit(raw[:, None], rows.labels)
     # Whatever few examples say, what ranks higher is not less likely.
     slope = max(float(platt.coef_[0, 0]), 1e-3)
     return replace(scorer, slope=slope, intercept=float(platt.intercept_[0]))

@@ -137,8 +137,10 @@ def _shown(rate: Mapping[str, Any] | None) -> tuple[str, str]:
 
 def _print_reliability(mode: str, reliability: Mapping[str, Any]) -> None:
     """Print mean scores, and the shares of the scored items that were bought."""
+    # Older versions call them `said` and `came_true`.
     steps = [
-        f"{step['said']:.3f} predicted, {step['came_true']:.3f} observed ({step['n']:,})"
+        f"{step.get('predicted', step.get('said')):.3f} predicted,"
+        f" {step.get('observed', step.get('came_true')):.3f} observed ({step['n']:,})"
         for step in reliability["bins"]
         if step["n"] >= 100
     ]

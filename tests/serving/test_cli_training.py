@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import csv as arrow_csv
@@ -15,6 +16,8 @@ from pyarrow import parquet
 
 from mersalg.engine.errors import ConfigError, DataError, ModelCorrupt, ModelNotFound
 from mersalg.engine.words import counted
+from mersalg.serving.cli.evaluate import print_back_test
+from mersalg.training.ranking.hits import Reliability
 from tests.support.commands import attempt, run
 from tests.support.small_shop import write_small_shop
 
@@ -156,6 +159,21 @@ def test_evaluate_compares_rankers_on_the_same_items(shop: Path) -> None:
     assert tested["served"]["reason"]
     assert all(rate["n"] == 50 for rate in rates.values())
     assert "plain rules" in run("evaluate", "--config", shop / "shop.toml", "--samples", 50)
+
+
+def test_evaluate_prints_reliability_also_of_older_versions(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tested = as_json("evaluate", "--config", shop / "shop.toml", "--samples", 50)
+    bought = np.arange(200) < 50
+    scores = Reliability.of(np.full(200, 0.24), bought).to_json()
+    print_back_test({**tested, "reliability": {"complete": scores}})
+    printed = capsys.readouterr().out
+    assert "0.240 predicted, 0.250 observed (200)" in " ".join(printed.split())
+    names = {"predicted": "said", "observed": "came_true"}
+    older = [{names.get(key, key): value for key, value in each.items()} for each in scores["bins"]]
+    print_back_test({**tested, "reliability": {"complete": {**scores, "bins": older}}})
+    assert capsys.readouterr().out == printed
 
 
 # mine

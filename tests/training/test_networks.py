@@ -22,7 +22,7 @@ def _rows(seed: int, n: int, noise: float) -> Rows:
 
 
 def _loss(rows: Rows, scorer: networks.Scorer) -> float:
-    return log_loss(rows.came_true, scorer.probability(rows.features), labels=[False, True])
+    return log_loss(rows.labels, scorer.probability(rows.features), labels=[False, True])
 
 
 def test_a_fit_that_is_interrupted_leaves_no_half_a_network(
@@ -73,7 +73,7 @@ def test_scores_come_true_after_calibration() -> None:
     skewed = replace(fit_networks(PLAN, learned, held_out), slope=5.0, intercept=2.0)
     right = calibrated(skewed, held_out)
     assert right.probability(held_out.features).mean() == pytest.approx(
-        held_out.came_true.mean(), abs=0.01
+        held_out.labels.mean(), abs=0.01
     )
     assert _loss(held_out, right) < _loss(held_out, skewed) - 0.1
     assert calibrated(skewed, Rows(held_out.features[:9], np.ones(9, dtype=np.bool_))) is skewed

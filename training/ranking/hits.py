@@ -1,4 +1,4 @@
-"""Compare rankings by the hidden items they find, and scores with how often they come true."""
+"""Compare rankings by the hidden items they find, and scores with what was bought."""
 
 from __future__ import annotations
 
@@ -38,17 +38,19 @@ class Reliability:
     ----------
     edges : float64 (k + 1,)
         The bins.
-    n, n_true
-        int64 (k,); said: float64 (k,), the sum of the scores.
+    n, observed
+        int64 (k,): candidates, and those that were bought.
+    predicted : float64 (k,)
+        The sum of the scores.
     """
 
     edges: NDArray[np.float64]
     n: NDArray[np.int64]
-    said: NDArray[np.float64]
-    n_true: NDArray[np.int64]
+    predicted: NDArray[np.float64]
+    observed: NDArray[np.int64]
 
     @classmethod
-    def of(cls, scores: NDArray[np.float64], came_true: NDArray[np.bool_]) -> Reliability:
+    def of(cls, scores: NDArray[np.float64], was_bought: NDArray[np.bool_]) -> Reliability:
         """Compare scores with whether the candidates were bought."""
         n_bins = len(_EDGES) - 1
         place = np.clip(np.searchsorted(_EDGES, scores, side="right") - 1, 0, n_bins - 1)
@@ -56,18 +58,18 @@ class Reliability:
             _EDGES,
             np.bincount(place, minlength=n_bins),
             np.bincount(place, weights=scores, minlength=n_bins).astype(np.float64),
-            np.bincount(place[came_true], minlength=n_bins),
+            np.bincount(place[was_bought], minlength=n_bins),
         )
 
     @property
     def expected_error(self) -> float | None:
-        """Mean distance between score and share come true over the candidates (ECE)."""
+        """Mean distance between predicted and observed share over the candidates (ECE)."""
         total = int(self.n.sum())
-        return float(np.abs(self.said - self.n_true).sum() / total) if total else None
+        return float(np.abs(self.predicted - self.observed).sum() / total) if total else None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
-        bins = zip(self.edges, self.edges[1:], self.n, self.said, self.n_true, strict=False)
+        bins = zip(self.edges, self.edges[1:], self.n, self.predicted, self.observed, strict=False)
         return {
             "expected_calibration_error": self.expected_error,
             "bins": [
@@ -75,10 +77,10 @@ class Reliability:
                     "from": float(low),
                     "to": float(high),
                     "n": int(n),
-                    "said": float(said / n),
-                    "came_true": float(n_true / n),
+                    "predicted": float(predicted / n),
+                    "observed": float(observed / n),
                 }
-                for low, high, n, said, n_true in bins
+                for low, high, n, predicted, observed in bins
                 if n
             ],
         }

@@ -153,27 +153,27 @@ def _whether(
     }
 
 
-def _quality(score: NDArray[np.float64], came_true: NDArray[np.bool_]) -> Mapping[str, float]:
+def _quality(score: NDArray[np.float64], observed: NDArray[np.bool_]) -> Mapping[str, float]:
     from sklearn.metrics import average_precision_score, roc_auc_score
 
-    area = float(roc_auc_score(came_true, score))
-    n_up = int(came_true.sum())
-    n_not = len(came_true) - n_up
+    area = float(roc_auc_score(observed, score))
+    n_up = int(observed.sum())
+    n_not = len(observed) - n_up
     # Hanley and McNeil, "The meaning and use of the area under a ROC curve", 1982.
     q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
     variance = area * (1 - area) + (n_up - 1) * (q1 - area**2) + (n_not - 1) * (q2 - area**2)
     return {
         "auc": area,
         "auc_se": float(np.sqrt(variance / (n_up * n_not))),
-        "pr_auc": float(average_precision_score(came_true, score)),
-        "ece": calibration_error(score, came_true),
+        "pr_auc": float(average_precision_score(observed, score)),
+        "ece": calibration_error(score, observed),
     }
 
 
-def calibration_error(score: NDArray[np.floating], came_true: NDArray[np.bool_]) -> float:
+def calibration_error(score: NDArray[np.floating], observed: NDArray[np.bool_]) -> float:
     """Mean distance between prediction and outcome, over ten equally filled bins."""
     parts = np.array_split(np.argsort(score, kind="stable"), _BINS)
     return float(
-        sum(len(p) * abs(score[p].mean() - came_true[p].mean()) for p in parts if len(p))
+        sum(len(p) * abs(score[p].mean() - observed[p].mean()) for p in parts if len(p))
         / max(len(score), 1)
     )

@@ -117,7 +117,7 @@ def test_a_simple_ranking_is_served_where_the_fitted_one_finds_less(
     said = tested.to_json()["served"]
     assert said["complete"] in said["reason"]
     told = tested.reliability["complete"]
-    assert told.n_true.sum() == pytest.approx(told.said.sum(), rel=0.3)
+    assert told.observed.sum() == pytest.approx(told.predicted.sum(), rel=0.3)
 
 
 def test_a_shop_with_few_orders_is_ranked_by_its_rules_or_better(tmp_path: Path) -> None:

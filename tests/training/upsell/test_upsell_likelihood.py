@@ -195,8 +195,8 @@ def test_too_few_upgrades_fit_nothing() -> None:
 
 def test_calibration_error_by_hand() -> None:
     score = np.repeat([0.1, 0.9], 50)
-    came_true = np.r_[np.zeros(50), np.ones(50)].astype(bool)
-    assert calibration_error(score, came_true) == pytest.approx(0.1)
+    observed = np.r_[np.zeros(50), np.ones(50)].astype(bool)
+    assert calibration_error(score, observed) == pytest.approx(0.1)
 
 
 _PURCHASES = st.lists(
