@@ -21,7 +21,6 @@ from mersalg.training.evaluation import (
     HitRate,
     back_test,
     plain_rules,
-    popularity,
     upsell_coverage,
 )
 from mersalg.training.mining.protocol import get_engine
@@ -69,12 +68,6 @@ def _hidden_in(orders: list[set[int]], known: np.ndarray, n_samples: int) -> Exa
     return hide_one(later, known, n_samples, np.zeros(0, dtype=np.int64))
 
 
-def test_popularity_leaves_out_the_cart() -> None:
-    rank = popularity(np.array([5, 9, 9, 1]))
-    assert rank(np.array([], dtype=np.int32)).tolist() == [1, 2, 0, 3]
-    assert rank(np.array([2, 0], dtype=np.int32)).tolist() == [1, 3]
-
-
 @given(ORDERS, st.sets(st.integers(0, N_ITEMS - 1), min_size=1, max_size=4))
 def test_plain_rules_rank_by_their_best_conviction(orders: list[set[int]], cart: set[int]) -> None:
     held = np.array([sum(item in order for order in orders) for item in range(N_ITEMS)])
@@ -99,8 +92,9 @@ def test_plain_rules_rank_by_their_best_conviction(orders: list[set[int]], cart:
 
 
 def test_plain_rules_without_rules_fall_back_on_popularity() -> None:
-    rank = plain_rules(RuleTable.empty(), np.array([5, 1, 3, 9]))
-    assert rank(np.array([0, 1], dtype=np.int32)).tolist() == [3, 2]
+    rank = plain_rules(RuleTable.empty(), np.array([5, 1, 3, 9, 9]))
+    assert rank(np.array([0, 1], dtype=np.int32)).tolist() == [3, 4, 2]
+    assert rank(np.array([], dtype=np.int32)).tolist() == [3, 4, 0, 2, 1]
 
 
 def test_hit_rates_carry_their_standard_error() -> None:
