@@ -66,6 +66,21 @@ class Baskets:
         """Number of baskets."""
         return len(self.indptr) - 1
 
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Items of each basket, int64 (n_orders,)."""
+        return np.diff(self.indptr)
+
+    def owners(self) -> NDArray[np.int64]:
+        """Return the order of each entry, int64 (n_entries,)."""
+        return np.repeat(np.arange(self.n_orders), self.sizes)
+
+    def by_group(self, group: NDArray[np.integer], n_groups: int) -> Baskets:
+        """Return the same orders as sets of groups, int (n_items,), -1 of an item in none."""
+        of_entry = group[self.items].astype(np.int64)
+        known = of_entry >= 0
+        return Baskets.from_pairs(self.owners()[known], of_entry[known], self.n_orders, n_groups)
+
     def basket(self, order: int) -> NDArray[np.int32]:
         """Return the items of one basket."""
         return self.items[self.indptr[order] : self.indptr[order + 1]]

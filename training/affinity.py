@@ -59,7 +59,7 @@ def build_affinity(
     named: NDArray[np.bool_] | None = None,
 ) -> Affinity:
     """Return popularity and exclusion, from the same baskets as `repelled`; `named` as there."""
-    several = np.repeat(np.diff(baskets.indptr) > 1, np.diff(baskets.indptr))
+    several = np.repeat(baskets.sizes > 1, baskets.sizes)
     added = np.bincount(baskets.items[several], minlength=baskets.n_items).astype(np.int64)
     return Affinity(
         n_orders_of_item=baskets.item_counts(),
@@ -77,7 +77,7 @@ def size_adjusted(baskets: Baskets) -> tuple[Floats, float]:
     ordered pairs; scaled so that the pairs of distinct items add up to those there are. Full
     baskets bring popular items together without any liking between them, and this allows for it.
     """
-    sizes = np.diff(baskets.indptr)
+    sizes = baskets.sizes
     share = baskets.item_counts() / max(len(baskets.items), 1)
     distinct = 1.0 - float((share**2).sum())
     return share, float((sizes * (sizes - 1)).sum()) / distinct if distinct > 0 else 0.0
@@ -89,7 +89,7 @@ def pooled(
     """(met, expected) pairs inside each group, shape (n_groups,); group -1 is in none."""
     of_entry = group[baskets.items]
     known = of_entry >= 0
-    orders = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))[known]
+    orders = baskets.owners()[known]
     keys, held = np.unique(orders * max(n_groups, 1) + of_entry[known], return_counts=True)
     met = np.bincount(keys % max(n_groups, 1), held * (held - 1) / 2, minlength=n_groups)
     share, scale = size_adjusted(baskets)

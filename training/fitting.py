@@ -112,8 +112,9 @@ def fit_model(
         Hashes of customers whom it must not remember.
     """
     settings = config.training
-    baskets, n_oversized = minable(dataset.baskets, settings.max_basket_size)
-    orders = minable_orders(dataset.baskets, settings.max_basket_size)
+    sizes = dataset.baskets.sizes
+    orders = np.flatnonzero((sizes >= 1) & (sizes <= settings.max_basket_size))
+    baskets = dataset.baskets.take(orders)
     with progress.task("Choosing the threshold"):
         min_count = settings.min_count or affordable_min_count(
             baskets,
@@ -185,7 +186,7 @@ def fit_model(
     )
     counts: dict[str, object] = {
         "orders": baskets.n_orders,
-        "orders_oversized": n_oversized,
+        "orders_oversized": int((sizes > settings.max_basket_size).sum()),
         "entries": len(baskets.items),
         "items": len(dataset.catalogue),
         "items_sold": int((affinity.n_orders_of_item > 0).sum()),
@@ -222,15 +223,3 @@ def ladders_of(
     )
     moves = count_moves(dataset.baskets, dataset.customer, ladders.family)
     return replace(ladders, moves=moves), counts
-
-
-def minable(baskets: Baskets, max_basket_size: int) -> tuple[Baskets, int]:
-    """Return the baskets of 1..`max_basket_size` items, and the number of larger ones."""
-    n_oversized = int((np.diff(baskets.indptr) > max_basket_size).sum())
-    return baskets.take(minable_orders(baskets, max_basket_size)), n_oversized
-
-
-def minable_orders(baskets: Baskets, max_basket_size: int) -> NDArray[np.int64]:
-    """Positions of the baskets that are mined, ascending."""
-    sizes = np.diff(baskets.indptr)
-    return np.flatnonzero((sizes >= 1) & (sizes <= max_basket_size))

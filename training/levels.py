@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.errors import DataError
-from mersalg.engine.orders import Baskets
 from mersalg.training.keyed import medians_of
 from mersalg.training.reading.catalogue_file import catalogue_of_ids
 
@@ -28,22 +27,17 @@ def by_family(dataset: Dataset) -> Dataset:
     DataError
         The catalogue names no family.
     """
-    catalogue, baskets = dataset.catalogue, dataset.baskets
-    family = catalogue.family
+    catalogue, family = dataset.catalogue, dataset.catalogue.family
     n_families = len(catalogue.family_names)
     if not (family >= 0).any():
         raise DataError("the catalogue names no families to rank")
-    of_entry = family[baskets.items].astype(np.int64)
-    order = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))
     lines = dataset.lines.assign(item=family[dataset.lines["item"].to_numpy()])
     lines = lines[lines["item"] >= 0].drop_duplicates(["order", "item"]).reset_index(drop=True)
     return replace(
         dataset,
         catalogue=_families(catalogue, n_families),
         lines=lines,
-        baskets=Baskets.from_pairs(
-            order[of_entry >= 0], of_entry[of_entry >= 0], baskets.n_orders, n_families
-        ),
+        baskets=dataset.baskets.by_group(family, n_families),
     )
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,6 @@ from mersalg.engine.forgotten import Forgotten
 from mersalg.engine.live_items import LiveItem
 from mersalg.engine.manifest import Manifest
 from mersalg.engine.merchandising.targets import unknown_names
-from mersalg.engine.model import Model
 from mersalg.engine.progress import Progress
 from mersalg.engine.registry import Registry
 from mersalg.engine.storage.pseudonyms import customer_key
@@ -119,19 +118,8 @@ class TrainingResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
-        return {
-            "version": self.version,
-            "published": self.published,
-            "refused": self.refused,
-            "gate": [verdict.to_json() for verdict in self.verdicts],
-            "metrics": self.metrics,
-            "counts": self.counts,
-            "data_range": self.data_range,
-            "quality": self.quality,
-            "seconds": self.seconds,
-            "warnings": self.warnings,
-            "unchanged": self.unchanged,
-        }
+        fields = asdict(self)
+        return {"gate": fields.pop("verdicts"), **fields}
 
 
 @dataclass(slots=True)
@@ -143,11 +131,6 @@ class _Stopwatch:
         started = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - started, 3)
-
-
-def fit(dataset: Dataset, config: ShopConfig, engine: MiningEngine, progress: Progress) -> Model:
-    """Return the model of `dataset`; its version is "unsaved"."""
-    return fit_model(dataset, config, engine, progress).model
 
 
 def fit_chosen(

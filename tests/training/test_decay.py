@@ -22,10 +22,11 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.ranking.purchases import Past
 from mersalg.engine.registry import Registry
+from mersalg.training.fitting import fit_model
 from mersalg.training.mining.protocol import get_engine
 from mersalg.training.mining.search import mine_rules
 from mersalg.training.mining.tallies import recency_of, weights
-from mersalg.training.pipeline import fit, train
+from mersalg.training.pipeline import train
 from mersalg.training.reading.dataset import load_dataset
 
 DAY = clock.MICROS_PER_DAY
@@ -106,7 +107,7 @@ def write_drift(folder: Path, training: str) -> Path:
 def fitted(folder: Path) -> Model:
     config = load_config(folder / "shop.toml")
     dataset = load_dataset(config, folder, SilentProgress())
-    return fit(dataset, config, ENGINE, SilentProgress())
+    return fit_model(dataset, config, ENGINE, SilentProgress()).model
 
 
 def offered(model: Model, item: str) -> list[str]:

@@ -131,7 +131,7 @@ def test_every_problem_is_reported_at_once() -> None:
         previous=manifest(tiny_model()),
     )
     assert refused(verdicts) == ["currency", "orders", "items", "hit_rate"]
-    assert all(verdict.to_json()["reason"] for verdict in verdicts.values())
+    assert all(verdict.reason for verdict in verdicts.values())
 
 
 @pytest.mark.parametrize(

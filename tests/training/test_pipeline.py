@@ -15,9 +15,9 @@ from mersalg.engine.model import Model
 from mersalg.engine.model_check import self_check
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.registry import Registry
-from mersalg.training.fitting import minable
+from mersalg.training.fitting import fit_model
 from mersalg.training.mining.protocol import get_engine
-from mersalg.training.pipeline import TrainingResult, fit, train
+from mersalg.training.pipeline import TrainingResult, train
 from mersalg.training.reading.dataset import load_dataset, usual_prices
 from tests.support.small_shop import ITEMS, write_small_shop
 
@@ -100,7 +100,9 @@ def test_the_manifest_tells_what_was_trained(
 def test_the_same_data_gives_the_same_model(shop: Path) -> None:
     config = load_config(shop / "shop.toml")
     dataset = load_dataset(config, shop, SilentProgress())
-    models = [fit(dataset, config, get_engine("mlxtend"), SilentProgress()) for _ in range(2)]
+    models = [
+        fit_model(dataset, config, get_engine("mlxtend"), SilentProgress()).model for _ in range(2)
+    ]
     left, right = (model.arrays() for model in models)
     for name, array in left.items():
         np.testing.assert_array_equal(right[name], array)
@@ -118,11 +120,13 @@ def test_usual_prices_are_medians_of_what_was_paid(shop: Path) -> None:
 
 def test_oversized_baskets_are_left_out_and_counted(shop: Path) -> None:
     config = load_config(shop / "shop.toml")
-    baskets = load_dataset(config, shop, SilentProgress()).baskets
-    sizes = np.diff(baskets.indptr)
-    kept, n_oversized = minable(baskets, 2)
-    assert n_oversized == int((sizes > 2).sum()) > 0
-    assert kept.n_orders == 800 - n_oversized
+    training = config.training.model_copy(update={"max_basket_size": 2})
+    config = config.model_copy(update={"training": training})
+    dataset = load_dataset(config, shop, SilentProgress())
+    counts = fit_model(dataset, config, get_engine("local"), SilentProgress()).counts
+    n_oversized = int((dataset.baskets.sizes > 2).sum())
+    assert counts["orders_oversized"] == n_oversized > 0
+    assert counts["orders"] == 800 - n_oversized
 
 
 def test_the_gate_keeps_a_shrunken_shop_from_being_published(tmp_path: Path) -> None:

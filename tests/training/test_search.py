@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mersalg.engine.orders import Baskets
 from mersalg.training.mining import search
-from mersalg.training.mining.search import affordable_min_count, least_count
+from mersalg.training.mining.search import affordable_min_count
 from tests.support.repetitions import repetitions
 
 ORDERS = st.lists(st.frozensets(st.integers(0, 7), max_size=6), max_size=40)
@@ -43,7 +43,10 @@ def test_it_is_the_least_count_that_few_enough_sets_reach(
     expected = at_least
     while sum(count >= expected for count in met.values()) > most_sets:
         expected += 1
-    assert least_count(baskets_of(orders), at_least, max_length, most_sets) == expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "MOST_SETS", most_sets)
+        found = affordable_min_count(baskets_of(orders), at_least, max_length=max_length)
+    assert found == expected
 
 
 def test_what_an_engine_can_afford_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from mersalg.engine.model_check import self_check
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.registry import Registry
-from mersalg.training.fitting import store_of_order
+from mersalg.training.fitting import fit_model, store_of_order
 from mersalg.training.mining import strata
 from mersalg.training.mining.protocol import get_engine
 from mersalg.training.mining.search import mine_rules
@@ -33,7 +33,7 @@ from mersalg.training.mining.strata import (
     mantel_haenszel,
     tables_by_stratum,
 )
-from mersalg.training.pipeline import fit, train
+from mersalg.training.pipeline import train
 from mersalg.training.reading.dataset import load_dataset
 from tests.support.commands import run
 
@@ -308,7 +308,7 @@ def test_what_the_stores_contradict_is_not_offered(tmp_path: Path) -> None:
     assert sum(store["n_joint"] for store in rule["stores"]) == rule["n_joint"]
     told = run("models", "show", "--stores", "--models", folder / "models")
     assert "2 rules not offered: the stores together contradict them" in told
-    expected = fit(dataset, config, ENGINE, SilentProgress())
+    expected = fit_model(dataset, config, ENGINE, SilentProgress()).model
     assert expected.stores is not None
     for name, array in arrays_of(expected.stores).items():
         np.testing.assert_array_equal(arrays_of(model.stores)[name], array)
@@ -331,7 +331,8 @@ def test_a_shop_of_one_store_has_none_to_ask(tmp_path: Path) -> None:
 def test_counts_that_do_not_fit_are_found(tmp_path: Path) -> None:
     folder = write_chain(tmp_path / "chain")
     config = load_config(folder / "shop.toml")
-    model = fit(load_dataset(config, folder, SilentProgress()), config, ENGINE, SilentProgress())
+    dataset = load_dataset(config, folder, SilentProgress())
+    model = fit_model(dataset, config, ENGINE, SilentProgress()).model
     arrays = model.arrays()
     for name, array, problem in (
         ("offered.flag", np.zeros(1, dtype=np.int8), "offered.flag has shape"),

@@ -250,7 +250,7 @@ def label_rows(baskets: Baskets, min_count: int, threads: Executor, n_threads: i
     list(threads.map(file, range(len(blocks))))
     held = _held(baskets, long, label_of, len(names))
     rows = kernels.Rows(labels, first, position, row_end, held, names)
-    sizes = np.diff(baskets.indptr)[long]
+    sizes = baskets.sizes[long]
     return Labelled(item_counts, singles, label_of, rows, work.sum(axis=0), held, sizes)
 
 
@@ -265,7 +265,7 @@ def _blocks(indptr: NDArray[np.int64], n_items: int, n_threads: int) -> list[tup
 
 def _long_orders(baskets: Baskets, min_count: int) -> NDArray[np.int64]:
     """Return the orders with the most items, if they are very many; fewer than `min_count`."""
-    sizes = np.diff(baskets.indptr)
+    sizes = baskets.sizes
     long = np.flatnonzero(sizes > _LONG_ROW)
     longest = long[np.argsort(-sizes[long], kind="stable")]
     return np.sort(longest[: min(_MOST_LONG_ROWS, min_count - 1)])

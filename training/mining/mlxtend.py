@@ -47,7 +47,7 @@ def _with_two_or_more(baskets: Baskets, frequent: NDArray[np.int32]) -> Baskets:
     column = np.full(baskets.n_items, -1, dtype=np.int32)
     column[frequent] = np.arange(len(frequent), dtype=np.int32)
     columns = column[baskets.items]
-    orders = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))
+    orders = baskets.owners()
     known = columns >= 0
     lengths = np.bincount(orders[known], minlength=baskets.n_orders)
     known &= (lengths >= 2)[orders]

@@ -51,14 +51,14 @@ class Itemsets:
         min_count: int,
     ) -> Itemsets:
         """From sets in any order, items of a row in any order; shapes as the attributes'."""
-        ordered_rows: list[NDArray[np.int32]] = []
-        ordered_counts: list[NDArray[np.int64]] = []
-        for level_rows, level_counts in zip(rows, counts, strict=True):
-            inside = np.sort(level_rows, axis=1)
-            order = np.lexsort(inside.T[::-1])
-            ordered_rows.append(np.ascontiguousarray(inside[order], dtype=np.int32))
-            ordered_counts.append(level_counts[order].astype(np.int64))
-        return cls(tuple(ordered_rows), tuple(ordered_counts), n_orders, min_count)
+        inside = [np.sort(level, axis=1).astype(np.int32) for level in rows]
+        orders = [np.lexsort(level.T[::-1]) for level in inside]
+        return cls(
+            tuple(level[order] for level, order in zip(inside, orders, strict=True)),
+            tuple(n[order].astype(np.int64) for n, order in zip(counts, orders, strict=True)),
+            n_orders,
+            min_count,
+        )
 
     @property
     def max_length(self) -> int:

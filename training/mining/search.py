@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,18 +52,12 @@ def affordable_min_count(
 ) -> int:
     """Return the least count, not below `at_least`, that few enough sets reach for `engine`.
 
-    mlxtend's sets are those of two items, since what it takes goes by their number.
+    Sets of 2..`max_length` items are counted exactly and only their counts are kept; for mlxtend
+    those of two items, since what it takes goes by their number.
     """
+    most_sets = MOST_SETS
     if engine == "mlxtend":
-        return least_count(baskets, at_least, 2, MOST_PAIRS)
-    return least_count(baskets, at_least, max_length, MOST_SETS)
-
-
-def least_count(baskets: Baskets, at_least: int, max_length: int, most_sets: int) -> int:
-    """Return the least count, not below `at_least`, that at most `most_sets` sets of items reach.
-
-    Sets of 2..`max_length` items are counted exactly and only their counts are kept.
-    """
+        max_length, most_sets = 2, MOST_PAIRS
     sets_of_count = LocalEngine().sets_of_count(baskets, at_least, max_length)
     reaching = np.cumsum(sets_of_count[::-1])[::-1]
     few_enough = np.flatnonzero(reaching <= most_sets)
@@ -104,26 +99,12 @@ def mine_rules(
     min_count: int,
     max_length: int,
     progress: Progress,
-    max_q: float = 0.05,
-    all_rules: bool = False,
-    min_confidence: Fraction | None = None,
-    min_lift: Fraction | None = None,
+    **thresholds: Any,
 ) -> MinedRules:
-    """Rules that reach the thresholds and, unless `all_rules`, are significant.
-
-    The tests are counted before any threshold on a measure, so that a stricter threshold never
-    makes a rule look more certain.
-    """
+    """Return rules of baskets that reach the thresholds, which are those of `rules_of`."""
     itemsets = engine.itemsets(baskets, min_count, max_length, progress)
-    return rules_of(
-        itemsets,
-        fullness_of(baskets, itemsets),
-        progress=progress,
-        max_q=max_q,
-        all_rules=all_rules,
-        min_confidence=min_confidence,
-        min_lift=min_lift,
-    )
+    fullness = fullness_of(baskets, itemsets)
+    return rules_of(itemsets, fullness, progress=progress, **thresholds)
 
 
 def rules_of(
@@ -136,7 +117,10 @@ def rules_of(
     min_confidence: Fraction | None = None,
     min_lift: Fraction | None = None,
 ) -> MinedRules:
-    """As `mine_rules`, of what was counted before, wherever that was.
+    """Rules that reach the thresholds and, unless `all_rules`, are significant.
+
+    The tests are counted before any threshold on a measure, so that a stricter threshold never
+    makes a rule look more certain.
 
     Parameters
     ----------
@@ -261,5 +245,5 @@ def _not_larger(baskets: Baskets, max_basket_size: int | None) -> tuple[Baskets,
     """Return the baskets of at most so many items, and the number of larger ones."""
     if max_basket_size is None:
         return baskets, 0
-    kept = np.flatnonzero(np.diff(baskets.indptr) <= max_basket_size)
+    kept = np.flatnonzero(baskets.sizes <= max_basket_size)
     return baskets.take(kept), baskets.n_orders - len(kept)

@@ -156,7 +156,7 @@ def recency_of(table: RuleTable, baskets: Baskets, weight: Integers) -> Recency:
         antecedents = part.antecedents.values.reshape(len(rules), length)
         found = tallies.of_rules(antecedents, part.consequent, weight=weight)
         n_antecedent[rules], n_joint[rules] = found[0][:, 0], found[1][:, 0]
-    sizes = np.diff(baskets.indptr)
+    sizes = baskets.sizes
     of_entry = np.repeat(weight, sizes)
     several = np.repeat(sizes > 1, sizes)
     return Recency(

@@ -123,7 +123,7 @@ def hide_one(
     """
     baskets = later.baskets
     entry_known = known[baskets.items]
-    order_of_entry = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))
+    order_of_entry = baskets.owners()
     customer = later.customer[order_of_entry]
     repeat = np.zeros(len(entry_known), dtype=np.bool_)
     named = customer >= 0
@@ -163,6 +163,6 @@ def hide_one(
 def bought(dataset: Dataset) -> NDArray[np.int64]:
     """Ascending keys `customer * n_items + item` of what known customers bought."""
     baskets = dataset.baskets
-    customer = np.repeat(dataset.customer, np.diff(baskets.indptr))
+    customer = np.repeat(dataset.customer, baskets.sizes)
     named = customer >= 0
     return distinct(customer[named] * baskets.n_items + baskets.items[named])

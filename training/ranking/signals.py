@@ -37,16 +37,6 @@ def groups_of(catalogue: Catalogue) -> tuple[NDArray[np.int32], int]:
     return group, len(distinct)
 
 
-def group_baskets(baskets: Baskets, group: NDArray[np.int32], n_groups: int) -> Baskets:
-    """Return the same orders as sets of groups."""
-    order = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))
-    of_entry = group[baskets.items]
-    known = of_entry >= 0
-    return Baskets.from_pairs(
-        order[known], of_entry[known].astype(np.int64), baskets.n_orders, n_groups
-    )
-
-
 def fit_signals(
     baskets: Baskets,
     ordered_at: NDArray[np.int64],
@@ -56,7 +46,7 @@ def fit_signals(
     cost_minor: NDArray[np.int64],
 ) -> ItemSignals:
     """Signals as of the last order; shapes as in `ItemSignals` and `Dataset`."""
-    sizes = np.diff(baskets.indptr)
+    sizes = baskets.sizes
     age = (ordered_at.max(initial=0) - ordered_at) / MICROS_PER_DAY
 
     def share_of_orders(half_life: float) -> NDArray[np.float32]:
@@ -115,9 +105,7 @@ def fit_base(dataset: Dataset, price_minor: NDArray[np.int64], progress: Progres
     baskets = dataset.baskets
     return Ranking(
         neighbours=fit_neighbours(baskets, progress, name="item-item"),
-        groups=fit_neighbours(
-            group_baskets(baskets, group, n_groups), progress, name="group-group"
-        ),
+        groups=fit_neighbours(baskets.by_group(group, n_groups), progress, name="group-group"),
         signals=fit_signals(
             baskets,
             dataset.ordered_at,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -17,34 +15,29 @@ _NOTHING = 1e-9
 """Less than this of a unit is what rounding leaves of a weighed quantity."""
 
 
-@dataclass(slots=True)
-class _Open:
-    """Units not yet given back of each line; positions are those of the frame."""
+def _settle(units: NDArray[np.float64], events: pd.DataFrame) -> None:
+    """Take returned units off the latest purchases before them, key by key.
 
-    units: NDArray[np.float64]
-
-    def settle(self, events: pd.DataFrame) -> None:
-        """Match returns to the latest purchases before them, key by key.
-
-        `events` holds `key`, `returned` and the line as index, in the order in which they happened.
-        """
-        units, stack = self.units, list[int]()
-        current = None
-        rows = zip(
-            events["key"].tolist(), events["returned"].tolist(), events.index.tolist(), strict=True
-        )
-        for key, is_return, line in rows:
-            if key != current:
-                current, stack = key, []
-            if not is_return:
-                stack.append(line)
-                continue
-            while stack and units[line] > _NOTHING:
-                taken = min(units[line], units[stack[-1]])
-                units[line] -= taken
-                units[stack[-1]] -= taken
-                if units[stack[-1]] <= _NOTHING:
-                    stack.pop()
+    `units`: not yet given back of each line. `events` holds `key`, `returned` and the line as
+    index, in the order in which they happened.
+    """
+    stack = list[int]()
+    current = None
+    rows = zip(
+        events["key"].tolist(), events["returned"].tolist(), events.index.tolist(), strict=True
+    )
+    for key, is_return, line in rows:
+        if key != current:
+            current, stack = key, []
+        if not is_return:
+            stack.append(line)
+            continue
+        while stack and units[line] > _NOTHING:
+            taken = min(units[line], units[stack[-1]])
+            units[line] -= taken
+            units[stack[-1]] -= taken
+            if units[stack[-1]] <= _NOTHING:
+                stack.pop()
 
 
 def subtract_returns(
@@ -74,12 +67,12 @@ def subtract_returns(
     if not returned.any():
         return lines, ReturnsQuality()
     bought = lines["quantity"].to_numpy(dtype=np.float64)
-    open_units = _Open(bought.copy())
+    units = bought.copy()
     in_time = _in_time(lines, order_texts, timed=timed)
-    open_units.settle(_of_interest(in_time, ["order", "item"], returns_last=True))
+    _settle(units, _of_interest(in_time, ["order", "item"], returns_last=True))
     known = in_time[in_time["customer"] != MISSING]
-    open_units.settle(_of_interest(known, ["customer", "item"], returns_last=False))
-    left = np.where(open_units.units <= _NOTHING, 0.0, open_units.units)
+    _settle(units, _of_interest(known, ["customer", "item"], returns_last=False))
+    left = np.where(units <= _NOTHING, 0.0, units)
 
     lasting = ~returned & (left > 0)
     kept = lines[lasting].copy()

@@ -114,21 +114,13 @@ class Example:
         where = f"{Path(self.file).name} row {self.row}"
         return f"{where}, {self.column} {self.value!r}" if self.column else where
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON holds it."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Number of rows, and up to five of them in reading order."""
 
     rows: int
-    examples: tuple[Example, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON holds it."""
-        return {"rows": self.rows, "examples": [example.to_json() for example in self.examples]}
+    examples: list[Example] = field(default_factory=list[Example])
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +158,8 @@ class SourceQuality:
             "files": list(self.files),
             "rows_read": self.rows_read,
             "rows_kept": self.rows_kept,
-            "left_out": {reason: found.to_json() for reason, found in self.left_out.items()},
-            "notes": {reason: found.to_json() for reason, found in self.notes.items()},
+            "left_out": {reason: asdict(found) for reason, found in self.left_out.items()},
+            "notes": {reason: asdict(found) for reason, found in self.notes.items()},
             "columns_used_by_name": list(self.by_name),
             "columns_unused": list(self.unused),
         }
@@ -196,10 +188,6 @@ class ReturnsQuality:
     lines_removed: int = 0
     orders_removed: int = 0
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON holds it."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
 class DataQuality:
@@ -214,7 +202,7 @@ class DataQuality:
         return {
             "orders": self.orders.to_json(),
             "catalogue": self.catalogue.to_json() if self.catalogue else None,
-            "returns": self.returns.to_json(),
+            "returns": asdict(self.returns),
         }
 
 
@@ -326,7 +314,7 @@ class RowAudit:
             examples = [
                 Example(row.file, row.row, "", row.text[:200]) for row in source.ragged[:N_EXAMPLES]
             ]
-            self._left_out["ragged_row"] = Finding(len(source.ragged), tuple(examples))
+            self._left_out["ragged_row"] = Finding(len(source.ragged), examples)
 
     def leave_out(
         self, reason: str, rows: NDArray[np.bool_], columns: tuple[str, ...] | str
@@ -374,9 +362,9 @@ class RowAudit:
         if not count:
             return
         names = (columns,) if isinstance(columns, str) else columns
-        examples = tuple(self._example(int(row), names) for row in _first(rows, N_EXAMPLES))
+        examples = [self._example(int(row), names) for row in _first(rows, N_EXAMPLES)]
         before = into.get(reason, Finding(0))
-        into[reason] = Finding(before.rows + count, (*before.examples, *examples)[:N_EXAMPLES])
+        into[reason] = Finding(before.rows + count, (before.examples + examples)[:N_EXAMPLES])
 
     def _example(self, row: int, columns: tuple[str, ...]) -> Example:
         file, number = self._source.place(row)

@@ -12,14 +12,21 @@ from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.native.signals import SIBLING
 from mersalg.engine.progress import Progress
 from mersalg.training.upsell.events import Integers, Questions, protocol_ladders
-from mersalg.training.upsell.fitting import MOST_TURNS, MOST_UPGRADES, Asker, shares
+from mersalg.training.upsell.fitting import (
+    MOST_TURNS,
+    MOST_UPGRADES,
+    WARM_UP,
+    Asker,
+    drawn,
+    shares,
+)
 from mersalg.training.upsell.memory import Memory, facts_of
 
 if TYPE_CHECKING:
     from mersalg.training.reading.dataset import Dataset
 
-TRAIN_SHARE, WARM_UP = 292 / 366, 0.15
-"""Of the days: those before the split are learned from; the first only teach what there is."""
+TRAIN_SHARE = 292 / 366
+"""Of the days: those before the split are learned from."""
 _MOST_TESTED = 40_000
 _BINS = 10
 
@@ -125,9 +132,7 @@ def _whether(
     chosen = np.flatnonzero(below & (days >= split))
     if scorer is None or not len(chosen):
         return None
-    if len(chosen) > _MOST_TESTED:
-        draw = np.random.default_rng(7)
-        chosen = np.sort(draw.choice(chosen, _MOST_TESTED, replace=False))
+    chosen = drawn(chosen, _MOST_TESTED)
     tested = turns.take(chosen)
     known, _ = asker.memory.signals(tested.customer, asker.ask(tested), tested.seconds)
     went_up = up[chosen]

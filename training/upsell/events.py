@@ -24,6 +24,7 @@ from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.orders import Baskets
 from mersalg.engine.upsell.tiers import Ladders, Moves
 from mersalg.training.keyed import medians_of
+from mersalg.training.upsell.tiers import best_cuts, labels_of
 
 if TYPE_CHECKING:
     from mersalg.training.reading.dataset import Dataset
@@ -32,7 +33,6 @@ Integers = NDArray[np.int64]
 MIN_RATIO, MAX_RATIO = 1.05, 2.5
 _TOLERANCE = 1e-9
 MIN_ORDERS = 10
-_ROUNDS = 50
 MANY_PAIRS = 500_000
 """Above so many different moves, those seen only once are forgotten."""
 
@@ -116,7 +116,7 @@ class Questions:
 def purchased(dataset: Dataset) -> Purchased:
     """Return the purchases of known customers."""
     baskets = dataset.baskets
-    order = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))
+    order = baskets.owners()
     customer = dataset.customer[order]
     known = customer >= 0
     seconds = dataset.ordered_at // 1_000_000
@@ -208,23 +208,8 @@ def _tiers(price: NDArray[np.float64], kind: str) -> NDArray[np.int64]:
     if kind == "terciles":
         low, high = np.quantile(price, [1 / 3, 2 / 3])
         return (price > low).astype(np.int64) + (price > high)
-    value = np.log(price)
-    distinct = np.unique(value)
-    if len(distinct) < 3:
-        return np.searchsorted(distinct, value)
-    centres = np.quantile(value, [1 / 6, 1 / 2, 5 / 6])
-    if len(np.unique(centres)) < 3:
-        centres = np.array([value.min(), (value.min() + value.max()) / 2, value.max()])
-    labels = np.zeros(len(value), dtype=np.int64)
-    for _ in range(_ROUNDS):
-        labels = np.abs(value[:, None] - centres).argmin(axis=1)
-        moved = np.array(
-            [value[labels == k].mean() if (labels == k).any() else centres[k] for k in range(3)]
-        )
-        if np.allclose(moved, centres):
-            break
-        centres = moved
-    return labels
+    starts, _ = best_cuts(np.log(price), min(3, len(np.unique(price))))
+    return labels_of(starts[-1], len(price))
 
 
 def count_moves(
@@ -237,7 +222,7 @@ def count_moves(
     order. None where no order names its customer.
     """
     n_items = baskets.n_items
-    order = np.repeat(np.arange(baskets.n_orders, dtype=np.int64), np.diff(baskets.indptr))
+    order = baskets.owners()
     item, of_ladder = baskets.items.astype(np.int64), ladder[baskets.items].astype(np.int64)
     known = (of_ladder >= 0) & (customer[order] >= 0)
     if not (customer >= 0).any():

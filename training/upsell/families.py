@@ -201,7 +201,7 @@ def _between(
     """Orders that hold something of both units of each pair, and how many chance explains."""
     of_entry = unit[baskets.items]
     known = of_entry >= 0
-    orders = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))[known]
+    orders = baskets.owners()[known]
     by_unit = Baskets.from_pairs(of_entry[known], orders, n_units, baskets.n_orders)
     share, scale = size_adjusted(baskets)
     member = unit >= 0

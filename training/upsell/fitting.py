@@ -35,7 +35,7 @@ _SLOPES = np.geomspace(0.2, 3.0, 55)
 LEAST_UPGRADES, LEAST_TURNS = 300, 1_000
 """Fewer say too little: such a shop's upgrades are ordered by popularity and price."""
 MOST_UPGRADES, MOST_TURNS = 30_000, 70_000
-_WARM_UP = 0.15
+WARM_UP = 0.15
 """Share of the time that only teaches what there is to know, and is not learned from."""
 _UNKNOWN_BUYERS = 0.15
 """Share of the questions asked as if nobody knew the customer, so that guests can be answered."""
@@ -121,7 +121,7 @@ class Asker:
 
     def which(self, chosen: Integers, most: int) -> Scorer | None:
         """Return the model of which better item is taken; None where too few were."""
-        chosen = _drawn(chosen, most)
+        chosen = drawn(chosen, most)
         if len(chosen) < LEAST_UPGRADES:
             return None
         turns = self.turns.take(chosen)
@@ -132,7 +132,7 @@ class Asker:
 
     def whether(self, chosen: Integers, went_up: NDArray[np.bool_], most: int) -> Scorer | None:
         """`went_up` is bool (n_turns,), of all turns."""
-        chosen = _drawn(chosen, most)
+        chosen = drawn(chosen, most)
         labels = went_up[chosen]
         if len(chosen) < LEAST_TURNS or labels.sum() < 50:
             return None
@@ -162,7 +162,7 @@ def fit_likelihood(
     asker = Asker(memory, ladders, price, *band)
     seconds = memory.turns.seconds
     end = int((dataset.ordered_at.max() - dataset.ordered_at.min()) // 1_000_000)
-    warm = seconds >= _WARM_UP * end
+    warm = seconds >= WARM_UP * end
     upgrades = asker.upgrades()
     which = asker.which(np.flatnonzero(upgrades & warm), MOST_UPGRADES)
     if which is None:
@@ -173,7 +173,8 @@ def fit_likelihood(
     return Likelihood(facts, memory.standing(end + 1), which, whether)
 
 
-def _drawn(chosen: Integers, most: int) -> Integers:
+def drawn(chosen: Integers, most: int) -> Integers:
+    """Return at most so many, drawn without replacement, ascending."""
     if len(chosen) <= most:
         return chosen
     return np.sort(np.random.default_rng(SEED).choice(chosen, most, replace=False))

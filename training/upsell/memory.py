@@ -223,7 +223,7 @@ class Memory:
         moments = dataset.ordered_at // 1_000_000
         moments = moments - moments.min() if len(moments) else moments
         baskets = dataset.baskets
-        order = np.repeat(np.arange(baskets.n_orders), np.diff(baskets.indptr))
+        order = baskets.owners()
         lines = dataset.lines
         paid = lines["quantity"].to_numpy() * lines["unit_price_minor"].to_numpy()
         share = np.where(paid > 0, lines["discount_minor"].to_numpy() / np.maximum(paid, 1), 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -130,23 +130,14 @@ class TierCounts:
     unpriced: int
     contradicted: int
     far_off: int
-    learned: int = 0
-    former: int = 0
+    families_learned: int = 0
+    cut_as_before: int = 0
     """Ladders whose tiers were cut where the version before cut them."""
     examples: Mapping[str, list[dict[str, Any]]] | None = None
 
     def to_json(self) -> dict[str, int]:
         """Return the numbers only."""
-        return {
-            "ladders": self.ladders,
-            "items": self.items,
-            "ladders_with_steps": self.ladders_with_steps,
-            "unpriced": self.unpriced,
-            "contradicted": self.contradicted,
-            "far_off": self.far_off,
-            "families_learned": self.learned,
-            "cut_as_before": self.former,
-        }
+        return {name: number for name, number in asdict(self).items() if name != "examples"}
 
 
 def fit_ladders(
@@ -219,8 +210,8 @@ def fit_ladders(
         unpriced=int(((group >= 0) & (price <= 0) & ~contradicted).sum()),
         contradicted=int(contradicted.sum()),
         far_off=int(far_off.sum()),
-        learned=int(groups.is_learned(ladder_groups).sum()),
-        former=n_former,
+        families_learned=int(groups.is_learned(ladder_groups).sum()),
+        cut_as_before=n_former,
         examples={
             "contradicted": _examples(catalogue, contradicted, "orders paid", paid_minor),
             "far_off": _examples(catalogue, far_off, "median of its family", median),

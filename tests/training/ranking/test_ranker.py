@@ -18,7 +18,7 @@ from mersalg.training.mining.local import LocalEngine
 from mersalg.training.ranking import item_item
 from mersalg.training.ranking.examples import bought, hide_one
 from mersalg.training.ranking.hits import Reliability
-from mersalg.training.ranking.signals import fit_signals, group_baskets
+from mersalg.training.ranking.signals import fit_signals
 from mersalg.training.reading.dataset import Dataset, load_dataset
 from tests.support.habit_shop import write_habit_shop
 from tests.training.test_mining_local import _random_rows
@@ -150,9 +150,7 @@ def test_new_items_are_found_through_their_group() -> None:
     unknown = np.full(4, -1, dtype=np.int64)
     base = Ranking(
         item_item.fit_neighbours(baskets, SilentProgress(), name="item-item"),
-        item_item.fit_neighbours(
-            group_baskets(baskets, group, 2), SilentProgress(), name="group-group"
-        ),
+        item_item.fit_neighbours(baskets.by_group(group, 2), SilentProgress(), name="group-group"),
         fit_signals(baskets, np.zeros(len(rows), np.int64), group, 2, unknown, unknown),
         {},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def test_the_latest_earlier_purchase_is_undone_first(tmp_path: Path) -> None:
     rows = [bought("1", 1, 5), bought("2", 2, 3), bought("3", 4, 9), bought("C4", 3, -4)]
     dataset = load(tmp_path, config(), rows)
     assert units(dataset) == {"1": 4, "3": 9}
-    assert dataset.quality.returns.to_json() == {
+    assert asdict(dataset.quality.returns) == {
         "lines": 1,
         "matched_units": 4,
         "unmatched_units": 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -266,7 +267,7 @@ def test_bad_catalogue_rows(tmp_path: Path) -> None:
     quality = dataset.quality.catalogue
     assert quality is not None
     assert (quality.rows_read, quality.rows_kept) == (6, 4)
-    left_out = {reason: found.to_json() for reason, found in quality.left_out.items()}
+    left_out = {reason: asdict(found) for reason, found in quality.left_out.items()}
     file = str(tmp_path / "catalogue.csv")
     assert left_out == {
         "missing_item_id": {

@@ -125,7 +125,7 @@ def test_a_ladder_remembers_why_it_is_one() -> None:
     groups = find_groups(catalogue, baskets, SilentProgress())
     unpaid = np.full(4, UNKNOWN, dtype=np.int64)
     ladders, counts = fit_ladders(catalogue, unpaid, SilentProgress(), groups=groups)
-    assert counts.learned == 1
+    assert counts.families_learned == 1
     again = read(Ladders, arrays_of(ladders))
     assert isinstance(again.families, Families)
     assert again.families.method.tolist() == [LEARNED, CATEGORY]
@@ -166,11 +166,11 @@ def test_tiers_stay_where_the_version_before_cut_them() -> None:
     after = replace(before, price_minor=moved)
     former = former_cuts(before, first)
     again, counts = fit_ladders(after, unpaid, SilentProgress(), former=former)
-    assert counts.former == 1
+    assert counts.cut_as_before == 1
     assert again.tier.tolist() == first.tier.tolist()
     absurd = replace(before, price_minor=moved * 20)
     anew, counts = fit_ladders(absurd, unpaid, SilentProgress(), former=former)
-    assert counts.former == 0
+    assert counts.cut_as_before == 0
     assert anew.tier.tolist() == first.tier.tolist()
 
 

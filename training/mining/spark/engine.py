@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -51,7 +52,7 @@ class SparkEngine:
             ):
                 rows = spark.createDataFrame(_labelled(baskets, names))
                 levels = counting.grow(spark, rows, len(names), min_count, max_length, task)
-        return _itemsets(_sets(names, levels), counts[names], levels, baskets.n_orders, min_count)
+        return _itemsets(names, counts[names], levels, baskets.n_orders, min_count)
 
 
 def mine_source(
@@ -111,12 +112,13 @@ def mine_source(
         labels = labels.append_column("label", pa.array(np.arange(len(rising), dtype=np.int32)))
         baskets = counting.baskets_of(mined, spark.createDataFrame(labels))
         levels = counting.grow(spark, baskets, len(rising), least, max_length, task)
+    # The entries beside sets are sorted as their counts are.
     named = names[rising].astype(np.int32)
-    sets = _sets(named, levels)
-    entries_of = _entries(sets, found["entries"].to_numpy()[rising], levels)
+    held = [replace(each, counts=each.entries) for each in levels]
+    entries = _itemsets(named, found["entries"].to_numpy()[rising], held, totals.n_orders, least)
     return Counted(
-        itemsets=_itemsets(sets, counts[rising], levels, totals.n_orders, least),
-        fullness=Fullness(totals.n_entries, entries_of),
+        itemsets=_itemsets(named, counts[rising], levels, totals.n_orders, least),
+        fullness=Fullness(totals.n_entries, entries.counts[:-1]),
         items=items,
         n_items=n_items,
         n_oversized=totals.n_oversized,
@@ -130,43 +132,26 @@ def _labelled(baskets: Baskets, names: NDArray[np.int32]) -> pa.Table:
     label_of[names] = np.arange(len(names), dtype=np.int32)
     labels = label_of[baskets.items]
     known = labels >= 0
-    sizes = np.diff(baskets.indptr)
-    orders = np.repeat(np.arange(baskets.n_orders), sizes)[known]
+    orders = baskets.owners()[known]
     labels = labels[known][np.lexsort((labels[known], orders))]
     filled = np.bincount(orders, minlength=baskets.n_orders)
     several = filled > 1
     bounds = np.append(0, np.cumsum(filled[several])).astype(np.int32)
     rest = pa.ListArray.from_arrays(bounds, labels[np.repeat(several, filled)])
-    return pa.table({"size": sizes[several], "rest": rest})
-
-
-def _sets(names: NDArray[np.int32], levels: list[Level]) -> list[NDArray[np.int32]]:
-    """Return the sets of every length, (n_k, k), by level; `names` are of the labels."""
-    rows = [names[:, None]]
-    for level in levels:
-        first, last = np.divmod(level.keys, max(len(names), 1))
-        rows.append(np.column_stack([rows[-1][first], names[last]]))
-    return rows
+    return pa.table({"size": baskets.sizes[several], "rest": rest})
 
 
 def _itemsets(
-    sets: list[NDArray[np.int32]],
+    names: NDArray[np.int32],
     item_counts: Integers,
     levels: list[Level],
     n_orders: int,
     min_count: int,
 ) -> Itemsets:
-    counts = [item_counts.astype(np.int64), *(level.counts for level in levels)]
-    return Itemsets.from_rows(sets, counts, n_orders=n_orders, min_count=min_count)
-
-
-def _entries(
-    sets: list[NDArray[np.int32]], of_items: Integers, levels: list[Level]
-) -> tuple[Integers, ...]:
-    """Of each length but the greatest, the entries in the sequence of `Itemsets.from_rows`."""
-    found: list[Integers] = []
-    entries = [of_items.astype(np.int64), *(level.entries for level in levels[:-1])]
-    for rows, held in zip(sets[:-1], entries, strict=True):
-        inside = np.sort(rows, axis=1)
-        found.append(held[np.lexsort(inside.T[::-1])])
-    return tuple(found)
+    """Return the sets of every length with their counts; `names` are of the labels."""
+    rows = [names[:, None]]
+    for level in levels:
+        first, last = np.divmod(level.keys, max(len(names), 1))
+        rows.append(np.column_stack([rows[-1][first], names[last]]))
+    counts = [item_counts, *(level.counts for level in levels)]
+    return Itemsets.from_rows(rows, counts, n_orders=n_orders, min_count=min_count)
