@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -87,7 +88,11 @@ def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         async with running(settings, metrics, traces) as service, _watching_keys(app):
             app.state.service = service
+            # What lives as long as the process is not looked through for garbage again and again:
+            # of a large model that held up all callers for a tenth of a second.
+            gc.freeze()
             yield
+            gc.unfreeze()
         if traces is not None:
             await asyncio.to_thread(traces.close)
 
