@@ -141,7 +141,7 @@ class Wording:
     def _added(self, change: Change, language: Language) -> tuple[str, ...]:
         """Return what is there now and was not before: members of a set, or the attribute."""
         label = self.label(change.attribute, language)[0]
-        if not label or self._phrase(change, language):
+        if not label or self.phrase(change, language):
             return ()
         if gains.truth(change.after) is not None:
             return (label,)
@@ -246,6 +246,8 @@ def change_texts(
     changes: Sequence[Change], language: Language, wording: Wording, *, lost: bool = False
 ) -> tuple[str, ...]:
     """Return a label of each change that can be named: `Storage 64 → 256 GB`, `Without lunch`."""
+    if not changes:
+        return ()
     texts: list[str] = []
     for change in changes:
         turned = Change(change.attribute, change.after, change.before) if lost else change
@@ -294,6 +296,7 @@ def _from_to(label: str, change: Change, language: Language) -> str:
     return sentence.format(label=label, before=before, after=after)
 
 
+@lru_cache(maxsize=4_096)
 def value_text(value: str, language: Language) -> str:
     """Return a value of the catalogue for buyers: words of the known scales are translated."""
     word = " ".join(value.casefold().split())

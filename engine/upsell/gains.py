@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
+
+from msgspec import Struct
 
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.facts import Change
@@ -51,8 +52,7 @@ Verdict = Literal["same", "gain", "loss", "both", "differs", "unknown"]
 _TURNED: Mapping[Verdict, Verdict] = {"gain": "loss", "loss": "gain"}
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True, gc=False):
     """Sorted by the catalogue's order of attributes; one attribute may both gain and lose."""
 
     gains: tuple[Change, ...] = ()
@@ -230,6 +230,8 @@ def compare_attributes(
     attributes = attributes or AttributesSection()
     changes: dict[str, list[Change]] = {}
     for attribute, before, after in rows:
+        if before == after:  # as of most items of one kind
+            continue
         levels = attributes.attribute_levels.get(attribute, ())
         lower = attribute in attributes.lower_is_better
         if attribute == PACK_SIZE:

@@ -159,6 +159,7 @@ def _read(attribute: str, language: Language) -> tuple[str, str]:
     return label, suffix
 
 
+@lru_cache
 def is_countable(attribute: str) -> bool:
     """`projects` can be counted (so mange), `storage_gb` cannot (so mye)."""
     words, suffix = _parts(attribute)

@@ -249,29 +249,72 @@ def _part(word: str) -> str:
     return ""
 
 
-@lru_cache(4_096)  # many pairs of items differ by the same texts
 def sense_of(attribute: str, before: str, after: str, kind: Kind) -> Sense | None:
     """Return whether an attribute is one of fit or of taste, of two texts that differ."""
-    words = frozenset(re.split(r"[\W_]+", attribute.casefold()))
-    texts = [text.casefold().strip() for text in (before, after)]
-    number = [re.fullmatch(r"[0-9]{1,3}(?:[.,][0-9]+|½)?", text) is not None for text in texts]
-    seasonal = all(text in _NAMES["seasons"] or _SEASON_CODE.fullmatch(text) for text in texts)
-    if words & _ATTRIBUTES["fit"] or (seasonal and not all(text.isdigit() for text in texts)):
+    named, first, second = _named(attribute), _read_text(before), _read_text(after)
+    numbers = first.is_number and second.is_number
+    seasons = first.is_season and second.is_season
+    if named.fit or (seasons and not (first.is_digits and second.is_digits)):
         return "fit"
-    if (words & _ATTRIBUTES["taste"] and not all(number)) or all(map(_all_colours, texts)):
+    if (named.taste and not numbers) or (first.is_colours and second.is_colours):
         return "taste"
     worn = kind == "worn"
-    letters = all(_LETTERS.fullmatch(text) or (worn and text in _NAMES["sizes"]) for text in texts)
-    if letters and kind != "eaten":
+    if kind != "eaten" and all(
+        text.is_letters or (worn and text.is_size) for text in (first, second)
+    ):
         return "fit"
-    # `size_ml` is no size that fits.
-    of_size = words & _ATTRIBUTES["size"] or any(word.endswith(_SIZE_ENDINGS) for word in words)
-    if not of_size or words & SUFFIXES.keys() or words & _ATTRIBUTES["pack"]:
+    if not named.size:
         return None
-    if worn or any(_FAR_LETTERS.fullmatch(text) for text in texts):
+    if worn or first.is_far or second.is_far:
         return "fit"
-    labelled = all(_LABELLED.match(text) or number[index] for index, text in enumerate(texts))
+    labelled = all(text.is_labelled or text.is_number for text in (first, second))
     return "fit" if labelled and kind != "screen" else None
+
+
+class _Named(NamedTuple):
+    """Of what an attribute is by its name; of `size` only where no amount is meant."""
+
+    fit: bool
+    taste: bool
+    size: bool
+
+
+@lru_cache
+def _named(attribute: str) -> _Named:
+    words = frozenset(re.split(r"[\W_]+", attribute.casefold()))
+    of_size = words & _ATTRIBUTES["size"] or any(word.endswith(_SIZE_ENDINGS) for word in words)
+    # `size_ml` is no size that fits.
+    is_amount = words & SUFFIXES.keys() or words & _ATTRIBUTES["pack"]
+    fit, taste = words & _ATTRIBUTES["fit"], words & _ATTRIBUTES["taste"]
+    return _Named(bool(fit), bool(taste), bool(of_size) and not is_amount)
+
+
+class _Text(NamedTuple):
+    """What one text of an attribute is by itself; `is_far` are letters far from the middle size."""
+
+    is_number: bool
+    is_digits: bool
+    is_season: bool
+    is_colours: bool
+    is_letters: bool
+    is_size: bool
+    is_far: bool
+    is_labelled: bool
+
+
+@lru_cache(4_096)  # A shop has far fewer texts than pairs of them.
+def _read_text(text: str) -> _Text:
+    text = text.casefold().strip()
+    return _Text(
+        re.fullmatch(r"[0-9]{1,3}(?:[.,][0-9]+|½)?", text) is not None,
+        text.isdigit(),
+        text in _NAMES["seasons"] or _SEASON_CODE.fullmatch(text) is not None,
+        _all_colours(text),
+        _LETTERS.fullmatch(text) is not None,
+        text in _NAMES["sizes"],
+        _FAR_LETTERS.fullmatch(text) is not None,
+        _LABELLED.match(text) is not None,
+    )
 
 
 def _all_colours(text: str) -> bool:
