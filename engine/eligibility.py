@@ -8,6 +8,7 @@ from math import inf
 from typing import NamedTuple, Self
 
 import numpy as np
+from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from mersalg.engine import money
@@ -203,8 +204,7 @@ class Eligibility:
         return np.setdiff1d(self.ladders.members.of(families[families >= 0]), fitted)
 
 
-@dataclass(frozen=True, slots=True)
-class CartEligibility:
+class CartEligibility(Struct, frozen=True, gc=False):
     """Items that may be offered instead of, or beside, those of one cart.
 
     Attributes
@@ -226,11 +226,11 @@ class CartEligibility:
     families: NDArray[np.int32]
     dearest: float
     sensitive: int
-    changed: list[Items] = field(default_factory=list[Items])
+    changed: list[Items] = []
 
     def lifted(self) -> CartEligibility:
         """Return the same cart with every item eligible instead of what it holds."""
-        return replace(self, marks=np.zeros_like(self.marks), changed=[])
+        return structs.replace(self, marks=np.zeros_like(self.marks), changed=[])
 
     def leave_out(self, items: Items, reason: Reason) -> None:
         """From now on `items` are not eligible, for `reason` unless an earlier one applies."""
@@ -261,7 +261,7 @@ class CartEligibility:
 
     def at_any_price(self) -> CartEligibility:
         """Return the same cart with no price too dear beside it."""
-        return replace(self, dearest=inf)
+        return structs.replace(self, dearest=inf)
 
     def pinnable(self, items: Items) -> NDArray[np.bool_]:
         """Return whether the shop itself may place each of `items` beside the cart."""

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple, Self
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from mersalg.engine import clock, money
@@ -39,8 +40,7 @@ from mersalg.engine.upsell.recommender import BaseItem, Upgrade, Upsell
 Items = NDArray[np.int32]
 
 
-@dataclass(frozen=True, slots=True)
-class Slate:
+class Slate(Struct, frozen=True, gc=False):
     """In the order of their positions; `rejected` is filled only where an explanation is asked.
 
     `excluded` and `declined` are those items of the call's own lists that were in the running.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -138,8 +137,7 @@ class ShownOffer(NamedTuple):
     display: OfferDisplay
 
 
-@dataclass(frozen=True, slots=True)
-class Display:
+class Display(Struct, frozen=True):
     """Answer of one decision, its offers in their order."""
 
     language: Language
@@ -159,21 +157,17 @@ def display_of(model: Model | None, request: SuggestionRequest, decision: Decisi
 
 def _shown(model: Model, offer: Offer, language: Language) -> ShownOffer:
     catalogue, wording = model.catalogue, prepared_for(model).wording
-
-    def money(minor: int | None) -> str | None:
-        return None if minor is None else money_text(minor, catalogue.currency, language)
-
-    more = money(offer.replaces and offer.replaces.price_difference_minor)
+    price, more = offer.unit_price_minor, offer.replaces and offer.replaces.price_difference_minor
+    currency, address = catalogue.currency, ""
     display = OfferDisplay(
-        money(offer.unit_price_minor),
-        more and f"+{more}",
+        None if price is None else money_text(price, currency, language),
+        None if more is None else f"+{money_text(more, currency, language)}",
         change_texts(offer.gains, language, wording),
         change_texts(offer.losses, language, wording, lost=True),
     )
-    item = catalogue.items.index_of(offer.item_id)
-    address = ""
-    if catalogue.image_urls is not None and item is not None:
-        address = catalogue.image_urls[item]
+    if catalogue.image_urls is not None:
+        item = catalogue.items.index_of(offer.item_id)
+        address = "" if item is None else catalogue.image_urls[item]
     return ShownOffer(address if address.startswith(_ADDRESSES) else None, display)
 
 

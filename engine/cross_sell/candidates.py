@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import expm1
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from mersalg.engine.cross_sell import measures
@@ -17,8 +18,7 @@ from mersalg.engine.ranking.ranking import Mode, Ranking
 from mersalg.engine.ranking.signals import ItemSignals
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
+class Candidates(Struct, frozen=True, gc=False):
     """Items that the rules of a cart lead to, or that a fitted ranking finds for cart and buyer.
 
     Items that something in the cart keeps away are no candidates of a ranking, unless a rule of

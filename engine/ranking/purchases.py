@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Ragged
@@ -69,8 +70,7 @@ class Carts:
         return np.repeat(np.arange(self.n_carts), np.diff(self.indptr))
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(Struct, frozen=True, gc=False):
     """Past purchases of the customers of a batch of carts, entry by entry.
 
     Attributes

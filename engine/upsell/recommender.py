@@ -10,6 +10,7 @@ from math import inf
 from typing import NamedTuple, Self
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Ragged
@@ -52,8 +53,7 @@ class BaseItem(NamedTuple):
     paid_minor: Quantity | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Upgrade:
+class Upgrade(Struct, frozen=True, gc=False):
     """`score` in [0, 1] is how likely the upgrade is taken.
 
     By the fitted likelihood of a customer's upgrades where the model holds one, else by the
