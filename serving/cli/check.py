@@ -74,9 +74,9 @@ def command(
     else:
         for finding in findings:
             console.out.print(f"{_MARKS[finding.status]} [bold]{finding.part}[/]: ", end="")
-            console.out.print(finding.message, markup=False, highlight=False)
+            console.say(finding.message)
             if finding.advice:
-                console.out.print(f"    {finding.advice}", markup=False, highlight=False)
+                console.say(f"    {finding.advice}")
     if failed:
         raise typer.Exit(console.GATE_SAID_NO)
 

@@ -73,6 +73,24 @@ def set_quiet(quiet: bool) -> bool:
     return quiet
 
 
+def say(text: str, *, style: str | None = None) -> None:
+    """Print a text as it is on standard output."""
+    out.print(text, style=style, markup=False, highlight=False)
+
+
+def note(text: str, *, style: str | None = None) -> None:
+    """Print a text as it is on standard error."""
+    err.print(text, style=style, markup=False, highlight=False)
+
+
+def answer(as_json: bool, data: object, text: str) -> None:
+    """Print `data` for machines where they ask for JSON, or a text for people."""
+    if as_json:
+        print_json(data)
+    else:
+        say(text)
+
+
 def json_text(data: object) -> str:
     """Return one JSON document with a line end, numpy numbers included."""
     text = orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)

@@ -73,7 +73,7 @@ def export(
     if any(beside.values()):
         lines.append(orjson.dumps(beside).decode())
     for line in lines:
-        console.out.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.say(line)
 
 
 @group.command("erase")
@@ -108,11 +108,9 @@ def erase(
             settle(waiting, store)
             n_facts = erase_everywhere(customer_id, store, models)
             waiting.forget((customer_id, pseudonym))
-    if as_json:
-        console.print_json({"customer_id": customer_id, "facts": n_facts})
-    else:
-        where = ", who is removed from the models" if models is not None else ""
-        console.out.print(f"detached {counted(n_facts, 'fact')} from the customer{where}")
+    where = ", who is removed from the models" if models is not None else ""
+    text = f"detached {counted(n_facts, 'fact')} from the customer{where}"
+    console.answer(as_json, {"customer_id": customer_id, "facts": n_facts}, text)
 
 
 @group.command("rotate")
@@ -149,9 +147,7 @@ def rotate(
     ):
         store.upgrade()
         n_facts = store.people.rotate(task.advance)
-    if as_json:
-        file = str(path) if path is not None else None
-        console.print_json({"facts": n_facts, "secret_file": file})
-    else:
-        console.out.print(f"hashed {counted(n_facts, 'fact')} with the new secret", end="")
-        console.out.print(f", which is in {path}" if path is not None else "")
+    file = str(path) if path is not None else None
+    text = f"hashed {counted(n_facts, 'fact')} with the new secret"
+    text += f", which is in {path}" if file else ""
+    console.answer(as_json, {"facts": n_facts, "secret_file": file}, text)

@@ -79,7 +79,7 @@ def audited(database: str | None, action: str, target: str | None = None) -> Gen
             try:
                 store = stack.enter_context(existing_store(database, reads=False))
             except ConfigError as error:
-                console.err.print(f"not in the audit log: {error.message}", markup=False)
+                console.note(f"not in the audit log: {error.message}")
             else:
                 begun = stack.enter_context(audited_here(store, action, target))
         yield begun

@@ -95,7 +95,7 @@ def command(
 
 
 def _announce(line: str) -> None:
-    console.err.print(line, style="bold", markup=False, highlight=False)
+    console.note(line, style="bold")
 
 
 def _silent(line: str) -> None:
@@ -140,30 +140,23 @@ def _print(result: DemoResult) -> None:
 
 
 def _print_sample(sample: Mapping[str, Any]) -> None:
-    out = console.out
-    out.print("\n  cart: " + "; ".join(sample["cart"]), markup=False, highlight=False)
+    console.say("\n  cart: " + "; ".join(sample["cart"]))
     for offer in sample["offers"]:
         price = f"{offer['unit_price']} {offer['currency']}" if offer["unit_price"] else "no price"
         if offer["kind"] == "upsell":
-            out.print(
-                f"    ↑ {offer['name']}, {price}, instead of {offer['replaces_name']}",
-                markup=False,
-                highlight=False,
-            )
+            console.say(f"    ↑ {offer['name']}, {price}, instead of {offer['replaces_name']}")
         else:
-            out.print(f"    + {offer['name']}, {price}", markup=False, highlight=False)
+            console.say(f"    + {offer['name']}, {price}")
             evidence = offer["evidence"]
             if evidence["antecedent_item_ids"]:
-                out.print(
+                console.say(
                     f"      {evidence['n_joint']:,} of"
                     f" {counted(evidence['n_antecedent'], 'order')} with"
                     f" {' and '.join(offer['antecedent_names'])};"
                     f" lift {evidence['lift']:.1f}, at least {evidence['lift_lower']:.1f}",
                     style="dim",
-                    markup=False,
-                    highlight=False,
                 )
-        out.print(f"      “{offer['text']}”", style="dim", markup=False, highlight=False)
+        console.say(f"      “{offer['text']}”", style="dim")
 
 
 def _print_truth(label: str, measured: Mapping[str, Any], planted: Any) -> None:
@@ -181,4 +174,4 @@ def _print_truth(label: str, measured: Mapping[str, Any], planted: Any) -> None:
             f" [{measured['lower'] * 100:+.2f}, {measured['upper'] * 100:+.2f}]"
             f" ({'inside' if inside else 'outside'} its interval)"
         )
-    console.out.print(text, markup=False, highlight=False)
+    console.say(text)

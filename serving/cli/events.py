@@ -17,9 +17,7 @@ from mersalg.serving.cli.files import source, target
 
 if TYPE_CHECKING:
     from mersalg.engine.adapters.offer_log import Translation
-    from mersalg.engine.progress import Progress
     from mersalg.engine.source_sections import LogMap
-    from mersalg.engine.storage.store import Store
 
 group = typer.Typer(no_args_is_help=True, help="Import and export facts, in the schema of the API.")
 
@@ -120,7 +118,7 @@ def import_(
         )
         if result.unknown:
             fields = ", ".join(sorted(result.unknown))
-            console.err.print(f"fields that are not known were ignored: {fields}", markup=False)
+            console.note(f"fields that are not known were ignored: {fields}")
         if result.nobody:
             facts = counted(result.nobody, "fact")
             console.err.print(f"ignored the customer_id of {facts}: a word for no customer")
@@ -131,9 +129,9 @@ def import_(
         if unknown_items:
             console.out.print(f"{counted(unknown_items, 'line')} of items that the catalogue lacks")
         for line, code, message in result.examples:
-            console.err.print(f"line {line} ({code}): {message}", markup=False, highlight=False)
+            console.note(f"line {line} ({code}): {message}")
     if result.rejected:
-        console.err.print(f"the rejected lines and why: {rejects}", markup=False, highlight=False)
+        console.note(f"the rejected lines and why: {rejects}")
         raise typer.Exit(console.BAD_INPUT)
 
 
@@ -194,14 +192,14 @@ def _import_log(file: Path, log_map: Path, database: str, as_json: bool) -> None
         )
     else:
         for line in _log_lines(done, mapped):
-            console.out.print(line, markup=False, highlight=False)
+            console.say(line)
         console.out.print(
             f"{counted(result.recorded, 'fact')} recorded,"
             f" {counted(result.duplicates, 'duplicate')}, {n_rejected:,} rejected"
         )
         console.out.print("such a log has no control group: it cannot show what its offers changed")
     if n_rejected:
-        console.err.print(f"the rejected rows and why: {rejects}", markup=False, highlight=False)
+        console.note(f"the rejected rows and why: {rejects}")
         raise typer.Exit(console.BAD_INPUT)
 
 
@@ -269,10 +267,8 @@ def campaigns(
     from mersalg.training.simulation.complete_journey import write_campaigns
 
     written = write_campaigns(out)
-    if as_json:
-        console.print_json({"log": str(written.log), "map": str(written.map)})
-    else:
-        console.out.print(f"{written.log} and {written.map} written", soft_wrap=True)
+    data = {"log": str(written.log), "map": str(written.map)}
+    console.answer(as_json, data, f"{written.log} and {written.map} written")
 
 
 @group.command("export")
@@ -287,23 +283,20 @@ def export(
 
     Importing the file elsewhere gives the same reports.
     """
-    with existing_store(database) as store, console.progress_bars(quiet=as_json) as progress:
-        n_facts = _write(store, out, progress)
-    if out is not None:
-        if as_json:
-            console.print_json({"exported": n_facts, "file": str(out)})
-        else:
-            console.out.print(f"{counted(n_facts, 'fact')} written to {out}")
-
-
-def _write(store: Store, out: Path | None, progress: Progress) -> int:
     from mersalg.engine.fact_json import pack
     from mersalg.engine.storage.linked_facts import FactScope
 
     n_facts = 0
-    with target(out) as file, progress.task("Writing facts") as task:
+    with (
+        existing_store(database) as store,
+        console.progress_bars(quiet=as_json) as progress,
+        target(out) as file,
+        progress.task("Writing facts") as task,
+    ):
         for fact in store.facts.read(FactScope()):
             file.write(pack(fact) + b"\n")
             n_facts += 1
             task.advance()
-    return n_facts
+    if out is not None:
+        text = f"{counted(n_facts, 'fact')} written to {out}"
+        console.answer(as_json, {"exported": n_facts, "file": str(out)}, text)

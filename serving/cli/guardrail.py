@@ -38,14 +38,10 @@ def status(database: Database, as_json: console.JsonFlag = False) -> None:
     if as_json:
         console.print_json({**_fields_of(state), "completion": kinds})
         return
-    _print(state)
+    console.say(_text_of(state))
     term = glossary_of("en").terms["completion"]
     for kind, entry in kinds.items():
-        console.out.print(
-            f"{kind.replace('_', '-')}, {term.name}: {completion_text(entry, 'en')}",
-            markup=False,
-            highlight=False,
-        )
+        console.say(f"{kind.replace('_', '-')}, {term.name}: {completion_text(entry, 'en')}")
 
 
 @group.command("pause")
@@ -61,7 +57,8 @@ def pause(
     from mersalg.serving.auditing import audited_here
 
     with existing_store(database) as store, audited_here(store, "pause offers", why):
-        _show(guardrail.pause(store, why, clock.now()), as_json)
+        state = guardrail.pause(store, why, clock.now())
+        console.answer(as_json, _fields_of(state), _text_of(state))
 
 
 @group.command("resume")
@@ -71,14 +68,8 @@ def resume(database: Database, as_json: console.JsonFlag = False) -> None:
     from mersalg.serving.auditing import audited_here
 
     with existing_store(database) as store, audited_here(store, "resume offers"):
-        _show(guardrail.resume(store, clock.now()), as_json)
-
-
-def _show(state: State, as_json: bool) -> None:
-    if as_json:
-        console.print_json(_fields_of(state))
-    else:
-        _print(state)
+        state = guardrail.resume(store, clock.now())
+        console.answer(as_json, _fields_of(state), _text_of(state))
 
 
 def _fields_of(state: State | None) -> dict[str, object]:
@@ -93,7 +84,7 @@ def _fields_of(state: State | None) -> dict[str, object]:
     }
 
 
-def _print(state: State | None) -> None:
+def _text_of(state: State | None) -> str:
     shown = _fields_of(state)
     if shown["paused"]:
         text = f"paused since {shown['paused_at']}: {shown['paused']}"
@@ -101,9 +92,8 @@ def _print(state: State | None) -> None:
         text = "nothing has been judged yet: the service does that while it runs"
     else:
         text = f"offers are made; decisions since {shown['since']} are judged"
-    console.out.print(text, markup=False, highlight=False, soft_wrap=True)
-    if shown["asked"]:
-        from mersalg.serving.guard import NOT_VOUCHED
+    if not shown["asked"]:
+        return text
+    from mersalg.serving.guard import NOT_VOUCHED
 
-        text = f"look at them: {shown['asked']}; {NOT_VOUCHED}"
-        console.out.print(text, markup=False, highlight=False, soft_wrap=True)
+    return f"{text}\nlook at them: {shown['asked']}; {NOT_VOUCHED}"

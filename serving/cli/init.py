@@ -74,9 +74,9 @@ def command(
             console.print_json({"shop_file": str(out), "files": sorted(map(str, written))})
             return
         for path in sorted(written):
-            _print(f"wrote {path}")
+            console.say(f"wrote {path}")
         carts = out.with_name("carts.jsonl")
-        _print(
+        console.say(
             f"next: mersalg train --config {out}\n"
             f"      mersalg suggest --carts {carts} --out suggestions.jsonl --no-holdout"
         )
@@ -170,15 +170,17 @@ def _report(draft: Draft, out: Path, *, as_json: bool) -> None:
         return
     for section in draft.unused:
         setting = draft.settings[f"{section}.path"]
-        _print(f"{section}: {setting.value} ({setting.why})")
+        console.say(f"{section}: {setting.value} ({setting.why})")
         if draft.unused[section]:
-            _print(f"  columns not used: {', '.join(draft.unused[section])}")
+            console.say(f"  columns not used: {', '.join(draft.unused[section])}")
     for key, each in draft.suggested.items():
-        _print(f"suggested: {key} = {json.dumps(each.value, ensure_ascii=False)} ({each.why})")
+        console.say(f"suggested: {key} = {json.dumps(each.value, ensure_ascii=False)} ({each.why})")
     for key, each in guesses.items():
         console.out.print("[bold yellow]guessed[/] ", end="")
-        _print(f"{key} = {each.value!r}: {each.why}")
-    _print(f"wrote {out}\nnext: mersalg check --config {out}\n      mersalg train --config {out}")
+        console.say(f"{key} = {each.value!r}: {each.why}")
+    console.say(
+        f"wrote {out}\nnext: mersalg check --config {out}\n      mersalg train --config {out}"
+    )
 
 
 def _write(files: Mapping[Path, bytes], *, force: bool) -> None:
@@ -194,7 +196,3 @@ def _refuse_existing(paths: Sequence[Path], *, force: bool) -> None:
     there = [str(path) for path in paths if path.exists()]
     if there and not force:
         raise ConfigError(f"there already: {', '.join(there)}; --force replaces what is there")
-
-
-def _print(text: str) -> None:
-    console.out.print(text, markup=False, highlight=False)

@@ -51,7 +51,7 @@ def import_(
             f" {len(rejected):,} rejected"
         )
         for line, message in rejected[:10]:
-            console.err.print(f"line {line}: {message}", markup=False, highlight=False)
+            console.note(f"line {line}: {message}")
     if rejected:
         raise typer.Exit(console.BAD_INPUT)
 

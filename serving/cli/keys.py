@@ -41,10 +41,8 @@ def create(
         console.print_json({**asdict(listed), "key": key, "file": str(file)})
         return
     typer.echo(key)
-    console.err.print(
-        f"key {listed.id} of scope {scope} is in {file}; keep it now, it is not shown again",
-        markup=False,
-        highlight=False,
+    console.note(
+        f"key {listed.id} of scope {scope} is in {file}; keep it now, it is not shown again"
     )
 
 
@@ -58,7 +56,7 @@ def list_(file: File, as_json: console.JsonFlag = False) -> None:
         console.print_json({"file": str(file), "keys": [asdict(key) for key in keys]})
         return
     if not keys:
-        console.out.print(f"no keys in {file}", markup=False, highlight=False)
+        console.say(f"no keys in {file}")
         return
     rows = [(key.id, key.scope, key.name or "", key.created_at or "by hand") for key in keys]
     console.print_table(("|id", "|scope", "name", "|created"), rows)
@@ -77,7 +75,5 @@ def revoke(
     with audited(database, "revoke key", key_id) as action:
         revoked = revoke_key(file, key_id)
         action.target = f"{revoked.scope} {revoked.id}"
-    if as_json:
-        console.print_json({"revoked": asdict(revoked), "file": str(file)})
-    else:
-        console.out.print(f"key {revoked.id} of scope {revoked.scope} is revoked", highlight=False)
+    text = f"key {revoked.id} of scope {revoked.scope} is revoked"
+    console.answer(as_json, {"revoked": asdict(revoked), "file": str(file)}, text)

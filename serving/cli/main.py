@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
-from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +21,8 @@ _VARIABLE = "MERSALG_DATABASE"
 
 _TRY, _TRAIN, _SELL, _MEASURE = "Try it", "Train", "Suggest", "Measure"
 
-# Module of mersalg.serving.cli that holds the command, and the panel of --help it is listed in.
+# Commands and the panel of --help that each is listed in. A command is the function of this name
+# in the module that keeps databases, or `command` or `group` of the module of its name.
 _PANELS = {
     "demo": _TRY,
     "init": _TRY,
@@ -49,6 +49,7 @@ _PANELS = {
 }
 
 
+_UPKEEP = frozenset({"audit", "backup", "restore", "migrate", "retention"})
 _OF_TRAINING = frozenset(
     {"joblib", "mlxtend", "narwhals", "pandas", "scipy", "sklearn", "threadpoolctl"}
 )
@@ -94,14 +95,18 @@ def _complete(command: Any) -> None:
     command.params += _quiet()
 
 
-def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"mersalg.serving.cli.{name}")
+def _source(name: str) -> Any:
+    """Return the function of a command, or the `Typer` of a group."""
+    if name in _UPKEEP:
+        return getattr(importlib.import_module("mersalg.serving.cli.upkeep"), name)
+    module = importlib.import_module(f"mersalg.serving.cli.{name}")
+    return getattr(module, "group", None) or module.command
 
 
 def _summary(name: str) -> TyperCommand:
     """Return the command as `--help` lists it: its options would take as long as all the rest."""
-    module = _module(name)
-    text = module.group.info.help if hasattr(module, "group") else module.command.__doc__
+    source = _source(name)
+    text = (source.info.help if isinstance(source, typer.Typer) else source.__doc__) or ""
     return TyperCommand(
         name, help=_flowing(text), rich_markup_mode="rich", rich_help_panel=_PANELS[name]
     )
@@ -116,11 +121,11 @@ class _Commands(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in self._built:
             panel, alone = _PANELS[name], typer.Typer(rich_markup_mode="rich")
-            module = _module(name)
-            if hasattr(module, "group"):
-                alone.add_typer(module.group, name=name, rich_help_panel=panel)
+            source = _source(name)
+            if isinstance(source, typer.Typer):
+                alone.add_typer(source, name=name, rich_help_panel=panel)
             else:
-                alone.command(name=name, rich_help_panel=panel)(module.command)
+                alone.command(name=name, rich_help_panel=panel)(source)
             command = typer.main.get_group(alone).commands[name]
             _complete(command)
             self._built[name] = command

@@ -207,4 +207,4 @@ def _print_people(summary: dict[str, Any], rules: list[dict[str, Any]], *, all_r
         columns = ("antecedent", "consequent", ">orders", ">confidence", ">lift", ">at least", ">q")
         console.print_table(columns, rows, "Strongest rules, by the lower bound of lift")
     if summary["out"]:
-        console.out.print(f"written to {summary['out']}", markup=False, highlight=False)
+        console.say(f"written to {summary['out']}")

@@ -43,7 +43,7 @@ def list_versions(models: Models = _DEFAULT, as_json: console.JsonFlag = False) 
         console.print_json({"current": current, "versions": entries})
         return
     if not manifests:
-        console.out.print(f"no versions in {models}", markup=False)
+        console.say(f"no versions in {models}")
         return
     rows = [
         (
@@ -169,11 +169,9 @@ def convert(
     written = model_schema_1.convert(registry, wanted)
     if wanted == current:
         registry.publish(written)
-    if as_json:
-        console.print_json({"version": written, "published": wanted == current})
-        return
     state = "and published it" if wanted == current else "not published"
-    console.out.print(f"Wrote {wanted} as {written}, {state}.")
+    data = {"version": written, "published": wanted == current}
+    console.answer(as_json, data, f"Wrote {wanted} as {written}, {state}.")
 
 
 @group.command("publish")
@@ -188,7 +186,7 @@ def publish(
 
     with audited(database, "publish", version):
         Registry(models).publish(version)
-    _print_current(version, as_json=as_json)
+    console.answer(as_json, {"current": version}, f"published {version}")
 
 
 @group.command("rollback")
@@ -200,14 +198,7 @@ def rollback(
 
     with audited(database, "roll back") as action:
         action.target = Registry(models).rollback()
-    _print_current(action.target, as_json=as_json)
-
-
-def _print_current(version: str, *, as_json: bool) -> None:
-    if as_json:
-        console.print_json({"current": version})
-    else:
-        console.out.print(f"published [bold]{version}[/]")
+    console.answer(as_json, {"current": action.target}, f"published {action.target}")
 
 
 def _strongest_rules(model: Model) -> list[dict[str, Any]]:

@@ -92,13 +92,10 @@ def command(
     for row in rows:
         kind = f"{row['kind'].replace('_', '-')}: " if "kind" in row else ""
         days = "" if row["days"] is None else f", about {counted(round(row['days']), 'day')}"
-        console.out.print(
+        console.say(
             f"{kind}with {holdout * 100:g}% hold-out you need"
             f" {counted(row['checkouts'], 'checkout')} to see"
-            f" {row['effect'] * 100:+g} points on {row['baseline'] * 100:.3g}%{days}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+            f" {row['effect'] * 100:+g} points on {row['baseline'] * 100:.3g}%{days}"
         )
 
 

@@ -54,7 +54,7 @@ def known_of(store: Store, models: Path, config: Path | None, timezone: str) -> 
     try:
         model = registry.load() if registry.current() else None
     except ModelError as error:
-        console.err.print(f"items are shown by their ids: {error.message}", markup=False)
+        console.note(f"items are shown by their ids: {error.message}")
     live = store.live.since(-1)
     stated = {key: name for key, item in live.items.items() if (name := item.get("name"))}
     experiment = model.settings.experiment if model else ExperimentSection()

@@ -193,16 +193,12 @@ def _print(checked: dict[str, Any], recorded: dict[str, int], report: dict[str, 
         if found["inside"] is None:
             show(f"{name}: no effect can be reported ({found['status']})")
             continue
-        show(
+        console.say(
             f"{name}: {percent(found['attributed'])} of the checkouts that were shown one bought"
-            f" it, yet {percent(found['control'])} buy it without any offer",
-            markup=False,
-            highlight=False,
+            f" it, yet {percent(found['control'])} buy it without any offer"
         )
-        show(
+        console.say(
             f"  planted {points(found['planted'])} points; the report says"
             f" {points(found['measured'])} [{points(found['lower'])} to {points(found['upper'])}]:"
-            f" {'inside' if found['inside'] else 'outside'} its interval",
-            markup=False,
-            highlight=False,
+            f" {'inside' if found['inside'] else 'outside'} its interval"
         )

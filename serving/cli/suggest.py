@@ -128,11 +128,9 @@ def _summarise(
         markup=False,
     )
     if own_arms:
-        console.err.print(
+        console.note(
             "arms differ from the service's, whose salt is in its database; [experiment] salt of"
-            " the shop file makes them the same",
-            highlight=False,
-            markup=False,
+            " the shop file makes them the same"
         )
     if tally["malformed"]:
         console.err.print(

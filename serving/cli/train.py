@@ -86,7 +86,7 @@ def command(
         refusals = [verdict for verdict in result.verdicts if not verdict.passed]
         for verdict in refusals:
             console.err.print("[bold red]refused[/] ", end="")
-            console.err.print(f"{verdict.check}: {verdict.reason}", markup=False, highlight=False)
+            console.note(f"{verdict.check}: {verdict.reason}")
         _alert("; ".join(verdict.reason for verdict in refusals), shop)
         raise typer.Exit(console.GATE_SAID_NO)
 
@@ -163,7 +163,7 @@ def _print_people(result: TrainingResult, currency: str) -> None:
 def _print_warnings(warnings: list[str]) -> None:
     for warning in warnings:
         console.out.print("[bold yellow]warning[/] ", end="")
-        console.out.print(warning, markup=False, highlight=False)
+        console.say(warning)
 
 
 def _print_quality(quality: dict[str, Any]) -> None:
@@ -183,14 +183,14 @@ def _print_quality(quality: dict[str, Any]) -> None:
         ):
             if columns:
                 text = f"  columns {words}: {', '.join(columns)}"
-                console.out.print(text, markup=False, highlight=False)
+                console.say(text)
         for fate, words in (("left_out", REASONS), ("notes", NOTES)):
             for reason, entry in counts[fate].items():
                 verb = "left out" if fate == "left_out" else "kept"
                 text = f"  {entry['rows']:,} {verb}: {words.get(reason, reason)}"
                 if entry["examples"]:
                     text += f" ({_example(entry['examples'][0])})"
-                console.out.print(text, markup=False, highlight=False)
+                console.say(text)
     returns = quality["returns"]
     if returns["lines"]:
         console.out.print(
@@ -214,10 +214,8 @@ def _print_prices(
         found = examples.get(reason, ())
         for each in found:
             price, beside = (to_text(each[name], currency) for name in ("price_minor", other))
-            console.out.print(
-                f"  item {each['item_id']!r} is priced {price} {currency}, {words} {beside}",
-                markup=False,
-                highlight=False,
+            console.say(
+                f"  item {each['item_id']!r} is priced {price} {currency}, {words} {beside}"
             )
         if found and (more := counts[f"tiers_{reason}"] - len(found)) > 0:
             console.out.print(f"  and {more:,} more")
