@@ -13,6 +13,7 @@ import gc
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,7 +148,7 @@ class _Forking:
         paths = [str(PROJECT), os.environ.get("PYTHONPATH")]
         self._statuses = Path(tempfile.mkdtemp(prefix="mersalg-forked-"))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-m", __name__, str(self._statuses)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -185,13 +186,13 @@ class _Forking:
         self._process.stdin.close()
         self._process.wait(WAIT_SECONDS)
         self._process.stdout.close()
-        for left in self._statuses.iterdir():
-            left.unlink()
-        self._statuses.rmdir()
 
 
-def _fork_on_demand() -> None:
-    """Fork a command for each line of standard input; end those that still run at its end."""
+def _fork_on_demand(statuses: str) -> None:
+    """Fork a command for each line of standard input; end those that still run at its end.
+
+    The folder of their statuses is deleted here, for the tests may have been killed.
+    """
     for name in _IMPORTED_AHEAD:
         import_module(name)
     # Collections of garbage in the commands need not look at what was imported here.
@@ -226,9 +227,13 @@ def _fork_on_demand() -> None:
             os.setpgid(pid, pid)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         print(pid, flush=True)
-    for pid in list(running):
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for pid in running:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+    shutil.rmtree(statuses)
 
 
 def _become(request: dict[str, object]) -> None:
@@ -248,4 +253,4 @@ def _become(request: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    _fork_on_demand()
+    _fork_on_demand(sys.argv[1])
