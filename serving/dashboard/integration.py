@@ -16,7 +16,8 @@ from mersalg.engine.model import Model
 from mersalg.serving.dashboard.offer_lines import counted
 from mersalg.serving.dashboard.problem_pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
-from mersalg.serving.presentation.glossary import NOT_IN_DOUBT, QUALITY, glossary_of
+from mersalg.serving.presentation.checks import IN_DOUBT, MUCH, share_in_doubt
+from mersalg.serving.presentation.glossary import QUALITY, glossary_of
 from mersalg.serving.presentation.worthwhile import RECENT
 
 router = pages_router()
@@ -24,8 +25,11 @@ router = pages_router()
 _NAMED = 5
 _FEWEST_VIEWED = 0.5
 """Share of checkouts with offers of which a view must arrive; pages below it do not report them."""
-_MOST_WITHOUT = 0.02
-"""Share of facts in doubt from which on something is wrong, not only here and there."""
+_ALWAYS_SHOWN = (
+    *("orders_without_checkout", "early", "dated_on_arrival"),
+    *("unmatched", "unpriced", "reused_checkouts"),
+)
+"""Counts of facts in doubt of which it is also said that there is none."""
 _SILENT_HOURS = 24
 
 State = Literal["ok", "warn", "wait"]
@@ -72,6 +76,7 @@ def _checks(
     visit: Visit, report: Mapping[str, Any], decisions: Sequence[Decision], newest: int | None
 ) -> Iterator[Check]:
     count, words, quality = visit.figures.count, visit.words, report["quality"]
+    terms = glossary_of(visit.language).terms
     age = None if newest is None else (clock.now() - newest) / clock.MICROS_PER_DAY * 24
     if age is None:
         yield Check("arrive", "wait", words("health_nothing"), words("health_nothing_text"))
@@ -82,34 +87,16 @@ def _checks(
         yield _right(visit, "arrive", n=count(len(decisions)))
     yield _unknown_items(visit, decisions, visit.service.live.model)
     yield _views(visit, report)
-    orders = quality["orders"]
-    if not orders and decisions:
+    if not quality["orders"] and decisions:
         yield _wrong(visit, "orders")
-    doubts = (
-        ("orders_without_checkout", orders),
-        ("early", orders + quality["checkouts"]),
-        ("dated_on_arrival", quality["checkouts"]),
-        ("unmatched", orders + quality["checkouts"]),
-        ("unpriced", orders),
-        ("reused_checkouts", quality["checkouts"]),
-    )
-    for name, whole in doubts:
-        term = glossary_of(visit.language).terms[name]
-        n = quality[name]
-        if not n:
+    for name in (*_ALWAYS_SHOWN, *(each for each in IN_DOUBT if each not in _ALWAYS_SHOWN)):
+        term, n, share = terms[name], quality[name], share_in_doubt(quality, name)
+        if n:
+            title = words("health_n", n=count(n), name=term.name)
+            text = f"{term.definition} {words('health_share', share=visit.figures.percent(share))}"
+            yield Check(name, "warn" if share > MUCH else "ok", title, text, term.advice)
+        elif name in _ALWAYS_SHOWN:
             yield _right(visit, name)
-            continue
-        share = visit.figures.percent(n / whole) if whole else ""
-        state: State = "warn" if whole and n / whole > _MOST_WITHOUT else "ok"
-        title = words("health_n", n=count(n), name=term.name)
-        text = f"{term.definition} " + (words("health_share", share=share) if share else "")
-        yield Check(name, state, title, text.strip(), term.advice)
-    others = (name for name in QUALITY if name not in (*NOT_IN_DOUBT, "immature", *dict(doubts)))
-    for name in others:
-        if quality[name]:
-            term = glossary_of(visit.language).terms[name]
-            title = words("health_n", n=count(quality[name]), name=term.name)
-            yield Check(name, "ok", title, term.definition, term.advice)
 
 
 def _right(visit: Visit, name: str, **values: object) -> Check:

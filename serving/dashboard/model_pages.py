@@ -13,11 +13,12 @@ from starlette.responses import RedirectResponse, Response
 
 from mersalg.engine import clock, money
 from mersalg.engine.errors import ModelError
-from mersalg.engine.facts import Decision, Offer
+from mersalg.engine.facts import Offer
 from mersalg.engine.manifest import Manifest
 from mersalg.engine.merchandising.reasons import REJECTIONS
 from mersalg.engine.model import Model
 from mersalg.engine.storage.audit import AuditEntry
+from mersalg.serving.answers import OfferDisplay, ShownOffer, display_of
 from mersalg.serving.checkout import decide
 from mersalg.serving.dashboard.problem_pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
@@ -197,20 +198,22 @@ async def try_cart(
     chosen = list(dict.fromkeys(each[:200] for each in item or [] if each))
     found = await asyncio.to_thread(_find, model, q, set(chosen))
     names = Names(model)
-    decision, explained = None, None
+    decision, explained, shown = None, None, list[ShownOffer]()
     if chosen and model is not None:
+        request = SuggestionRequest(
+            checkout_id="try",
+            locale=visit.language,
+            lines=tuple(RequestLine(each) for each in chosen),
+        )
         decision = decide(
             model,
-            SuggestionRequest(
-                checkout_id="try",
-                locale=visit.language,
-                lines=tuple(RequestLine(each) for each in chosen),
-            ),
+            request,
             holdout=False,
             paused=service.guard.paused is not None,
             recall=False,
         )
         explained = await asyncio.to_thread(service.explainer.explain, decision, _REJECTED)
+        shown = list(display_of(model, request, decision).offers)
 
     def with_item(added: str) -> str:
         return visit.address(item=None) + "".join(map(_pair, [*chosen, added]))
@@ -227,9 +230,10 @@ async def try_cart(
               for each in chosen],
         q=q,
         found=found,
-        given=[_given(visit, decision, each, pinned) for each in decision.offers]
-        if decision is not None
-        else [],
+        given=[
+            _given(visit, offer, seen.display, pinned)
+            for offer, seen in zip(decision.offers if decision else (), shown, strict=True)
+        ],
         is_asked=decision is not None,
         rejected=[
             (each.kind, each.name, visit.words(f"reason_of_{each.reason}"))
@@ -265,13 +269,9 @@ def _find(model: Model | None, text: str, chosen: set[str]) -> list[tuple[str, s
     return sorted(found, key=lambda each: (len(each[1]), each[1]))[:_MOST_FOUND]
 
 
-def _given(visit: Visit, decision: Decision, offer: Offer, pinned: set[str]) -> Given:
-    names, currency = Names(visit.service.live.model), decision.currency
-    price = ""
-    if offer.unit_price_minor is not None and currency is not None:
-        text = money.to_text(round(offer.unit_price_minor), currency)
-        price = visit.figures.amount(text, currency)
-    evidence, is_pinned = offer.evidence, offer.item_id in pinned
+def _given(visit: Visit, offer: Offer, seen: OfferDisplay, pinned: set[str]) -> Given:
+    names, evidence = Names(visit.service.live.model), offer.evidence
+    is_pinned = offer.item_id in pinned
     if is_pinned:
         why = visit.words("why_pinned")
     elif offer.replaces is not None:
@@ -286,4 +286,4 @@ def _given(visit: Visit, decision: Decision, offer: Offer, pinned: set[str]) -> 
             whole=visit.figures.count(evidence.n_antecedent),
             lift=visit.figures.decimal(evidence.lift_lower),
         )
-    return Given(offer, price, why, is_pinned)
+    return Given(offer, seen.difference or seen.price or "", why, is_pinned)

@@ -10,11 +10,22 @@ from typing import Any
 
 from mersalg.engine.locales import Language
 from mersalg.serving.presentation.entries import EntryWords
-from mersalg.serving.presentation.texts import QualityText
+from mersalg.serving.presentation.glossary import NOT_IN_DOUBT, QUALITY
 from mersalg.serving.presentation.verdict import State
 
 Report = Mapping[str, Any]
 
+IN_DOUBT = tuple(name for name in QUALITY if name not in (*NOT_IN_DOUBT, "immature"))
+"""Counts of facts in doubt; decisions of the last days are always immature."""
+MUCH = 0.02
+"""Share of facts in doubt from which on something is wrong, not only here and there."""
+_WHOLES = {
+    "dated_on_arrival": ("checkouts",),
+    "reused_checkouts": ("checkouts",),
+    **dict.fromkeys(("early", "unmatched", "duplicates", "late"), ("orders", "checkouts")),
+    **dict.fromkeys(("unvouched", "bots_excluded", "bots_by_rate"), ("checkouts",)),
+}
+"""What counts are a share of, where not of orders."""
 MISMATCH = 0.001
 """A smaller p-value of the sample ratio is no chance."""
 
@@ -34,10 +45,16 @@ def arms_of(effect: Report) -> tuple[int, int]:
     return effect["treatment"]["denominator"], effect["control"]["denominator"]
 
 
-def checks_of(report: Report, language: Language, quality: Sequence[QualityText]) -> list[Check]:
+def share_in_doubt(quality: Report, name: str) -> float:
+    """Return the share of orders or checkouts that a count of facts in doubt comes to."""
+    whole = sum(quality[each] for each in _WHOLES.get(name, ("orders",)))
+    return quality[name] / whole if whole else 0.0
+
+
+def checks_of(report: Report, language: Language) -> list[Check]:
     """Return the checks of a report, of the kind with more eligible checkouts."""
     effects = [each["incremental"] for each in report["total"].values()]
-    return _Checks(report, language).checks(effects, quality)
+    return _Checks(report, language).checks(effects)
 
 
 class _Checks(EntryWords):
@@ -45,7 +62,7 @@ class _Checks(EntryWords):
         super().__init__(language, report["currency"])
         self._report = report
 
-    def checks(self, effects: Sequence[Report], quality: Sequence[QualityText]) -> list[Check]:
+    def checks(self, effects: Sequence[Report]) -> list[Check]:
         if not effects:
             return []
         largest = max(effects, key=lambda each: sum(arms_of(each)))
@@ -53,7 +70,7 @@ class _Checks(EntryWords):
             self._check_completion(largest["completion"]),
             self._check_basket(largest["revenue_per_checkout"]),
             self._check_groups(largest),
-            self._check_data(quality),
+            self._check_data(),
         ]
 
     def _check_completion(self, entry: Report) -> Check:
@@ -106,12 +123,14 @@ class _Checks(EntryWords):
             ),
         )
 
-    def _check_data(self, quality: Sequence[QualityText]) -> Check:
-        immature = self.terms["immature"]  # always some of the last days
-        notable = [each.term.name for each in quality if each.is_notable and each.term != immature]
+    def _check_data(self) -> Check:
+        quality: Report = self._report["quality"]
+        notable = [
+            self.terms[name].name for name in IN_DOUBT if share_in_doubt(quality, name) > MUCH
+        ]
         if not notable:
             name = self.phrase("check_data_ok")
             return Check("ok", name, self.phrase("check_data_ok_text"), "quality")
         count = self.count(len(notable))
-        name = self.phrase("check_data_one" if len(notable) == 1 else "check_data", count=count)
+        name = self.phrase("check_data", count=count)
         return Check("warn", name, ", ".join(islice(notable, 3)), "quality")

@@ -137,7 +137,7 @@ class _Page(EntryWords):
             exposures=self._exposures(effects),
             worth=self._worth(),
             worth_formula=self._worth_formula(),
-            checks=checks_of(self._report, self.language, text.quality),
+            checks=checks_of(self._report, self.language),
             cards=[self._card(each) for each in text.kinds],
             level=self.level(self._report["level"]),
             has_data=any(shown) or any(sum(arms_of(each)) for each in effects),

@@ -214,7 +214,7 @@ def test_versions_are_compared_published_and_rolled_back(
 
 def test_a_cart_is_tried_without_a_trace(admin: httpx.Client, selling: Server) -> None:
     page = read(admin, "/dashboard/try?lang=en&item=phone-64&item=unheard-of")
-    seen = re.findall(r'<li><h3><svg.*?</svg>([^<]+) <span class="price">', page, re.DOTALL)
+    seen = re.findall(r'<li><h3><svg.*?</svg><span>([^<]+) <span class="price">', page, re.DOTALL)
     with selling.client(key="server-key-k3y") as client:
         body = {
             "checkout_id": "t", "preview": True, "locale": "en",
