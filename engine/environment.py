@@ -13,17 +13,10 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 def expand_environment(text: str, setting: str) -> str:
     """Return a text with every `${NAME}` replaced by the environment variable.
 
-    Parameters
-    ----------
-    text
-        As the shop file gives it.
-    setting
-        Name of the setting, for the error.
-
     Raises
     ------
     ConfigError
-        The variable is not set.
+        The variable is not set; the message names the `setting`.
     """
 
     def value_of(match: re.Match[str]) -> str:

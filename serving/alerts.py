@@ -107,18 +107,8 @@ class Alerts:
     """Looks now and then at what people must hear of, in one of the workers of a machine.
 
     What has been sent is in a file beside the spool, which the workers share: it is there also
-    while the database is not.
-
-    Parameters
-    ----------
-    store, guard, reports, spool
-        Are looked at.
-    served
-        Returns the model that is served.
-    section
-        Returns the `[alerts]` in force, None for those of the model.
-    seconds
-        Between two looks; effects and missing facts are looked at once an hour.
+    while the database is not. Effects and missing facts are looked at once an hour, all else every
+    `seconds`. `section` returns the `[alerts]` in force, None for those of the model.
     """
 
     def __init__(

@@ -6,7 +6,6 @@ import asyncio
 import getpass
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from mersalg.engine.errors import MersalgError, StorageError
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.storage.store import Store
 from mersalg.serving.intake import Intake
+from mersalg.serving.recent import Recent
 
 if TYPE_CHECKING:
     from mersalg.serving.security import Caller
@@ -53,25 +53,17 @@ async def keep(store: Store, intake: Intake, entry: AuditEntry) -> None:
 
 
 class KeyGuesses:
-    """Unknown keys by the address they come from: the 10th, 100th, 1000th ... of one is noted.
-
-    Parameters
-    ----------
-    note
-        Adds an entry to the audit log.
-    """
+    """Unknown keys by address: of the 10th, 100th, 1000th ... of one, `note` adds an entry."""
 
     def __init__(self, note: Callable[[AuditEntry], Awaitable[None]]) -> None:
         self._note = note
-        self._counts: OrderedDict[str, int] = OrderedDict()
+        self._counts: Recent[str, int] = Recent(_MOST_ADDRESSES)
         self._hour, self._noted = float("-inf"), 0
         self._notes: set[asyncio.Future[None]] = set()
 
     def count(self, address: str) -> None:
         """Count an unknown key, in the event loop."""
-        n = self._counts[address] = self._counts.pop(address, 0) + 1
-        if len(self._counts) > _MOST_ADDRESSES:
-            self._counts.popitem(last=False)
+        n = self._counts[address] = self._counts.get(address, 0) + 1
         if n not in _NOTED_COUNTS:
             return
         if time.monotonic() - self._hour >= 3600:

@@ -62,18 +62,10 @@ class _Connection(NamedTuple):
 
 
 class Connections:
-    """Those to one port, in this process.
+    """Connections to one port, in this process, of which the server accepts `maximum`.
 
-    Parameters
-    ----------
-    port
-        On which the service listens.
-    is_limited
-        Whether `of_address` holds for a caller as `mersalg.serving.addresses` names it.
-    maximum
-        As many as the server accepts.
-    of_address
-        As many as one address may hold, or one /64 network of IPv6; 0 sets no limit.
+    One address, or one /64 network of IPv6, may hold `of_address` of them where `is_limited` says
+    so of the caller as `mersalg.serving.addresses` names it; 0 sets no limit.
     """
 
     def __init__(
@@ -105,12 +97,8 @@ class Connections:
     def close_excess(self) -> int:
         """Close the quietest connections of an address that holds too many, and of all if need be.
 
-        A browser or proxy opens a connection again that was closed between two requests.
-
-        Returns
-        -------
-        int
-            How many were closed.
+        A browser or proxy opens a connection again that was closed between two requests. The number
+        of those that were closed is returned.
         """
         fewest = min(self._most, self._of_address or self._most)
         with os.scandir(_FILES) as entries:

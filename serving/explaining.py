@@ -28,14 +28,7 @@ _PAST_MODELS = 2
 class Explainer:
     """Explains recorded decisions; versions that are served no longer are read from disk.
 
-    Parameters
-    ----------
-    registry
-        Where versions are stored.
-    live
-        Returns the model being served now, or None.
-    known_buyers
-        Returns what is known of the buyers of pseudonyms; blocks.
+    `live` returns the model being served now, `known_buyers` what is known of buyers; it blocks.
     """
 
     def __init__(

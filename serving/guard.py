@@ -13,7 +13,7 @@ from mersalg.engine.storage.store import Store
 from mersalg.engine.tracking import guardrail
 from mersalg.serving.live_model import LiveModel
 from mersalg.serving.metrics import Metrics
-from mersalg.serving.reporting import Judgement, Reporter
+from mersalg.serving.reports import Judgement, Reporter
 
 _log = logging.getLogger("mersalg.guard")
 
@@ -25,15 +25,10 @@ NOT_VOUCHED = (
 
 
 class Guard:
-    """`paused` says why nothing is offered, or is None; a lost database leaves it as it is.
+    """Judge every `check_seconds`, and look every `poll_seconds` at what others found or decided.
 
-    `asked` says what a person should look at, or is None.
-
-    Parameters
-    ----------
-    check_seconds
-        Between two judgements; `poll_seconds` between two looks at what others
-        found or somebody decided.
+    `paused` says why nothing is offered, or is None; a lost database leaves it as it is. `asked`
+    says what a person should look at, or is None.
     """
 
     def __init__(

@@ -52,22 +52,10 @@ _access = logging.getLogger("mersalg.access")
 class HttpLayer:
     """ASGI middleware around all routes.
 
-    Parameters
-    ----------
-    app
-        The routes.
-    meter
-        Counts and times every answer.
-    local_only
-        Whether to refuse requests that a page of another site may have sent, as a service without
-        keys has to. A page in a browser on this machine can reach loopback too; its `Origin` shows
-        it, or, where its own host name was pointed at loopback, its `Host`.
-    allowed_origins
-        Origins whose pages may call all the same.
-    access_log
-        Whether to log a line for each answer, with its route and never its path.
-    traces
-        Makes a span of each request, None where nothing is traced.
+    With `local_only` it refuses requests that a page of another site may have sent, as a service
+    without keys has to, except those of `allowed_origins`. A page in a browser on this machine can
+    reach loopback too; its `Origin` shows it, or, where its own host name was pointed at loopback,
+    its `Host`. The `access_log` has a line for each answer, with its route and never its path.
     """
 
     def __init__(

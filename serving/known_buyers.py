@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from mersalg.engine import clock
@@ -16,6 +14,7 @@ from mersalg.engine.model import Model
 from mersalg.engine.storage.questions import Bought, BuyerQuery, KnownBuyer
 from mersalg.serving.checkout import consents
 from mersalg.serving.group_commit import GroupCommit, QueueFull
+from mersalg.serving.recent import Recent
 from mersalg.serving.schemas import SuggestionRequest
 from mersalg.serving.time_budget import TimeBudget
 
@@ -26,38 +25,19 @@ _QUIET_SECONDS = 0.1
 _THREADS = 2
 """A question that hangs does not hold up the next."""
 
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
 _Buyer = tuple[str, str | None, str | None]
-
-
-class _Recent(OrderedDict[_Key, _Value]):
-    """A dictionary of the entries that were set last."""
-
-    def __init__(self, maximum: int) -> None:
-        super().__init__()
-        self._maximum = maximum
-
-    def __setitem__(self, key: _Key, value: _Value) -> None:
-        super().__setitem__(key, value)
-        self.move_to_end(key)
-        if len(self) > self._maximum:
-            self.popitem(last=False)
 
 
 class KnownBuyers:
     """Ask the database at most once a call, and remember what it answered.
 
-    Parameters
-    ----------
-    look_up
-        Answers the queries of several calls, in order; blocks, and may raise StorageError.
+    `look_up` answers the queries of several calls, in order; it blocks, and may raise StorageError.
     """
 
     def __init__(self, look_up: Callable[[Sequence[BuyerQuery]], Sequence[KnownBuyer]]) -> None:
-        self._arms: _Recent[str, Arm] = _Recent(10_000)
-        self._purchases: _Recent[str, tuple[float, int, tuple[Bought, ...]]] = _Recent(5_000)
-        self._dismissed: _Recent[_Buyer, tuple[str, ...]] = _Recent(5_000)
+        self._arms: Recent[str, Arm] = Recent(10_000)
+        self._purchases: Recent[str, tuple[float, int, tuple[Bought, ...]]] = Recent(5_000)
+        self._dismissed: Recent[_Buyer, tuple[str, ...]] = Recent(5_000)
         self._quiet_until = float("-inf")
         self._last_orders: WeakKeyDictionary[Model, int] = WeakKeyDictionary()
 
@@ -83,14 +63,8 @@ class KnownBuyers:
     ) -> KnownBuyer:
         """Return what is known of the buyer of a call.
 
-        Where the database fails or is late, this is what it answered before.
-
-        Parameters
-        ----------
-        recall
-            Whether the caller may learn from the answer what the customer did.
-        salt
-            As in `decide`.
+        Where the database fails or is late, this is what it answered before. `recall`: whether the
+        caller may learn from the answer what the customer did; `salt` is as in `decide`.
         """
         session_id, customer_id = request.session_id, request.customer_id
         # Without consent nobody is looked up: the dismissals in this checkout are all there is.

@@ -43,16 +43,8 @@ class ModelStatus:
 class LiveModel:
     """Holds the reference that requests read; a version that fails leaves it as it was.
 
-    Parameters
-    ----------
-    registry
-        Where versions are stored.
-    metrics
-        Of the service.
-    loaded
-        Called in a thread with each model once it is served; it is waited for a second at most.
-    changed
-        Returns a version's model with all that the shop has changed since its training.
+    `loaded` is called in a thread with each model once it is served, and waited for a second at
+    most. `changed` returns a model with all that the shop has changed since its training.
     """
 
     def __init__(

@@ -24,15 +24,8 @@ _log = logging.getLogger("mersalg.live")
 class LiveShop:
     """Changes since the training, as one process has them.
 
-    Parameters
-    ----------
-    store
-        Has the changes.
-    changed
-        Called in a thread after changes were taken.
-    shop_file
-        Whose `[offers]` and `[alerts]` are in force, whatever the model was trained with; None for
-        the model's.
+    `changed` is called in a thread after changes were taken. The `[offers]` and `[alerts]` of a
+    `shop_file` are in force whatever the model was trained with; without one, the model's are.
     """
 
     def __init__(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from mersalg.engine.facts import Offer
+from mersalg.serving.recent import Recent
 
 _MOST = 512
 """Each takes some ten kilobytes; a page is reloaded soon or not at all."""
@@ -31,24 +31,15 @@ class OfferCache:
     """
 
     def __init__(self, most: int = _MOST) -> None:
-        self._most = most
-        self._made: OrderedDict[Hashable, tuple[int, CachedOffers]] = OrderedDict()
+        self._made: Recent[Hashable, tuple[int, CachedOffers]] = Recent(most)
 
     def of(
         self, key: Hashable, at: int, make: Callable[[], CachedOffers], *, with_past: bool
     ) -> CachedOffers:
         """Return what was made for `key`, else what `make` makes.
 
-        Parameters
-        ----------
-        key
-            All that the offers depend on, besides the moment.
-        at
-            Microseconds since the epoch.
-        make
-            Makes the offers.
-        with_past
-            Whether the buyer has bought before: the offers are then remembered for a minute only.
+        `key` is all that the offers depend on, besides the moment `at`, in microseconds. Those of a
+        buyer `with_past` purchases are remembered for a minute only.
         """
         cached = self._made.get(key)
         if cached is not None and (not with_past or 0 <= at - cached[0] < _MICROS_WITH_PAST):
@@ -56,6 +47,4 @@ class OfferCache:
             return cached[1]
         made = make()
         self._made[key] = (at, made)
-        if len(self._made) > self._most:
-            self._made.popitem(last=False)
         return made

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Hashable
 
 from fastapi import Request
@@ -16,6 +15,7 @@ from fastapi import Request
 from mersalg.serving import errors
 from mersalg.serving.addresses import CallerAddresses
 from mersalg.serving.keys import KeyRing
+from mersalg.serving.recent import Recent
 from mersalg.serving.schemas import SuggestionRequest
 from mersalg.serving.settings import ServeSettings
 
@@ -25,21 +25,14 @@ _BURST_SECONDS = 2.0
 
 
 class TokenBuckets:
-    """One bucket a caller, full at first.
+    """One bucket a caller, with `burst` tokens at first, of which `rate` come back each second.
 
-    Parameters
-    ----------
-    rate
-        Tokens that come back each second; 0 sets no limit.
-    burst
-        Tokens a full bucket holds.
-    most
-        Callers that are remembered.
+    A rate of 0 sets no limit; `most` callers are remembered.
     """
 
     def __init__(self, rate: float, burst: float, most: int = _MOST_CALLERS) -> None:
-        self._rate, self._burst, self._most = rate, burst, most
-        self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
+        self._rate, self._burst = rate, burst
+        self._buckets: Recent[Hashable, tuple[float, float]] = Recent(most)
 
     def __len__(self) -> int:
         """Return the number of callers that are remembered."""
@@ -53,9 +46,6 @@ class TokenBuckets:
         if tokens < 1:
             return (1 - tokens) / self._rate
         self._buckets[caller] = (tokens - 1, now)
-        self._buckets.move_to_end(caller)
-        if len(self._buckets) > self._most:
-            self._buckets.popitem(last=False)
         return 0.0
 
     def wait(self, caller: Hashable, now: float) -> float:
@@ -81,7 +71,7 @@ class RateLimits:
         self._by_key = _buckets(settings.key_rate)
         self._by_address = _buckets(settings.address_rate)
         self._refusals = TokenBuckets(settings.refusal_rate, 60 * settings.refusal_rate)
-        self._admitted: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._admitted: Recent[tuple[str, str], None] = Recent(_MOST_CALLERS)
 
     def caller_of(self, request: Request) -> str:
         """Return who sends a request, by the address."""
@@ -108,9 +98,6 @@ class RateLimits:
         now = time.monotonic()
         if not by_address:
             self._admitted[caller, key_id] = None
-            self._admitted.move_to_end((caller, key_id))
-            if len(self._admitted) > _MOST_CALLERS:
-                self._admitted.popitem(last=False)
         elif self._addresses.is_limited(caller):
             # First, so that one address leaves the others what the key may still call.
             _wait(self._by_address.take(caller, now))
@@ -152,7 +139,7 @@ class Labels:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._of_servers: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._of_servers: Recent[tuple[str, str], None] = Recent(_MOST_OF_SERVERS)
         self._of_pages: dict[str, set[str]] = {}
         self._since = time.monotonic()
 
@@ -166,9 +153,6 @@ class Labels:
     def _takes(self, field: str, label: str, *, by_server: bool) -> bool:
         if by_server:
             self._of_servers[field, label] = None
-            self._of_servers.move_to_end((field, label))
-            if len(self._of_servers) > _MOST_OF_SERVERS:
-                self._of_servers.popitem(last=False)
             return True
         if time.monotonic() - self._since >= _DAY_SECONDS:
             self._of_pages, self._since = {}, time.monotonic()

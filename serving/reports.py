@@ -1,18 +1,146 @@
-"""Reports for the API and the dashboard: computed once for all who ask at once."""
+"""Reports for the API and the dashboard: computed once for all who ask at once, by other processes.
+
+The facts of a busy day take much memory, and computing keeps the interpreter busy for long: neither
+may slow a checkout down. A process that has grown is replaced, which returns its memory, and all
+end with their service, even one that is killed.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import signal
 import time
-from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
+from typing import NamedTuple, TypeVar
 
-from mersalg.engine.storage.store import Store
+from mersalg.engine.errors import StorageUnavailable
+from mersalg.engine.processes import Workers
+from mersalg.engine.storage.store import Store, open_store
+from mersalg.engine.tracking import guardrail
 from mersalg.engine.tracking.report import ReportQuery, build_report
-from mersalg.serving.process import give_back
-from mersalg.serving.reporting import Report, Reporter
+from mersalg.serving.process import give_back, resident_bytes
+from mersalg.serving.recent import Recent
+
+Report = dict[str, object]
+
+_MAY_GROW = 32 * 2**20
+"""Bytes: less than what a new process has to load."""
+_NOT_STARTED = "no process for reports can be started"
+_T = TypeVar("_T")
+_A = TypeVar("_A")
+
+
+class Judgement(NamedTuple):
+    """The arguments of `mersalg.engine.tracking.guardrail.check`."""
+
+    version: str
+    limits: guardrail.Limits
+    now: int
+
+
+class Reporter:
+    """One process that computes reports; for one thread at a time.
+
+    The address of the database may hold a password, so it goes through a pipe. `is_spent` says that
+    the process died, or holds `may_grow` bytes more than at first: another one is to be started.
+
+    Raises
+    ------
+    StorageUnavailable
+        The machine has no pipe left for another process.
+    """
+
+    def __init__(self, url: str, may_grow: int = _MAY_GROW) -> None:
+        try:
+            self._workers = Workers(1, _begin, url)
+        except OSError as error:
+            raise StorageUnavailable(f"{_NOT_STARTED}: {error}") from error
+        self._may_grow = may_grow
+        self.is_spent = False
+
+    def report(self, query: ReportQuery) -> Report:
+        """Return the report.
+
+        Raises
+        ------
+        StorageUnavailable
+            The process died, or could not be started.
+        Exception
+            Whatever `build_report` raises.
+        """
+        return self._ask(_report, query)
+
+    def judge(self, judgement: Judgement) -> None:
+        """Check the guardrail as `engine.tracking.guardrail.check` does; raises likewise."""
+        self._ask(_judge, judgement)
+
+    def close(self) -> None:
+        """End the process; a report that is being computed fails."""
+        self._workers.terminate()
+
+    def _ask(self, function: Callable[[_A], _T], argument: _A) -> _T:
+        try:
+            return self._run(function, argument)
+        finally:
+            if not self.is_spent:
+                self.is_spent = self._run(_grown_by, None) > self._may_grow
+
+    def _run(self, function: Callable[[_A], _T], argument: _A) -> _T:
+        died = "the process that computes reports died"
+        try:
+            future = self._workers.submit(function, argument)
+        except RuntimeError as error:  # it died before, or was closed
+            self.is_spent = True
+            raise StorageUnavailable(died) from error
+        except OSError as error:
+            self.is_spent = True
+            raise StorageUnavailable(f"{_NOT_STARTED}: {error}") from error
+        try:
+            return future.result()
+        except (BrokenProcessPool, CancelledError) as error:
+            self.is_spent = True
+            raise StorageUnavailable(died) from error
+
+
+class _Own(NamedTuple):
+    """Parts of a process that computes reports, and the bytes that it held at first."""
+
+    store: Store
+    began_with: int
+
+
+_own: list[_Own] = []
+
+
+def _begin(url: str) -> None:
+    # What every report loads, so that the process is seen to grow by what reports leave alone.
+    import_module("mersalg.engine.tracking.rollups.rolled_up")
+    # A signal to the whole group is the service's to handle; this process ends with it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    _own.append(_Own(open_store(url), resident_bytes()))
+
+
+def _grown_by(_: None) -> int:
+    """Free what the last report used, and return how many bytes more are held than at first."""
+    gc.collect()
+    give_back()
+    return resident_bytes() - _own[0].began_with
+
+
+def _report(query: ReportQuery) -> Report:
+    return build_report(_own[0].store, query)
+
+
+def _judge(judgement: Judgement) -> None:
+    guardrail.check(_own[0].store, judgement.version, judgement.limits, judgement.now)
+
 
 _THREADS = 2
 _IDLE_SECONDS = 60.0
@@ -31,22 +159,14 @@ class _Kept:
 class Reports:
     """Compute each report once, and answer the same question from memory for some seconds.
 
-    Reports are computed by processes of their own (`mersalg.serving.reporting`), which are kept for
-    a while; those of a database in this process's memory are computed here.
-
-    Parameters
-    ----------
-    store
-        The facts.
-    seconds
-        How long a report is answered from memory, or three times as long as it took, if longer.
-    address
-        URL under which other processes open the database; None where it is in memory.
+    That is for `seconds`, or three times as long as it took, if longer. Reports are computed by
+    processes of their own, which open the database by its `address` and are kept for a while; where
+    it is None, the database is in this process's memory, and they are computed here.
     """
 
     def __init__(self, store: Store, seconds: float, address: str | None = None) -> None:
         self._store, self._seconds, self._address = store, seconds, address
-        self._kept: OrderedDict[ReportQuery, _Kept] = OrderedDict()
+        self._kept: Recent[ReportQuery, _Kept] = Recent(_MOST_KEPT)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mersalg-reports")
         self._idle: list[tuple[float, Reporter]] = []
         self._busy: set[Reporter] = set()
@@ -59,11 +179,8 @@ class Reports:
             loop = asyncio.get_running_loop()
             computing = loop.run_in_executor(self._threads, self._build, query)
             kept = self._kept[query] = _Kept(computing, time.monotonic())
-            self._kept.move_to_end(query)
             computing.add_done_callback(lambda done: self._settle(query, kept, done))
             loop.call_later(_IDLE_SECONDS, self._let_go_of_the_idle)
-            while len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
         # Shielded: one reader who goes away must not take the report from the others.
         return await asyncio.shield(kept.computing)
 

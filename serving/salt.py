@@ -14,17 +14,7 @@ _log = logging.getLogger("mersalg.salt")
 class Salt:
     """The salt of one database, the same for all workers and machines that use it.
 
-    Parameters
-    ----------
-    store
-        Has the salt.
-    copy
-        File of the copy.
-
-    Attributes
-    ----------
-    stored
-        None where it is not known: nobody is held out then.
+    `stored` is None where it is not known: nobody is held out then. `copy` is the file of its copy.
     """
 
     def __init__(self, store: Store, copy: Path) -> None:
@@ -32,13 +22,7 @@ class Salt:
         self.stored: str | None = None
 
     def read(self) -> None:
-        """Take the salt from the database, which may be another one than before, and copy it.
-
-        Raises
-        ------
-        StorageError
-            As the store.
-        """
+        """Take the salt from the database, which may be another one; raises StorageError."""
         salt = self._store.salt()
         try:
             if salt != self._copied():

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
@@ -22,6 +21,7 @@ from mersalg import __version__
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.storage.fact_rows import FactRow
 from mersalg.serving import logs
+from mersalg.serving.recent import Recent
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -46,12 +46,7 @@ def require_library() -> None:
 
 
 class Traces:
-    """Makes the spans of one application.
-
-    Parameters
-    ----------
-    provider
-        Where spans go; by default to an OTLP collector, over HTTP.
+    """Makes the spans of one application; they go to `provider`, by default to an OTLP collector.
 
     Raises
     ------
@@ -67,7 +62,7 @@ class Traces:
         self._provider = provider or _otlp()
         self._trace, self._incoming = trace, TraceContextTextMapPropagator()
         self._tracer = self._provider.get_tracer("mersalg")
-        self._waiting: OrderedDict[str, SpanContext] = OrderedDict()
+        self._waiting: Recent[str, SpanContext] = Recent(_MOST_WAITING)
 
     def begin(self, scope: Scope) -> Span:
         """Begin the span of a request; a child of the one that `traceparent` names."""
@@ -115,8 +110,6 @@ class Traces:
         decision_id = logs.decision_id.get()
         if name == "decide" and decision_id is not None:
             self._waiting[decision_id] = parent.get_span_context()
-            if len(self._waiting) > _MOST_WAITING:
-                self._waiting.popitem(last=False)
 
     def committing(self, facts: Sequence[FactRow]) -> AbstractContextManager[Span]:
         """Return a span around the transaction that writes these facts."""

@@ -29,10 +29,7 @@ _SECONDS = 1.0
 class HealthCheck:
     """Ask one question at a time: while the database hangs, all callers wait for the same answer.
 
-    Parameters
-    ----------
-    ping
-        Blocks; raises StorageError where the database does not answer.
+    `ping` blocks, and raises StorageError where the database does not answer.
     """
 
     def __init__(self, ping: Callable[[], None]) -> None:
@@ -67,13 +64,9 @@ _REMEMBERED_BEATS = 10
 class Watchdog:
     """Beat once a second in the event loop, while a thread checks that it does.
 
-    Parameters
-    ----------
-    stuck_seconds
-        A loop that did not beat for so long answers nobody and never will: the
-        process logs where it is blocked and ends itself, so that another takes its place. 0: never.
-    stopping
-        The file that `mersalg serve` makes when it is asked to stop.
+    A loop that did not beat for `stuck_seconds` answers nobody and never will: the process logs
+    where it is blocked and ends itself, so that another takes its place; 0: never. `stopping` is
+    the file that `mersalg serve` makes when it is asked to stop.
     """
 
     def __init__(

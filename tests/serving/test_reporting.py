@@ -23,8 +23,7 @@ from mersalg.engine.facts import CartLine, Decision, Event, Fact, Offer
 from mersalg.engine.storage.store import open_store
 from mersalg.engine.tracking.report import ReportQuery, build_report
 from mersalg.serving import reports
-from mersalg.serving.reporting import Reporter
-from mersalg.serving.reports import Reports
+from mersalg.serving.reports import Reporter, Reports
 from tests.support.processes import children_of
 from tests.support.servers import publish_model, running_server
 from tests.support.waiting import eventually
