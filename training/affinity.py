@@ -14,7 +14,7 @@ from mersalg.engine.cross_sell import measures
 from mersalg.engine.cross_sell.affinity import Affinity
 from mersalg.engine.orders import Baskets
 from mersalg.engine.upsell.tiers import Ladders
-from mersalg.training.keyed import Grouping
+from mersalg.training.keyed import least_by_key
 from mersalg.training.mining.protocol import Itemsets
 
 MIN_EXPECTED = 10.0
@@ -109,10 +109,11 @@ def pairs_apart(baskets: Baskets, itemsets: Itemsets) -> Apart:
     pairs = np.concatenate([sets.astype(np.int64), popular])
     lift = _upper_lift(pairs, np.concatenate([joint, popular_joint]), counts, baskets)
     pairs, lift = pairs[lift < 1], lift[lift < 1]
-    found = Grouping.of(np.append(pairs @ [n_items, 1], pairs @ [1, n_items]))
-    rows, others = np.divmod(found.keys, n_items)
+    keys = np.append(pairs @ [n_items, 1], pairs @ [1, n_items])
+    keys, least = least_by_key(keys, np.append(lift, lift))
+    rows, others = np.divmod(keys, n_items)
     items = Ragged.of_lengths(np.bincount(rows, minlength=baskets.n_items), others.astype(np.int32))
-    return Apart(items, found.min(np.append(lift, lift)))
+    return Apart(items, least)
 
 
 def _upper_lift(
@@ -147,13 +148,9 @@ def _popular_pairs(baskets: Baskets, counts: NDArray[np.int64]) -> tuple[Pairs, 
     popular = np.sort(popular[counts[popular] >= max(threshold, 1)])
     column = np.full(baskets.n_items, -1, dtype=np.int32)
     column[popular] = np.arange(len(popular), dtype=np.int32)
-    columns = column[baskets.items]
-    known = columns >= 0
-    ends = np.append(0, np.cumsum(known))[baskets.indptr]
-    matrix = csr_array(
-        (np.ones(int(known.sum()), dtype=np.int64), columns[known], ends),
-        shape=(baskets.n_orders, len(popular)),
-    )
+    held = baskets.by_group(column, len(popular))
+    ones = np.ones(len(held.items), dtype=np.int64)
+    matrix = csr_array((ones, held.items, held.indptr), shape=(held.n_orders, held.n_items))
     joint = (matrix.T @ matrix).toarray()
     first, second = np.triu_indices(len(popular), k=1)
     chance = counts[popular[first]] * (counts[popular[second]] / max(baskets.n_orders, 1))

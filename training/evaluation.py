@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,12 +101,7 @@ class HitRate:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
-        return {
-            "value": self.value,
-            "standard_error": self.standard_error,
-            "hits": self.hits,
-            "n": self.n,
-        }
+        return {"value": self.value, "standard_error": self.standard_error, **asdict(self)}
 
 
 @dataclass(frozen=True, slots=True)

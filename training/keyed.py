@@ -6,14 +6,12 @@ A batch of carts is worked on at once; what belongs to one cart and one item has
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Keys = NDArray[np.int64]
-Floats = NDArray[np.float32]
 
 
 def distinct(keys: Keys) -> Keys:
@@ -25,54 +23,14 @@ def distinct(keys: Keys) -> Keys:
     return ranked[np.append(True, ranked[1:] != ranked[:-1])]
 
 
-@dataclass(frozen=True, slots=True)
-class Grouping:
-    """Entries put together by key.
-
-    Attributes
-    ----------
-    keys : int64 (n,)
-        Distinct, ascending.
-    order
-        Positions of the entries, grouped.
-    starts : int64 (n,)
-        Where each key's entries begin in `order`.
-    """
-
-    keys: Keys
-    order: Keys
-    starts: Keys
-
-    @classmethod
-    def of(cls, keys: Keys) -> Grouping:
-        """Group rows by key."""
-        order = np.argsort(keys)
-        ranked = keys[order]
-        first = np.ones(len(ranked), dtype=np.bool_)
-        np.not_equal(ranked[1:], ranked[:-1], out=first[1:])
-        starts = first.nonzero()[0]
-        return cls(ranked[starts], order, starts)
-
-    def sum(self, values: NDArray[np.floating]) -> Floats:
-        """Return the sum of each group."""
-        return self._reduced(np.add, values)
-
-    def max(self, values: NDArray[np.floating]) -> Floats:
-        """Return the greatest value of each group."""
-        return self._reduced(np.maximum, values)
-
-    def min(self, values: NDArray[np.floating]) -> Floats:
-        """Return the least value of each group."""
-        return self._reduced(np.minimum, values)
-
-    def size(self) -> Floats:
-        """Entries of each key."""
-        return np.diff(self.starts, append=len(self.order)).astype(np.float32)
-
-    def _reduced(self, how: np.ufunc, values: NDArray[np.floating]) -> Floats:
-        if not len(self.starts):
-            return np.zeros(0, dtype=np.float32)
-        return how.reduceat(values[self.order].astype(np.float32), self.starts)
+def least_by_key(keys: Keys, values: NDArray[np.floating]) -> tuple[Keys, NDArray[np.float32]]:
+    """Return the distinct keys, ascending, and the least value of each."""
+    order = np.argsort(keys)
+    ranked = keys[order]
+    starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1])[: len(ranked)])
+    if not len(starts):
+        return ranked, np.zeros(0, dtype=np.float32)
+    return ranked[starts], np.minimum.reduceat(values[order].astype(np.float32), starts)
 
 
 def look_up(keys: Keys, wanted: Keys) -> tuple[Keys, NDArray[np.bool_]]:

@@ -82,22 +82,14 @@ class TrainingResult:
 
     Attributes
     ----------
-    version
-        Name of the version written.
-    published
-        Whether it is now the one served.
     refused
         Whether the gate said no (and was not overruled).
-    verdicts
-        The gate's answers.
     metrics
         Back-test results; empty where there was nothing to test on.
     counts
         Orders, items, rules, ladders and the like.
     quality
         Rows read, kept and left out by reason.
-    warnings
-        Names in pins and blocks that the catalogue does not hold; outcomes not used.
     seconds
         Time of each stage.
     unchanged

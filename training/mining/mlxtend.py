@@ -46,14 +46,8 @@ def _with_two_or_more(baskets: Baskets, frequent: NDArray[np.int32]) -> Baskets:
     """Baskets of at least two frequent items, items renumbered as positions in `frequent`."""
     column = np.full(baskets.n_items, -1, dtype=np.int32)
     column[frequent] = np.arange(len(frequent), dtype=np.int32)
-    columns = column[baskets.items]
-    orders = baskets.owners()
-    known = columns >= 0
-    lengths = np.bincount(orders[known], minlength=baskets.n_orders)
-    known &= (lengths >= 2)[orders]
-    indptr = np.zeros(int((lengths >= 2).sum()) + 1, dtype=np.int64)
-    np.cumsum(lengths[lengths >= 2], out=indptr[1:])
-    return Baskets(indptr, columns[known], len(frequent))
+    held = baskets.by_group(column, len(frequent))
+    return held.take(np.flatnonzero(held.sizes >= 2))
 
 
 def _grow(

@@ -216,14 +216,17 @@ def count_source(
     started = time.perf_counter()
     with progress.task("Reading baskets"):
         baskets, items = _read(source, query)
-        mined_baskets, n_oversized = _not_larger(baskets, max_basket_size)
+        n_orders = baskets.n_orders
+        if max_basket_size is not None:
+            baskets = baskets.take(np.flatnonzero(baskets.sizes <= max_basket_size))
     seconds = time.perf_counter() - started
     if min_count is None and min_support is not None:
-        min_count = min_count_of_support(min_support, mined_baskets.n_orders)
-    least = min_count or default_min_count(mined_baskets.n_orders)
-    itemsets = get_engine(engine).itemsets(mined_baskets, least, max_length, progress)
-    fullness = fullness_of(mined_baskets, itemsets)
-    return Counted(itemsets, fullness, items, mined_baskets.n_items, n_oversized, seconds)
+        min_count = min_count_of_support(min_support, baskets.n_orders)
+    least = min_count or default_min_count(baskets.n_orders)
+    itemsets = get_engine(engine).itemsets(baskets, least, max_length, progress)
+    fullness = fullness_of(baskets, itemsets)
+    n_oversized = n_orders - baskets.n_orders
+    return Counted(itemsets, fullness, items, baskets.n_items, n_oversized, seconds)
 
 
 def _read(source: str, query: str | None) -> tuple[Baskets, StringTable]:
@@ -239,11 +242,3 @@ def _read(source: str, query: str | None) -> tuple[Baskets, StringTable]:
         # Not named: a URL may hold a password.
         raise DataError("a URL is read with --query, or by --engine spark")
     return read_baskets(Path(source))
-
-
-def _not_larger(baskets: Baskets, max_basket_size: int | None) -> tuple[Baskets, int]:
-    """Return the baskets of at most so many items, and the number of larger ones."""
-    if max_basket_size is None:
-        return baskets, 0
-    kept = np.flatnonzero(baskets.sizes <= max_basket_size)
-    return baskets.take(kept), baskets.n_orders - len(kept)

@@ -17,7 +17,7 @@ from mersalg.engine.ranking.purchases import Carts, Past, Purchases
 from mersalg.engine.ranking.ranking import Mode, Ranking
 from mersalg.engine.ranking.scorer import Scorer
 from mersalg.training.affinity import Apart
-from mersalg.training.keyed import Grouping, Keys, distinct, look_up
+from mersalg.training.keyed import Keys, distinct, least_by_key, look_up
 from mersalg.training.networks import calibrated
 from mersalg.training.ranking.examples import Examples
 from mersalg.training.ranking.ranker import CALIBRATION, rows_of
@@ -254,12 +254,12 @@ class Tested:
         contrary = self.recommender.contrary.consequents
         against, place = contrary.gather(carts.items)
         away = np.append(away, owner[place] * n_items + contrary.values[against])
-        least = Grouping.of(away)
-        place, known = look_up(least.keys, keys)
-        lift = np.full(len(keys), np.inf, dtype=np.float32)
         # Rules of lift below 1 are the shop's own, and kept at any measure.
         values = np.append(self.apart.lift[entries], np.full(len(against), -np.inf))
-        lift[known] = least.min(values)[place[known]]
+        apart, least = least_by_key(away, values)
+        place, known = look_up(apart, keys)
+        lift = np.full(len(keys), np.inf, dtype=np.float32)
+        lift[known] = least[place[known]]
         called = [past.cart * n_items + past.item]
         for cart in np.unique(keys[known] // n_items).tolist():
             held = carts.items[carts.indptr[cart] : carts.indptr[cart + 1]]

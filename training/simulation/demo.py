@@ -36,7 +36,7 @@ N_SHOPPERS = {"sample": 1_500, "full": 6_000}
 
 # About how long the steps take on two slow cores, in seconds.
 _PREPARING = 8
-_TRAINING = ((0, 0), (SAMPLE_HOUSEHOLDS, 75), (N_HOUSEHOLDS, 290))
+_TRAINING = ((0, SAMPLE_HOUSEHOLDS, N_HOUSEHOLDS), (0, 75, 290))
 _STARTING, _CHECKOUT = 6, 0.015
 _REPORTING = 3
 
@@ -52,24 +52,14 @@ class DemoResult:
 
     Attributes
     ----------
-    shop
-        What it was trained on.
-    version
-        The model served.
     trained
-        Whether it was trained in this run.
+        Whether the version served was trained in this run.
     samples
         A handful of carts by name, with the offers they got, as the API answered them.
     report
         The answer of `GET /v1/reports/rates`.
     truth
-        What the simulation knows of its buyers.
-    behaviour
-        How they were made to behave.
-    replay_seconds
-        How long the calls took.
-    url
-        Where the service listens.
+        What the simulation knows of its buyers, who behaved as `behaviour` says.
     """
 
     shop: DemoShop
@@ -136,7 +126,7 @@ def running_demo(
     steps = iter(
         _lines_of(
             ("prepare the data", _PREPARING),
-            ("train, unless an earlier run did", _training_seconds(n_households)),
+            ("train, unless an earlier run did", float(np.interp(n_households, *_TRAINING))),
             (
                 f"let {counted(n_shoppers, 'simulated shopper')} check out over HTTP",
                 _STARTING + _CHECKOUT * n_shoppers,
@@ -190,12 +180,6 @@ def running_demo(
     finally:
         if not keep:
             shutil.rmtree(run_folder, ignore_errors=True)
-
-
-def _training_seconds(n_households: int) -> float:
-    """Return about how long a training takes: between the sizes that were timed, on a line."""
-    sizes, seconds = zip(*_TRAINING, strict=True)
-    return float(np.interp(n_households, sizes, seconds))
 
 
 def _lines_of(*steps: tuple[str, float]) -> list[str]:

@@ -130,14 +130,10 @@ def _labelled(baskets: Baskets, names: NDArray[np.int32]) -> pa.Table:
     """`size` and `rest`, as `counting.baskets_of` gives them, of baskets in memory."""
     label_of = np.full(baskets.n_items, -1, dtype=np.int32)
     label_of[names] = np.arange(len(names), dtype=np.int32)
-    labels = label_of[baskets.items]
-    known = labels >= 0
-    orders = baskets.owners()[known]
-    labels = labels[known][np.lexsort((labels[known], orders))]
-    filled = np.bincount(orders, minlength=baskets.n_orders)
-    several = filled > 1
-    bounds = np.append(0, np.cumsum(filled[several])).astype(np.int32)
-    rest = pa.ListArray.from_arrays(bounds, labels[np.repeat(several, filled)])
+    rows = baskets.by_group(label_of, len(names))
+    several = np.flatnonzero(rows.sizes > 1)
+    kept = rows.take(several)
+    rest = pa.ListArray.from_arrays(kept.indptr.astype(np.int32), kept.items)
     return pa.table({"size": baskets.sizes[several], "rest": rest})
 
 
