@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 
 from msgspec.structs import replace
@@ -16,7 +16,6 @@ from mersalg.engine.storage import settings
 from mersalg.engine.storage.connection import Database
 from mersalg.engine.storage.facts import ERASED, Facts
 from mersalg.engine.storage.pseudonyms import Pseudonyms
-from mersalg.engine.storage.rollups import rename_units, renew_units
 from mersalg.engine.storage.tables import facts, rollup_units
 
 BATCH = 2_000
@@ -135,7 +134,7 @@ class People:
             total += n_renewed
             renewed(n_renewed)
         with self._database.writing() as connection:
-            renew_units(connection, self.pseudonyms.renewed)
+            _renew_units(connection, self.pseudonyms.renewed)
         return total
 
     def _claim(self, connection: Connection) -> None:
@@ -178,7 +177,7 @@ def _erase(connection: Connection, pseudonym: str) -> int:
                 body=pack(hidden).decode(),
             )
         )
-    rename_units(
+    _rename_units(
         connection,
         {f"{kind}:{old}": f"{kind}:{new}" for old, new in random.items() for kind in ("c", "s")},
     )
@@ -250,3 +249,19 @@ def _renew_batch(
             )
         )
     return read[-1].event_id, len(rows)
+
+
+def _rename_units(connection: Connection, names: Mapping[str, str]) -> None:
+    """Rename units, which keep their numbers, as those of an erased customer."""
+    for old, new in names.items():
+        connection.execute(update(rollup_units).where(rollup_units.c.name == old).values(name=new))
+
+
+def _renew_units(connection: Connection, renewed: Callable[[str], str]) -> None:
+    """Rename units whose pseudonyms get a new secret; they keep their numbers."""
+    for row in connection.execute(select(rollup_units)).all():
+        kind, _, pseudonym = row.name.partition(":")
+        if kind != "k" and pseudonym.startswith("p1."):
+            name = f"{kind}:{renewed(pseudonym)}"
+            if name != row.name:
+                _rename_units(connection, {row.name: name})

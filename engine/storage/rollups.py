@@ -12,8 +12,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, select, union, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, select, union, update
 
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.storage import settings, strays
@@ -85,22 +86,6 @@ class Reports:
                 settings.keep_note(connection, name, value)
 
 
-def rename_units(connection: Connection, names: Mapping[str, str]) -> None:
-    """Rename units, which keep their numbers, as those of an erased customer."""
-    for old, new in names.items():
-        connection.execute(update(rollup_units).where(rollup_units.c.name == old).values(name=new))
-
-
-def renew_units(connection: Connection, renewed: Callable[[str], str]) -> None:
-    """Rename units whose pseudonyms get a new secret; they keep their numbers."""
-    for row in connection.execute(select(rollup_units)).all():
-        kind, _, pseudonym = row.name.partition(":")
-        if kind != "k" and pseudonym.startswith("p1."):
-            name = f"{kind}:{renewed(pseudonym)}"
-            if name != row.name:
-                rename_units(connection, {row.name: name})
-
-
 class Rollups:
     """The tables of the roll-ups of one database; raises StorageUnavailable as the store."""
 
@@ -147,7 +132,7 @@ class Rollups:
             if since is None and not keeps_units:
                 connection.execute(delete(rollup_units))
             if renewed is not None:
-                for row in connection.execute(select(rollups)).all():
+                for row in connection.execute(select(rollups.c.day, rollups.c.body)).all():
                     changed = update(rollups).where(rollups.c.day == row.day)
                     connection.execute(changed.values(body=renewed(row.body)))
             keep_note(connection, ROLLUP_SETTINGS, made_with)
@@ -279,6 +264,7 @@ class Rollups:
         self,
         stale: StaleDay,
         body: bytes | None,
+        offers: bytes | None,
         spanning: Mapping[str, tuple[str, str]],
         whole: Iterable[str],
     ) -> bool:
@@ -290,6 +276,8 @@ class Rollups:
             As `stale` returned it.
         body : bytes or None
             The roll-up; None where the day has no facts.
+        offers : bytes or None
+            Its single offers.
         spanning : mapping
             First and last day of each checkout that the day shares with others.
         whole : iterable of str
@@ -307,7 +295,9 @@ class Rollups:
             connection.execute(delete(stale_days).where(stale_days.c.day == stale.day))
             connection.execute(delete(rollups).where(rollups.c.day == stale.day))
             if body is not None:
-                connection.execute(rollups.insert(), {"day": stale.day, "body": body})
+                connection.execute(
+                    rollups.insert(), {"day": stale.day, "body": body, "offers": offers}
+                )
             for ids in _chunks(sorted({*spanning, *whole})):
                 connection.execute(
                     delete(spanning_checkouts).where(spanning_checkouts.c.checkout_id.in_(ids))
@@ -337,6 +327,7 @@ class Rollups:
         with self._database.writing() as connection:
             for day, body in folded.items():
                 connection.execute(update(rollups).where(rollups.c.day == day).values(body=body))
+            connection.execute(update(rollups).where(rollups.c.day < since).values(offers=None))
             connection.execute(
                 delete(spanning_checkouts).where(spanning_checkouts.c.first_day < since)
             )
@@ -346,13 +337,22 @@ class Rollups:
 
     def bodies(self, first: str | None, last: str | None) -> Iterator[tuple[str, bytes]]:
         """Yield (day, roll-up) of a period, bounds inclusive, in order."""
-        query = select(rollups.c.day, rollups.c.body).order_by(rollups.c.day)
+        return self._column(rollups.c.body, first, last)
+
+    def offers(self, first: str | None, last: str | None) -> Iterator[tuple[str, bytes]]:
+        """Yield (day, its single offers) of a period, as `bodies`; those of which they are kept."""
+        return self._column(rollups.c.offers, first, last)
+
+    def _column(
+        self, column: ColumnElement[Any], first: str | None, last: str | None
+    ) -> Iterator[tuple[str, bytes]]:
+        query = select(rollups.c.day, column).where(column.is_not(None)).order_by(rollups.c.day)
         query = query if first is None else query.where(rollups.c.day >= first)
         query = query if last is None else query.where(rollups.c.day <= last)
         with self._database.reading() as connection:
             in_binary(connection)
             for row in connection.execution_options(yield_per=16).execute(query):
-                yield row.day, row.body
+                yield row[0], row[1]
 
     def spanning(self, first: str | None, last: str | None) -> dict[str, tuple[str, str]]:
         """Return first and last day of each checkout of the period that several days share."""

@@ -137,7 +137,9 @@ rollups = Table(
     metadata,
     Column("day", Text, primary_key=True),  # local, 2026-01-31
     Column("body", LargeBinary, nullable=False),
+    Column("offers", LargeBinary),
 )
+"""`offers` is of the day's single offers; null where its facts were dropped."""
 
 rollup_units = Table(
     "rollup_units",

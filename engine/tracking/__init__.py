@@ -2,7 +2,7 @@
 
 Start with `report.build_report`. Facts go through `history` (each once, with its order and with its
 unit by `units`) and `attribution` (which offers converted, by the rule of `conversion`, less
-`returns`) to `measures` (the `counts` of a period), and from there to `rates`, `incremental` (the
+`returns`) to `measures` (the outcomes of a period), and from there to `rates`, `incremental` (the
 effect by the hold-out, of `clusters` within `strata`) and `intervals`. `rollups` counts whole days
 in advance. `query` is the question, in `local_days`; `comparison`, `cuped`, `many`, `per_unit`,
 `quality`, `sample_ratio` and `sequences` are parts of the answer, `report_csv` another form of it.

@@ -51,16 +51,6 @@ def is_drawn(decision: Decision) -> bool:
     return stratum_of(decision)[1] not in (0, WHOLE)
 
 
-def first_drawn(history: History, judged: Judged) -> Mapping[str, Decision]:
-    """Return the first eligible decision of each unit; `judged` is in the order of decisions."""
-    found: dict[str, Decision] = {}
-    for of_checkout in judged.values():
-        decision = of_checkout[0].decision
-        if is_drawn(decision):
-            found.setdefault(history.units[decision.decision_id], decision)
-    return found
-
-
 def clusters_of(history: History, judged: Judged, currency: str | None) -> Clusters:
     """Judge checkouts by the offers of one kind that are given for each.
 
@@ -71,11 +61,11 @@ def clusters_of(history: History, judged: Judged, currency: str | None) -> Clust
     clusters: defaultdict[tuple[Stratum, str], Cluster] = defaultdict(Cluster)
     for of_checkout in judged.values():
         first = of_checkout[0].decision
-        orders = _orders_after(history, first)
+        orders = orders_after(history, first)
         latest_first = sorted(of_checkout, key=lambda placed: placed.recency, reverse=True)
-        bought = _bought(rule, latest_first, orders)
+        bought = bought_of(rule, latest_first, orders)
         cluster = clusters[stratum_of(first), history.units[first.decision_id]]
-        cluster.add(_checkout(history, orders, bought, currency))
+        cluster.add(checkout_of(history, orders, bought, currency))
     return clusters
 
 
@@ -120,14 +110,14 @@ class Baskets:
     def _basket(self, first: Decision) -> Cluster:
         counted = self._counted.get(first.checkout_id)
         if counted is None:
-            orders = _orders_after(self._history, first)
-            counted = _checkout(self._history, orders, (), self._currency)
+            orders = orders_after(self._history, first)
+            counted = checkout_of(self._history, orders, (), self._currency)
             counted.checkouts = 0
             self._counted[first.checkout_id] = counted
         return counted
 
 
-def _orders_after(history: History, decision: Decision) -> Sequence[Order]:
+def orders_after(history: History, decision: Decision) -> Sequence[Order]:
     """Return the orders that name the checkout of a decision, as far as clocks may differ."""
     return [
         order
@@ -137,7 +127,7 @@ def _orders_after(history: History, decision: Decision) -> Sequence[Order]:
     ]
 
 
-def _checkout(
+def checkout_of(
     history: History, orders: Sequence[Order], bought: Sequence[Bought], currency: str | None
 ) -> Cluster:
     """Count one checkout, its orders and what was bought in them of the offers."""
@@ -180,7 +170,7 @@ def order_value(order: Order) -> int:
     return sum(value or 0 for value in line_values(order.purchase, with_tax=order.with_tax))
 
 
-def _bought(
+def bought_of(
     rule: ConversionRule, latest_first: Sequence[PlacedOffer], orders: Sequence[Order]
 ) -> list[Bought]:
     """Return what was bought of the offers, each line by the last for which the rule holds."""

@@ -281,6 +281,17 @@ def other_period(query: ReportQuery) -> ReportQuery:
         raise ConfigError(f"compare: nothing comes before {since}") from error
 
 
+def folded_group(query: ReportQuery, group: tuple[str, ...], n_units: int) -> tuple[str, ...]:
+    """Return a group by the query's keys of offers, or the one that groups of few units are in.
+
+    These are put together where an item, rule, store or segment differ; what else they are grouped
+    by stays.
+    """
+    few = n_units < query.fold_below
+    names = zip(query.offer_keys, group, strict=True)
+    return tuple(OTHER if few and key in FOLDED_KEYS else name for key, name in names)
+
+
 def length_of(query: ReportQuery, first: date | None, last: date | None) -> float | None:
     """Return the length of a filled query's period in days, an integer where it is of whole days.
 

@@ -8,9 +8,9 @@ settings it is added up from roll-ups, to the same bytes.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -39,10 +39,9 @@ from mersalg.engine.tracking.measures import (
 )
 from mersalg.engine.tracking.quality import currency_of, lines_in_doubt, open_since, without_buyers
 from mersalg.engine.tracking.query import (
-    FOLDED_KEYS,
-    OTHER,
     TIME_KEYS,
     ReportQuery,
+    folded_group,
     length_of,
     other_period,
     parse_query,
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
 __all__ = ["ReportQuery", "build_report", "parse_query", "report_of"]
 
 Report = Mapping[str, Any]
+Bucket = tuple[str, ...]
 Group = tuple[tuple[str, ...], dict[str, object]]
 
 
@@ -171,48 +171,49 @@ def report_of(
         "immature": period.immature(period.all, since),
         "currency": status,
     }
-    groups = _groups(period, filled, entries, rows, of_rows, since)
-    return entries.report(total, groups, quality)
+    following = iter(of_rows)
+    measures = [
+        (bucket, period.immature(part, since), [(group, next(following)) for group in groups])
+        for bucket, part, groups in rows
+    ]
+    return entries.report(total, _groups(filled, entries, measures), quality)
 
 
-_Rows = list[tuple[tuple[str, ...], Part, Mapping[tuple[str, ...], list[Outcome]]]]
-"""Each bucket of time, what falls into it, and its outcomes by keys of offers."""
-
-
-def _rows(period: Period, query: ReportQuery) -> _Rows:
+def _rows(
+    period: Period, query: ReportQuery
+) -> list[tuple[Bucket, Part, Mapping[Bucket, list[Outcome]]]]:
     """Return each bucket of time with a decision or order, split by keys of offers."""
-    found: _Rows = []
+    found: list[tuple[Bucket, Part, Mapping[Bucket, list[Outcome]]]] = []
     for bucket, part in period.parts(query.time_keys).items() if query.by else ():
-        groups: Mapping[tuple[str, ...], list[Outcome]] = {(): part.outcomes}
-        if keys := query.offer_keys:
-            groups = defaultdict(list)
-            for outcome in part.outcomes:
-                groups[tuple(offer_key(key, outcome.placed) for key in keys)].append(outcome)
-            groups = _folded(keys, groups, query.fold_below)
-        found.append((bucket, part, groups))
+        split: defaultdict[Bucket, list[Outcome]] = defaultdict(list)
+        for outcome in part.outcomes:
+            split[tuple(offer_key(key, outcome.placed) for key in query.offer_keys)].append(outcome)
+        groups: defaultdict[Bucket, list[Outcome]] = defaultdict(list)
+        if not query.offer_keys:
+            groups[()] = part.outcomes
+        for group, members in split.items() if query.offer_keys else ():
+            n_units = len({each.placed.unit for each in members})
+            groups[folded_group(query, group, n_units)] += members
+        found.append((bucket, part, dict(sorted(groups.items()))))
     return found
 
 
 def _groups(
-    period: Period,
     query: ReportQuery,
     entries: _Entries,
-    rows: _Rows,
-    measures: Sequence[Measures],
-    since: date,
+    rows: Iterable[tuple[Bucket, int, Iterable[tuple[Bucket, Measures]]]],
 ) -> list[Group]:
-    """Return the groups of a report from the measures of its rows.
-
-    Those of a bucket say how many of its decisions are not before `since`.
-    """
+    """Return the groups of a report from each bucket of time, how immature it is, and its rows."""
     found: list[Group] = []
-    following = iter(measures)
-    for bucket, part, groups in rows:
-        immature = {"immature": period.immature(part, since)} if query.time_keys else {}
+    for bucket, n_immature, of_bucket in rows:
+        immature = {"immature": n_immature} if query.time_keys else {}
         beside: list[dict[str, object]] = []
-        for group, own in zip(groups, following, strict=False):
+        ratios: Mapping[Kind, SampleRatio] | None = None
+        for group, own in of_bucket:
+            # All rows of a bucket have its units.
+            ratios = entries.ratios(own.drawn) if ratios is None else ratios
             named = dict(zip((*query.time_keys, *query.offer_keys), (*bucket, *group), strict=True))
-            kinds = entries.kinds(own, entries.ratios(own.drawn), named)
+            kinds = entries.kinds(own, ratios, named)
             # Buckets of time have no month of their own.
             in_money = {} if immature else {"extra_sales": entries.add_extra_sales(own, kinds)}
             beside.append({**immature, **kinds, **in_money})
@@ -220,23 +221,6 @@ def _groups(
         for kind in query.kinds if query.offer_keys else ():
             judge_together([cast("Measured", each[kind]) for each in beside])
     return found
-
-
-def _folded(
-    keys: Sequence[str], groups: Mapping[tuple[str, ...], list[Outcome]], least: int
-) -> Mapping[tuple[str, ...], list[Outcome]]:
-    """Put groups of fewer units than `least` together where an item, rule, store or segment differ.
-
-    What else they are grouped by stays.
-    """
-    folded: defaultdict[tuple[str, ...], list[Outcome]] = defaultdict(list)
-    for group, members in groups.items():
-        few = len({each.placed.unit for each in members}) < least
-        names = zip(keys, group, strict=True)
-        folded[tuple(OTHER if few and key in FOLDED_KEYS else name for key, name in names)] += (
-            members
-        )
-    return folded
 
 
 def _report_of_days(
@@ -256,17 +240,16 @@ def _report_of_days(
         "immature": immature.total(),
         "currency": status,
     }
-    groups: list[Group] = [
+    wholes = buckets if query.time_keys else [((), total)] if query.by else []
+    rows = [
         (
             bucket,
-            {
-                "immature": immature[bucket],
-                **entries.kinds(measures, entries.ratios(measures.drawn)),
-            },
+            immature[bucket],
+            rolled.by_offers(bucket, whole, currency) if query.offer_keys else [((), whole)],
         )
-        for bucket, measures in buckets
+        for bucket, whole in wholes
     ]
-    return entries.report(total, groups, quality)
+    return entries.report(total, _groups(query, entries, rows), quality)
 
 
 class _Entries:

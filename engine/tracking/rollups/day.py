@@ -12,7 +12,7 @@ that several days share are left out (see `spanning_checkouts`); a report counts
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -25,6 +25,13 @@ from numpy.typing import NDArray
 from mersalg.engine.facts import KINDS, Arm, Kind
 from mersalg.engine.tracking.per_unit import OF_BASKET
 from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
+from mersalg.engine.tracking.rollups.columns import (
+    READING,
+    WRITING,
+    array_of,
+    smallest_type,
+    values_of,
+)
 from mersalg.engine.tracking.sample_ratio import Group
 from mersalg.engine.tracking.strata import MEASURES, MONEY, WHOLE
 
@@ -85,6 +92,8 @@ CHANGES = {
 Few units send something back, order twice in a checkout or take two of an item.
 """
 
+_OFTEN_NONE = (*CHANGES, *BESIDE, "foreign")
+
 COUNT_COLUMNS = tuple(f"{kind}_{name}" for kind in KINDS for name in UNIT_COUNTS)
 """Each of `UNIT_COUNTS`: of a unit, over the day's shown offers of a kind."""
 
@@ -107,10 +116,6 @@ them on that day, for a year of days has to fit into memory. Those of `TWINS` th
 their twins on that day are left out, and then those of `CHANGES` and `BESIDE`, and `foreign`, that
 are 0.
 """
-
-_READING = pa.ipc.IpcReadOptions(use_threads=False)
-"""A day is small: to share its columns out takes longer than to read them."""
-_WRITING = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 
 AnyStratum = tuple[Arm | None, int | None]
 """Arm and stated share of rows; None for units without a decision."""
@@ -232,7 +237,7 @@ class Day:
     def __init__(self, body: bytes, number: int = 0) -> None:
         # Arrow's own memory pools keep more memory than a report needs.
         pool = pa.system_memory_pool()
-        with pa.ipc.open_stream(body, options=_READING, memory_pool=pool) as reader:
+        with pa.ipc.open_stream(body, options=READING, memory_pool=pool) as reader:
             metadata = reader.schema.metadata
             self.notes = msgspec.json.decode(metadata[b"notes"], type=Notes)
             self.sums: bytes | None = metadata.get(b"sums")
@@ -246,7 +251,7 @@ class Day:
                 UnitRows(
                     batch["arm"].values[0].as_py(),
                     batch["share"].values[0].as_py(),
-                    {name: _values(batch[name]) for name in names},
+                    {name: values_of(batch[name]) for name in names},
                     self.notes.groups,
                     counts,
                     number,
@@ -260,7 +265,7 @@ def with_sums(body: bytes, sums: bytes) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.open_stream(body) as reader:
         schema = reader.schema.with_metadata({**reader.schema.metadata, b"sums": sums})
-        with pa.ipc.new_stream(sink, schema, options=_WRITING) as writer:
+        with pa.ipc.new_stream(sink, schema, options=WRITING) as writer:
             for batch in reader:
                 writer.write_batch(batch.replace_schema_metadata(schema.metadata))
     return sink.getvalue().to_pybytes()
@@ -305,10 +310,12 @@ def write_day(notes: Notes, strata: Mapping[AnyStratum, Columns]) -> bytes:
         name
         for name in TOTALS
         if name not in TWINS
-        and name.removeprefix(f"{KINDS[0]}_") in (*CHANGES, *BESIDE, "foreign")
+        and name.removeprefix(f"{KINDS[0]}_") in _OFTEN_NONE
         and not any(columns[name].any() for columns in strata.values())
     }
-    types = {name: _smallest([columns[name] for columns in strata.values()]) for name in TOTALS} | {
+    types = {
+        name: smallest_type([columns[name] for columns in strata.values()]) for name in TOTALS
+    } | {
         f"{kind}_counts": pa.from_numpy_dtype(np.min_scalar_type(len(different) - 1))
         for kind, different in lists.items()
     }
@@ -323,11 +330,11 @@ def write_day(notes: Notes, strata: Mapping[AnyStratum, Columns]) -> bytes:
     }
     schema = pa.schema(fields, described)
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema, options=_WRITING) as writer:
+    with pa.ipc.new_stream(sink, schema, options=WRITING) as writer:
         for (arm, share), columns in strata.items():
             keys = {"arm": arm, "share": share}
             arrays = [
-                _array(columns[field.name], field.type)
+                array_of(columns[field.name], field.type)
                 if field.name in columns
                 else _constant_array(len(columns["unit"]), keys.get(field.name), field.type)
                 for field in fields
@@ -336,42 +343,41 @@ def write_day(notes: Notes, strata: Mapping[AnyStratum, Columns]) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def _values(column: pa.Array) -> NDArray[np.integer[Any]]:
-    """Return the integers of a column without nulls, as they are in memory; as `_array`."""
-    kind = np.dtype(column.type.to_pandas_dtype())
-    return np.frombuffer(column.buffers()[1], kind, len(column), column.offset * kind.itemsize)
-
-
-def _array(values: NDArray[np.integer[Any]], kind: pa.DataType) -> pa.Array:
-    """Return a column of a type that holds its values.
-
-    `pa.array` would load pandas, which takes more memory than a report.
-    """
-    packed = np.ascontiguousarray(values, kind.to_pandas_dtype())
-    return pa.Array.from_buffers(kind, len(packed), [None, pa.py_buffer(packed)])
-
-
 def _constant_array(n: int, value: str | int | None, kind: pa.DataType) -> pa.Array:
-    """Return a run of one value; as `_array`."""
+    """Return a run of one value."""
     if value is None:
         one = pa.nulls(1, kind.value_type)
     elif isinstance(value, int):
-        one = _array(np.array([value]), kind.value_type)
+        one = array_of(np.array([value]), kind.value_type)
     else:
         text = value.encode()
         buffers = [None, *map(pa.py_buffer, (np.array([0, len(text)], np.int32), text))]
         one = pa.Array.from_buffers(kind.value_type, 1, buffers)
-    ends = _array(np.array([n]), kind.run_end_type)
+    ends = array_of(np.array([n]), kind.run_end_type)
     return pa.RunEndEncodedArray.from_buffers(kind, n, [None], 0, 0, [ends, one])
 
 
-def unit_rows(rows: Rows) -> list[UnitRows]:
-    """Return rows as a day has them; their decisions are of no group."""
-    strata, lists = _with_lists(columns_of(rows))
+def unit_rows(strata: Mapping[AnyStratum, Columns]) -> list[UnitRows]:
+    """Return columns as a day has them; their decisions are of no group."""
+    strata, lists = _with_lists(strata)
     counts: dict[Kind, NDArray[np.int64]] = {
         kind: np.array(each, np.int64) for kind, each in lists.items()
     }
-    return [UnitRows(*stratum, each, [()], counts) for stratum, each in strata.items()]
+    left_out = {
+        f"{kind}_{name}"
+        for name in _OFTEN_NONE
+        for kind in KINDS
+        if not any(each[f"{kind}_{name}"].any() for each in strata.values() for kind in KINDS)
+    }
+    return [
+        UnitRows(
+            *stratum,
+            {name: column for name, column in each.items() if name not in left_out},
+            [()],
+            counts,
+        )
+        for stratum, each in strata.items()
+    ]
 
 
 def _with_lists(
@@ -391,10 +397,3 @@ def _with_lists(
             for (stratum, columns), own in zip(strata.items(), parts, strict=True)
         }
     return strata, lists
-
-
-def _smallest(columns: Iterable[NDArray[np.int64]]) -> pa.DataType:
-    """Return the smallest type of signed integers that holds all values."""
-    bounds = [(int(each.min()), int(each.max())) for each in columns]
-    largest = max((max(-1 - lowest, highest) for lowest, highest in bounds), default=0)
-    return pa.from_numpy_dtype(np.min_scalar_type(-1 - largest))

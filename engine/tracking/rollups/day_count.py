@@ -8,17 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from mersalg.engine.facts import KINDS, Arm, Decision, Kind
+from mersalg.engine.facts import KINDS, Decision, Kind
 from mersalg.engine.tracking.attribution import Outcome
-from mersalg.engine.tracking.clusters import (
-    Baskets,
-    clusters_of,
-    first_drawn,
-    judged_by,
-    stratum_of,
-)
-from mersalg.engine.tracking.counts import buyers_shown, count, count_by_unit
-from mersalg.engine.tracking.cuped import with_past
+from mersalg.engine.tracking.clusters import Baskets, clusters_of, judged_by, stratum_of
+from mersalg.engine.tracking.cuped import Spending, with_past
 from mersalg.engine.tracking.history import History
 from mersalg.engine.tracking.measures import SPENT, Measures, Part
 from mersalg.engine.tracking.per_unit import OF_BASKET
@@ -28,21 +21,18 @@ from mersalg.engine.tracking.rollups.day import (
     BESIDE,
     CHANGES,
     FLAGS,
-    OF_CLUSTER,
+    AnyStratum,
     Notes,
-    Rows,
     UnitRows,
-    columns_of,
     unit_rows,
     write_day,
 )
-from mersalg.engine.tracking.rollups.sums import added, measures_of
-from mersalg.engine.tracking.rollups.unit_sums import Group, Sums, of_units
+from mersalg.engine.tracking.rollups.offer_count import OfferCounter
+from mersalg.engine.tracking.rollups.offer_sums import Marks, totals_of
+from mersalg.engine.tracking.rollups.sums import measures_of
+from mersalg.engine.tracking.rollups.unit_sums import of_sets
 from mersalg.engine.tracking.sample_ratio import Drawn, drawn_of, first_eligible, group_of
-from mersalg.engine.tracking.strata import Cluster, Clusters, Stratum, by_share
-
-UnitCounts = defaultdict[tuple[Arm | None, int | None, str], Counter[str]]
-"""Rows as of `day`, by the name of the unit."""
+from mersalg.engine.tracking.strata import Cluster, Stratum, by_share
 
 
 def strata_of(part: Part) -> Mapping[str, Stratum]:
@@ -51,77 +41,6 @@ def strata_of(part: Part) -> Mapping[str, Stratum]:
     for decision in part.decisions:
         strata.setdefault(part.history.units[decision.decision_id], stratum_of(decision))
     return strata
-
-
-def mark_shown(
-    rows: UnitCounts,
-    kind: Kind,
-    outcomes: Iterable[Outcome],
-    history: History,
-    last_orders: Mapping[str, int],
-) -> None:
-    """Mark the units of outcomes of a kind that were shown an offer, and those who bought then."""
-    shown = [each for each in outcomes if each.shown]
-    bought = buyers_shown(shown, history.orders_of, last_orders)
-    for each in shown:
-        row = rows[*stratum_of(each.placed.decision), each.placed.unit]
-        row["flags"] |= FLAGS[f"{kind}_shown"]
-        row["flags"] |= FLAGS[f"{kind}_bought"] if each.placed.unit in bought else 0
-
-
-class OfKind:
-    """Counts of some outcomes of one kind.
-
-    Attributes
-    ----------
-    counts : Counts
-        Without those of units.
-    converted : frozenset of str
-        The units with a conversion.
-    clusters : mapping
-        Their eligible checkouts.
-    judged : mapping
-        The offers that these are judged by.
-    """
-
-    def __init__(
-        self, kind: Kind, history: History, outcomes: Iterable[Outcome], currency: str | None
-    ) -> None:
-        self._kind: Kind = kind
-        self._members = [each for each in outcomes if each.placed.offer.kind == kind]
-        self._by_unit = count_by_unit(self._members, history.orders_of)
-        self.counts = count(self._members, self._by_unit, currency)
-        self.converted = frozenset(self._by_unit["offers_converted"])
-        self.judged = judged_by(history, [each.placed for each in self._members])
-        self.clusters = clusters_of(history, self.judged, currency)
-
-    def add_to(self, rows: UnitCounts) -> None:
-        """Add the counts and the eligible checkouts of each unit."""
-        first_shown: dict[str, Stratum] = {}
-        for each in self._members:
-            if each.shown:
-                first_shown.setdefault(each.placed.unit, stratum_of(each.placed.decision))
-        for name, of_unit in self._by_unit.items():
-            for unit, n in of_unit.items():
-                rows[*first_shown[unit], unit][f"{self._kind}_{name}"] = n
-        for (stratum, unit), cluster in self.clusters.items():
-            rows[*stratum, unit].update(_columns_of(self._kind, cluster))
-
-    def add_baskets(
-        self,
-        rows: UnitCounts,
-        baskets: Baskets,
-        units: Iterable[str],
-        first: Mapping[str, Decision],
-        strata: Mapping[str, Stratum],
-    ) -> None:
-        """Add the other checkouts of some units: without an arm those before the first decision."""
-        for unit in units:
-            drawn = first.get(unit)
-            for decision, basket in baskets.of_unit(unit, self.judged):
-                is_before = drawn is not None and decision.occurred_at < drawn.occurred_at
-                stratum = (None, None) if is_before else strata[unit]
-                rows[*stratum, unit].update(_columns_of(self._kind, basket, "beside_"))
 
 
 def day_of(
@@ -162,31 +81,41 @@ def day_of(
     groups = sorted({group_of(each) for of_kind in first.values() for each in of_kind.values()})
     places = {group: place for place, group in enumerate(groups, 1)}
     strata = strata_of(part)
-    rows: UnitCounts = defaultdict(Counter)
+    counter = OfferCounter(history, begun, currency, last_orders)
+    counter.add(counted, _all)
+    counter.mark(part.outcomes, _all)
+    notes: defaultdict[tuple[AnyStratum, str], Counter[str]] = defaultdict(Counter)
     for unit, stratum in strata.items():
-        rows[*stratum, unit]["flags"] = 0
+        notes[stratum, unit]["flags"] = 0
     for mark, units in (("ordered", last_orders), ("buying", part.buying_units())):
         for unit in units:
-            rows[*strata.get(unit, (None, None)), unit]["flags"] |= FLAGS[mark]
-    baskets = Baskets(history, begun, currency)
-    counts: dict[Kind, Counts] = {}
-    for kind in KINDS:
-        shown = [each for each in part.outcomes if each.placed.offer.kind == kind]
-        mark_shown(rows, kind, shown, history, last_orders)
-        of_kind = OfKind(kind, history, counted, currency)
-        counts[kind] = of_kind.counts
-        of_kind.add_to(rows)
-        for unit, decision in first[kind].items():
-            rows[*stratum_of(decision), unit][f"{kind}_drawn"] = places[group_of(decision)]
-        of_kind.add_baskets(rows, baskets, baskets.begun, first[kind], strata)
+            notes[strata.get(unit, (None, None)), unit]["flags"] |= FLAGS[mark]
+    for kind, of_kind in first.items():
+        for unit, decision in of_kind.items():
+            counter.visit(decision)
+            notes[stratum_of(decision), unit][f"{kind}_drawn"] = places[group_of(decision)]
+    number_of = numbers(sorted({*counter.units(), *(unit for _, unit in notes)}))
+    table = counter.table(number_of)
+    marks = Marks(
+        [stratum for stratum, _ in notes],
+        [number_of[unit] for _, unit in notes],
+        {
+            name: [each[name] for each in notes.values()]
+            for name in ("flags", *(f"{kind}_drawn" for kind in KINDS))
+        },
+        {
+            kind: [counter.places[each.decision_id] for each in of_kind.values()]
+            for kind, of_kind in first.items()
+        },
+    )
+    totals = totals_of(table, np.zeros_like(table.offers["key"]), 1, marks=marks)
     orders = Counter(order.currency for order in part.orders if order.currency is not None)
-    number_of = numbers(sorted({unit for _, _, unit in rows}))
     elsewhere = {each.checkout_id for each in part.decisions} - {each.checkout_id for each in begun}
     units = {
         history.units[each.decision_id] for each in part.decisions if each.checkout_id in elsewhere
     }
-    notes = Notes(
-        counts,
+    of_day = Notes(
+        totals.counts[0],
         quality,
         orders,
         currency,
@@ -203,11 +132,11 @@ def day_of(
             for kind, of_kind in first.items()
         },
     )
-    return write_day(notes, columns_of(_numbered(rows, number_of)))
+    return write_day(of_day, totals.by_unit())
 
 
-def _numbered(rows: UnitCounts, number_of: Mapping[str, int]) -> Rows:
-    return {(arm, share, number_of[unit]): row for (arm, share, unit), row in rows.items()}
+def _all(_: Outcome) -> int:
+    return 0
 
 
 def measured(
@@ -229,53 +158,47 @@ def measured(
     past : mapping, optional
         What each unit spent before its first decision.
     """
-    groups: list[Group] = []
-    found: list[tuple[Mapping[Kind, Counts], Mapping[Kind, Drawn], Mapping[Kind, Clusters]]] = []
+    found: list[Measures] = []
     for part, sets in parts:
-        history, strata = part.history, strata_of(part)
-        buying, last_orders = part.buying_units(), part.last_orders()
-        baskets = Baskets(history, part.decisions, currency)
-        eligible = first_eligible(history, part.decisions)
+        history, buying = part.history, part.buying_units()
         drawn: dict[Kind, Drawn] = {
-            kind: drawn_of(of_units.values()) for kind, of_units in eligible.items()
+            kind: drawn_of(of_units.values())
+            for kind, of_units in first_eligible(history, part.decisions).items()
         }
-        for outcomes in sets:
-            rows: UnitCounts = defaultdict(Counter)
-            of_kinds: dict[Kind, OfKind] = {
-                kind: OfKind(kind, history, outcomes, currency) for kind in KINDS
-            }
-            for kind, of_kind in of_kinds.items():
-                members = [each for each in outcomes if each.placed.offer.kind == kind]
-                mark_shown(rows, kind, members, history, last_orders)
-                of_kind.add_to(rows)
-                first = first_drawn(history, of_kind.judged)
-                for unit, decision in first.items():
-                    rows[*stratum_of(decision), unit][f"{kind}_drawn"] = 1
-                of_kind.add_baskets(rows, baskets, first, first, strata)
-            numbers = {unit: n for n, unit in enumerate(sorted({unit for _, _, unit in rows}))}
-            groups.append(Group(unit_rows(_numbered(rows, numbers))))
+        counter = OfferCounter(history, part.decisions, currency, part.last_orders())
+        for number, outcomes in enumerate(sets):
+            counter.add(outcomes, lambda _, number=number: number)
+        units = counter.units()
+        table = counter.table({unit: number for number, unit in enumerate(units)})
+        totals = totals_of(table, np.array(table.keys, np.int64)[table.offers["key"]], len(sets))
+        of_units = of_sets(unit_rows(totals.columns), totals.ends, holdout)
+        bought = counter.converted()
+        for number, (outcomes, sums) in enumerate(zip(sets, of_units, strict=True)):
             counts: dict[Kind, Counts] = {
-                kind: each.counts + Counts(units_buying=len(buying) + len(each.converted - buying))
-                for kind, each in of_kinds.items()
+                kind: of_kind + Counts(units_buying=len(buying | bought[number, kind]))
+                for kind, of_kind in totals.counts[number].items()
             }
-            found.append((counts, drawn, {kind: each.clusters for kind, each in of_kinds.items()}))
-    sums: list[list[tuple[int, Sums]]] = [[] for _ in groups]
-    for at, of_some in of_units(groups, holdout):
-        sums[at].append((1, of_some))
-    return [
-        replace(
-            measures_of(added(own), counts),
-            drawn=drawn,
-            spending=None
-            if past is None
-            else {
-                (kind, name): with_past(by_share(each, holdout), past, name)
-                for kind, each in clusters.items()
-                for name in SPENT
-            },
-        )
-        for own, (counts, drawn, clusters) in zip(sums, found, strict=True)
-    ]
+            spending = None if past is None else _spending(part, outcomes, currency, holdout, past)
+            measures = measures_of(sums, counts)
+            found.append(replace(measures, drawn=drawn, spending=spending))
+    return found
+
+
+def _spending(
+    part: Part,
+    outcomes: Sequence[Outcome],
+    currency: str | None,
+    holdout: float,
+    past: Mapping[str, int],
+) -> Mapping[tuple[Kind, str], Spending]:
+    """Return what units spent, and had spent before."""
+    found: dict[tuple[Kind, str], Spending] = {}
+    for kind in KINDS:
+        placed = [each.placed for each in outcomes if each.placed.offer.kind == kind]
+        clusters = clusters_of(part.history, judged_by(part.history, placed), currency)
+        for name in SPENT:
+            found[kind, name] = with_past(by_share(clusters, holdout), past, name)
+    return found
 
 
 def rows_beside(
@@ -309,7 +232,7 @@ def rows_beside(
         for unit, number in of_units.items():
             for decision, basket in baskets.of_unit(unit, judged):
                 day = counts_after(kind, number, decision.occurred_at)
-                found.append((number, day, _columns_of(kind, basket, "beside_")))
+                found.append((number, day, _beside(kind, basket)))
     return [rows_of_days(sorted(found, key=lambda each: each[:2]))] if found else []
 
 
@@ -328,12 +251,11 @@ def rows_of_days(baskets: Sequence[tuple[int, int, Mapping[str, int]]]) -> UnitR
     return UnitRows(None, None, columns, (), nothing)
 
 
-def _columns_of(kind: Kind, cluster: Cluster, prefix: str = "") -> Counter[str]:
-    """Return the columns of a unit's eligible checkouts, or with a prefix of one of the others."""
-    names = OF_BASKET if prefix else OF_CLUSTER
-    values = {f"{prefix}{name}": getattr(cluster, name) for name in names}
-    found = Counter[str]()
-    for name, value in values.items():
-        base, factor = CHANGES.get(name, (name, 0))
-        found[f"{kind}_{name}"] = value - factor * values[base]
-    return found
+def _beside(kind: Kind, basket: Cluster) -> Mapping[str, int]:
+    """Return the columns of a checkout that is not eligible."""
+    values = {f"beside_{name}": int(getattr(basket, name)) for name in OF_BASKET}
+    plain = {**values}
+    for name, (base, factor) in CHANGES.items():
+        if name in values:
+            values[name] -= factor * plain[base]
+    return {f"{kind}_{name}": value for name, value in values.items()}

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import groupby
 
+import numpy as np
+
 from mersalg.engine.facts import Kind
 from mersalg.engine.progress import Progress
 from mersalg.engine.storage.store import Store
+from mersalg.engine.tracking.attribution import Outcome
 from mersalg.engine.tracking.clusters import Baskets
 from mersalg.engine.tracking.local_days import bucket_of
-from mersalg.engine.tracking.measures import NOT_FILLED, Measures, Part, Period
+from mersalg.engine.tracking.measures import NOT_FILLED, Measures, Part, Period, offer_key
 from mersalg.engine.tracking.quality import COUNTED
-from mersalg.engine.tracking.query import ReportQuery
-from mersalg.engine.tracking.rollups.day import Day, Notes
+from mersalg.engine.tracking.query import ReportQuery, folded_group
+from mersalg.engine.tracking.rates import Counts
+from mersalg.engine.tracking.rollups.day import FLAGS, Day, Notes, unit_rows
 from mersalg.engine.tracking.rollups.day_count import day_of, rows_beside
+from mersalg.engine.tracking.rollups.offer_count import OfferCounter
+from mersalg.engine.tracking.rollups.offer_sums import joined, totals_of
+from mersalg.engine.tracking.rollups.offer_table import Ints, OfferTable, StoredOffers
 from mersalg.engine.tracking.rollups.stored import made_with, refresh
-from mersalg.engine.tracking.rollups.sums import add_up
+from mersalg.engine.tracking.rollups.sums import add_up, measures_of
+from mersalg.engine.tracking.rollups.unit_sums import of_sets
 
 Bucket = tuple[str, ...]
 
@@ -29,15 +37,14 @@ def rolled_up(
 ) -> RolledUp | None:
     """Return the days of a filled query, rolled up; None where only the facts have the answer.
 
-    Roll-ups hold whole days by the shop's own settings, those of `own`, and nothing of single
-    offers.
+    Roll-ups hold whole days by the shop's own settings, those of `own`; of days whose facts were
+    dropped nothing of single offers.
     """
     bounds = (query.since, query.until)
     if (
         query.attribution_window_days
         or query.adjusted
         or any(isinstance(bound, datetime) for bound in bounds)
-        or query.offer_keys
         or made_with(query) != made_with(own)
         or not refresh(store, own, progress)
     ):
@@ -48,10 +55,18 @@ def rolled_up(
     if not _are_in_one_currency([day.notes for day in days.values()], query.currency):
         return None
     shared = rollups.spanning(first, last)
+    offers: dict[str, StoredOffers] = {}
+    if query.offer_keys:
+        offers = {day: StoredOffers(body) for day, body in rollups.offers(first, last)}
+        if offers.keys() != days.keys():
+            return None
+    left_out = frozenset[str](shared).union(*(each.left_out for each in offers.values()))
     alone = replace(query, by=(), attribution_window_days=0)
-    spanning = Period(store.facts.read_checkouts(list(shared)), alone)
+    spanning = Period(store.facts.read_checkouts(sorted(left_out)), alone)
     strays = rollups.count_strays(first, last)
-    return RolledUp(query, days, frozenset(shared), spanning, rollups.numbers, strays)
+    return RolledUp(
+        query, days, frozenset(shared), left_out, offers, spanning, rollups.numbers, strays
+    )
 
 
 def _number(day: str) -> int:
@@ -78,8 +93,12 @@ class RolledUp:
         The roll-up of each day with facts, in order.
     shared : frozenset of str
         The checkouts that several days share, which no roll-up has.
+    left_out : frozenset of str
+        These, and the checkouts that `offers` do not have.
+    offers : mapping
+        The single offers of each day, where the query has keys of offers.
     spanning : Period
-        The facts of these checkouts.
+        The facts of the checkouts that are left out.
     numbers : callable
         Returns the number of each unit.
     strays : mapping
@@ -89,6 +108,8 @@ class RolledUp:
     query: ReportQuery
     days: Mapping[str, Day]
     shared: frozenset[str]
+    left_out: frozenset[str]
+    offers: Mapping[str, StoredOffers]
     spanning: Period
     numbers: Callable[[Sequence[str]], Mapping[str, int]]
     strays: Mapping[str, int]
@@ -108,10 +129,12 @@ class RolledUp:
         Without keys of time in the query there are no buckets; `currency` is that of all money.
         """
         assert self.query.holdout is not None, NOT_FILLED
-        parts = self.spanning.parts(self.query.by)
+        parts = self.spanning.parts(self.query.time_keys)
         buckets: list[Bucket] = []
         periods = [[*self.days.values(), self._shared_day(self.spanning.all, currency)]]
-        for bucket, names in groupby(self.days if self.query.by else (), key=self._bucket_of):
+        for bucket, names in groupby(
+            self.days if self.query.time_keys else (), key=self._bucket_of
+        ):
             together = [self.days[name] for name in names]
             if bucket in parts:
                 together.append(self._shared_day(parts[bucket], currency))
@@ -121,8 +144,65 @@ class RolledUp:
         total, *measured = add_up(periods, currency, self.query.holdout)
         return total, list(zip(buckets, measured, strict=True))
 
+    def by_offers(
+        self, bucket: Bucket, whole: Measures, currency: str | None
+    ) -> list[tuple[tuple[str, ...], Measures]]:
+        """Return the measures of a bucket by the query's keys of offers; `whole` is all of it."""
+        query, history = self.query, self.spanning.history
+        assert query.holdout is not None, NOT_FILLED
+        names = [name for name in self.days if self._bucket_of(name) == bucket]
+        part = self.spanning.parts(query.time_keys).get(bucket, Part(history))
+        outcomes = [e for e in part.outcomes if e.placed.decision.checkout_id in self.left_out]
+        begun = [each for each in part.decisions if each.checkout_id in self.left_out]
+
+        def own_key(outcome: Outcome) -> tuple[str, ...]:
+            return tuple(offer_key(key, outcome.placed) for key in query.offer_keys)
+
+        tables = [self.offers[name].table(query.offer_keys, _number(name)) for name in names]
+        counter = OfferCounter(history, begun, currency, {}, self._day)
+        counter.mark(outcomes, own_key)
+        number_of = self.numbers(counter.units())
+        label = _labels(query, joined([*tables, counter.table(number_of)]))
+        counter = OfferCounter(history, begun, currency, {}, self._day)
+        groups = sorted({*label.values()})
+        members: defaultdict[tuple[str, ...], list[Outcome]] = defaultdict(list)
+        for outcome in outcomes:
+            members[label[own_key(outcome)]].append(outcome)
+        for group, own in members.items():
+            counter.add(own, lambda _, group=group: group)
+        table = joined([*tables, counter.table(number_of)])
+        at = {group: place for place, group in enumerate(groups)}
+        # The last table has the groups for keys.
+        group_of = {**{group: group for group in groups}, **label}
+        codes = [at[group_of[key]] for key in table.keys]
+        sets = np.array(codes, np.int64)[table.offers["key"]]
+        totals = totals_of(table, sets, len(groups), last_ordered=self._last_ordered(names))
+        of_units = of_sets(unit_rows(totals.columns), totals.ends, query.holdout)
+        found: list[tuple[tuple[str, ...], Measures]] = []
+        for group, sums, counts in zip(groups, of_units, totals.counts, strict=True):
+            # Who converted has bought.
+            of_kinds: dict[Kind, Counts] = {
+                kind: each + Counts(units_buying=whole.counts[kind].units_buying)
+                for kind, each in counts.items()
+            }
+            found.append((group, replace(measures_of(sums, of_kinds), drawn=whole.drawn)))
+        return found
+
+    def _day(self, instant: int) -> int:
+        return _number(self.spanning.day(instant))
+
+    def _last_ordered(self, names: Sequence[str]) -> Ints:
+        """Return the last day on which each unit bought."""
+        rows = [each for name in names for each in self.days[name].rows]
+        highest = max((int(each.columns["unit"].max(initial=0)) for each in rows), default=0)
+        last = np.zeros(highest + 1, np.int64)
+        for each in rows:
+            ordered = each.columns["unit"][each.columns["flags"] & FLAGS["ordered"] > 0]
+            last[ordered] = np.maximum(last[ordered], each.day)
+        return last
+
     def _bucket_of(self, day: str) -> Bucket:
-        return tuple(bucket_of(key, date.fromisoformat(day)) for key in self.query.by)
+        return tuple(bucket_of(key, date.fromisoformat(day)) for key in self.query.time_keys)
 
     def _shared_day(self, part: Part, currency: str | None) -> Day:
         """Return the roll-up of what the days left out."""
@@ -171,3 +251,13 @@ class RolledUp:
             for code, n in day.notes.orders_by_currency.items()
             if code != currency
         )
+
+
+def _labels(query: ReportQuery, table: OfferTable) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Return the group of each combination of keys, those of few units put together."""
+    n_units = int(table.visits["unit"].max(initial=0)) + 1
+    pairs = np.unique(table.offers["key"] * n_units + table.visits["unit"][table.offers["visit"]])
+    sizes = np.bincount(pairs // n_units, minlength=len(table.keys)).tolist()
+    return {
+        key: folded_group(query, key, size) for key, size in zip(table.keys, sizes, strict=True)
+    }

@@ -27,9 +27,10 @@ from mersalg.engine.tracking.query import ReportQuery
 from mersalg.engine.tracking.rollups import format_1
 from mersalg.engine.tracking.rollups.day import same_numbers
 from mersalg.engine.tracking.rollups.day_count import day_of
+from mersalg.engine.tracking.rollups.offer_count import offers_of_day
 from mersalg.engine.tracking.rollups.sums import summed
 
-_VERSION = 14
+_VERSION = 15
 """Raised where days are counted or stored in another way: all are counted again."""
 
 _MAX_ROUNDS = 5
@@ -209,7 +210,9 @@ def _roll_up(store: Store, stale: StaleDay, alone: ReportQuery) -> None:
         alone.currency,
         rollups.numbers,
     )
-    rollups.save(stale, summed(body) if facts else None, shared, checkouts - shared.keys())
+    offers = offers_of_day(period.all, shared, alone.currency, rollups.numbers)
+    bodies = (summed(body), offers) if facts else (None, None)
+    rollups.save(stale, *bodies, shared, checkouts - shared.keys())
 
 
 def folded(store: Store, query: ReportQuery, day: str, before: str) -> bytes:

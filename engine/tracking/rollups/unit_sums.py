@@ -65,7 +65,7 @@ def of_units(groups: Sequence[Group], holdout: float) -> Iterator[tuple[int, Sum
             if n_parts > 1:
                 some = [Group(_between(begin, end, each.rows), each.days_apart) for each in some]
             if any(each.rows for each in some):
-                yield from zip(batch, _Part(some, holdout).sums(), strict=True)
+                yield from zip(batch, _Part(*_placed(some), holdout).sums(), strict=True)
 
 
 def _batches(groups: Sequence[Group]) -> Iterator[Sequence[int]]:
@@ -90,38 +90,62 @@ def _between(begin: np.int32, end: np.int32, rows: Sequence[UnitRows]) -> Sequen
     return [each.part(slice(*cut)) for each, cut in zip(rows, cuts, strict=True) if cut[0] < cut[1]]
 
 
-class _Part:
-    """The rows of some units, with a place for each unit of a group, in the order of groups."""
+def of_sets(rows: Sequence[UnitRows], ends: Sequence[int], holdout: float) -> Sequence[Sums]:
+    """Return the sums of sets whose units are numbered one set after the other.
 
-    def __init__(self, groups: Sequence[Group], holdout: float) -> None:
-        self._holdout = holdout
-        self._rows: list[UnitRows] = [each for group in groups for each in group.rows]
-        self._group_of = [at for at, group in enumerate(groups) for _ in group.rows]
-        self._sizes = [len(each.columns["unit"]) for each in self._rows]
-        self._found: list[dict[Key, tuple[int, ...]]] = [{} for _ in groups]
-        lowest = min(int(each.columns["unit"][0]) for each in self._rows)
-        span = max(int(each.columns["unit"][-1]) for each in self._rows) + 1 - lowest
-        apart = [each.day for group in groups if group.days_apart for each in group.rows]
-        first = min(apart, default=0)
-        days = max(apart, default=0) + 1 - first
-        places = np.concatenate(
-            [
-                np.add(
-                    each.columns["unit"],
-                    (at * days + (each.day - first) * groups[at].days_apart) * span - lowest,
-                    dtype=np.intp,
-                )
-                for at, each in zip(self._group_of, self._rows, strict=True)
-            ]
-        )
-        ends: list[int] = [at * days * span for at in range(len(groups) + 1)]
-        if ends[-1] > 2 * len(places):
-            # So many gaps are between the units that they cost more than sorting.
-            distinct, places = np.unique(places, return_inverse=True)
-            ends = np.searchsorted(distinct, ends).tolist()
-        self._places, self._n = places, ends[-1]
+    Parameters
+    ----------
+    rows : sequence of UnitRows
+        Each has rows of all sets.
+    ends : sequence of int
+        Where the numbers of the units of each set end; the first is 0.
+    holdout : float
+        Control share where decisions state none.
+    """
+    if not rows:
+        return [{} for _ in ends[1:]]
+    places = np.concatenate([each.columns["unit"] for each in rows])
+    return _Part(rows, places, list(pairwise(ends)), holdout).sums()
+
+
+def _placed(groups: Sequence[Group]) -> tuple[Sequence[UnitRows], _Ints, Bounds]:
+    """Return the rows of groups, with a place for each unit of a group, in the order of groups."""
+    rows: list[UnitRows] = [each for group in groups for each in group.rows]
+    group_of = [at for at, group in enumerate(groups) for _ in group.rows]
+    lowest = min(int(each.columns["unit"][0]) for each in rows)
+    span = max(int(each.columns["unit"][-1]) for each in rows) + 1 - lowest
+    apart = [each.day for group in groups if group.days_apart for each in group.rows]
+    first = min(apart, default=0)
+    days = max(apart, default=0) + 1 - first
+    places = np.concatenate(
+        [
+            np.add(
+                each.columns["unit"],
+                (at * days + (each.day - first) * groups[at].days_apart) * span - lowest,
+                dtype=np.intp,
+            )
+            for at, each in zip(group_of, rows, strict=True)
+        ]
+    )
+    ends: list[int] = [at * days * span for at in range(len(groups) + 1)]
+    if ends[-1] > 2 * len(places):
+        # So many gaps are between the units that they cost more than sorting.
+        distinct, places = np.unique(places, return_inverse=True)
+        ends = np.searchsorted(distinct, ends).tolist()
+    return rows, places, list(pairwise(ends))
+
+
+class _Part:
+    """Rows with the place of the unit of each, and the bounds of groups among the places."""
+
+    def __init__(
+        self, rows: Sequence[UnitRows], places: _Ints, bounds: Bounds, holdout: float
+    ) -> None:
+        self._rows, self._places, self._bounds = rows, places, bounds
+        self._holdout, self._n = holdout, bounds[-1][1]
+        self._sizes = [len(each.columns["unit"]) for each in rows]
+        self._found: list[dict[Key, tuple[int, ...]]] = [{} for _ in bounds]
         self._n_rows = np.bincount(places, minlength=self._n)
-        self._bounds: Bounds = list(pairwise(ends))
 
     def sums(self) -> Sequence[Sums]:
         """Return the sums of each group."""
@@ -163,7 +187,7 @@ class _Part:
         for at, (share, each) in enumerate(zip(shares, self._rows, strict=True)):
             if each.arm is not None:
                 found[share, each.arm].append(at)
-        places = np.split(self._places, np.cumsum(self._sizes)[:-1])
+        places = self._places_of()
         return {
             key: Stratum(
                 [self._rows[at] for at in found[key]],
@@ -192,11 +216,17 @@ class _Part:
 
     def _unstated(self, kind: Kind, key: tuple[int, Arm]) -> Sequence[tuple[int]]:
         """Return the checkouts of each group whose decisions state no share."""
-        found = [0] * len(self._found)
-        for at, each in zip(self._group_of, self._rows, strict=True):
+        if all(each.share is not None for each in self._rows):
+            return [(0,)] * len(self._bounds)
+        total = np.zeros(self._n, np.int64)
+        for places, each in zip(self._places_of(), self._rows, strict=True):
             if each.share is None and (share_of(None, self._holdout), each.arm) == key:
-                found[at] += int(each.column(f"{kind}_checkouts").sum())
-        return [(n,) for n in found]
+                np.add.at(total, places, each.column(f"{kind}_checkouts"))
+        return [(int(total[begin:end].sum()),) for begin, end in self._bounds]
+
+    def _places_of(self) -> Sequence[_Ints]:
+        """Return the places of each of the rows."""
+        return np.split(self._places, np.cumsum(self._sizes)[:-1])
 
     def _first(self, kind: Kind) -> _Ints:
         """Return a code of the first eligible decision of each unit: the highest; 0 for none.

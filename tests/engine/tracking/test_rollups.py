@@ -35,6 +35,7 @@ from mersalg.engine.storage.store import Store, open_store
 from mersalg.engine.tracking.intervals import RatioSums
 from mersalg.engine.tracking.measures import Measures
 from mersalg.engine.tracking.per_unit import OF_BASKET as BASKET
+from mersalg.engine.tracking.query import OFFER_KEYS, TIME_KEYS
 from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
 from mersalg.engine.tracking.report import ReportQuery, build_report
 from mersalg.engine.tracking.rollups import format_1, stored, unit_sums
@@ -114,11 +115,19 @@ def days() -> st.SearchStrategy[tuple[date | None, date | None]]:
 
 def queries() -> st.SearchStrategy[ReportQuery]:
     return st.builds(
-        lambda bounds, by, currency, watched: ReportQuery(
-            since=bounds[0], until=bounds[1], by=by, currency=currency, watched=watched
+        lambda bounds, by, fold, currency, watched: ReportQuery(
+            since=bounds[0],
+            until=bounds[1],
+            by=by,
+            fold_below=fold,
+            currency=currency,
+            watched=watched,
         ),
         days(),
-        st.sampled_from([(), ("day",), ("week",), ("month", "day")]),
+        st.sampled_from([(), ("day",), ("week",), ("month", "day")])
+        | st.lists(st.sampled_from(OFFER_KEYS), unique=True, min_size=1, max_size=2).map(tuple)
+        | st.tuples(st.sampled_from(TIME_KEYS), st.sampled_from(OFFER_KEYS)),
+        st.sampled_from([0, 0, 2]),
         st.sampled_from([None, None, "NOK", "SEK"]),
         st.booleans(),
     )
@@ -175,7 +184,7 @@ def test_units_have_all_their_checkouts(
     """From the first eligible decision on, also those that several days share."""
     with copied(empty) as store:
         store.facts.append(facts)
-        for by in ((), ("day",)):
+        for by in ((), ("day",), ("item",), ("placement", "store")):
             first, last = data.draw(days())
             same(store, ReportQuery(since=first, until=last, by=by))
         same(store, ReportQuery())
@@ -308,9 +317,9 @@ def test_a_day_rolled_up_from_facts_read_before_is_not_saved(empty: Path) -> Non
         (stale,) = rollups.stale()
         store.facts.append([_decision("d2")])
         rollups.sort_fresh(lambda _: "2026-03-28")
-        assert not rollups.save(stale, b"old", {}, [])
+        assert not rollups.save(stale, b"old", b"old", {}, [])
         (newer,) = rollups.stale()
-        assert rollups.save(newer, b"new", {}, [])
+        assert rollups.save(newer, b"new", b"offers", {}, [])
         assert list(rollups.bodies(None, None)) == [("2026-03-28", b"new")]
         assert rollups.stale() == []
 

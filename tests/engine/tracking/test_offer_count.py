@@ -12,9 +12,11 @@ import pytest
 from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.storage.store import open_store
 from mersalg.engine.tracking.attribution import outcomes
-from mersalg.engine.tracking.counts import count_by_unit
 from mersalg.engine.tracking.history import build_history
+from mersalg.engine.tracking.rates import UNIT_COUNTS
 from mersalg.engine.tracking.report import ReportQuery, build_report
+from mersalg.engine.tracking.rollups.offer_count import OfferCounter
+from mersalg.engine.tracking.rollups.offer_sums import totals_of
 from tests.engine.tracking.test_attribution import (
     at,
     bought,
@@ -28,15 +30,17 @@ from tests.engine.tracking.test_attribution import (
 def counted(facts: Iterable[dict[str, Any]]) -> Mapping[str, Mapping[str, int]]:
     """Return what is counted of cross-sell offers, by customer."""
     history = build_history(map(parse_fact, facts))
-    found = [
-        each
-        for each in outcomes(history, "viewed").values()
-        if each.placed.offer.kind == "cross_sell"
-    ]
-    return {
-        name: {unit.partition(":")[2]: n for unit, n in of_units.items()}
-        for name, of_units in count_by_unit(found, history.orders_of).items()
-    }
+    counter = OfferCounter(history, history.decisions, "NOK", {})
+    counter.add(outcomes(history, "viewed").values(), lambda _: 0)
+    units = counter.units()
+    table = counter.table({unit: number for number, unit in enumerate(units)})
+    (columns,) = totals_of(table, table.offers["key"], 1).columns.values()
+    names = [units[place].partition(":")[2] for place in columns["unit"]]
+    found: dict[str, dict[str, int]] = {}
+    for name in UNIT_COUNTS:
+        own = zip(names, columns[f"cross_sell_{name}"].tolist(), strict=True)
+        found[name] = {unit: n for unit, n in own if n}
+    return found
 
 
 def test_each_unit_has_its_offers_checkouts_and_orders() -> None:

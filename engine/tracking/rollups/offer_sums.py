@@ -1,0 +1,333 @@
+"""Rows of offers added up to what each unit has of any set of offers, as rows of a day have it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mersalg.engine.facts import KINDS, Kind
+from mersalg.engine.tracking.per_unit import OF_BASKET
+from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
+from mersalg.engine.tracking.rollups.day import (
+    BESIDE,
+    CHANGES,
+    FLAGS,
+    OF_CLUSTER,
+    AnyStratum,
+)
+from mersalg.engine.tracking.rollups.exact_sums import sum_by_place
+from mersalg.engine.tracking.rollups.offer_table import AMOUNTS, DEEDS, OFFERS, VISIT, OfferTable
+from mersalg.engine.tracking.strata import WHOLE
+
+Ints = NDArray[Any]
+
+_ONCE = frozenset(name for name in DEEDS if name.startswith(("checkouts_", "orders_"))) | {
+    "shown",
+    "bought",
+    "converted",
+    "kept",
+}
+"""What a checkout has once, however many of its rows say so."""
+
+_OF_COUNTS = (*UNIT_COUNTS, "offers_clicked_first", "revenue_minor", "net_revenue_minor",
+              "lines_credited", "lines_unpriced", "lines_repriced", "lines_untaxed")  # fmt: skip
+
+
+def joined(tables: Sequence[OfferTable]) -> OfferTable:
+    """Return the rows of several tables in one; the keys are those of all tables."""
+    strata: dict[Any, int] = {}
+    keys: dict[Any, int] = {}
+    visits: dict[str, list[Ints]] = {name: [] for name in VISIT}
+    offers: dict[str, list[Ints]] = {name: [] for name in OFFERS}
+    n_visits = n_checkouts = n_deeds = 0
+    for each in tables:
+        places = {
+            "stratum": np.array([strata.setdefault(s, len(strata)) for s in each.strata], np.int64),
+            "key": np.array([keys.setdefault(key, len(keys)) for key in each.keys], np.int64),
+        }
+        own_offers, own_visits = each.offers, each.visits
+        moved = {
+            "visit": own_offers["visit"] + n_visits,
+            "judged": own_offers["judged"] + n_visits * (own_offers["judged"] >= 0),
+            "deed": own_offers["deed"] + n_deeds,
+            "key": places["key"][own_offers["key"]],
+        }
+        for name in OFFERS:
+            offers[name].append(moved.get(name, own_offers[name]).astype(np.int64))
+        moved = {
+            "checkout": own_visits["checkout"] + n_checkouts,
+            "stratum": places["stratum"][own_visits["stratum"]],
+        }
+        for name in VISIT:
+            visits[name].append(moved.get(name, own_visits[name]).astype(np.int64))
+        n_visits += len(own_visits["unit"])
+        n_checkouts += int(own_visits["checkout"].max(initial=-1)) + 1
+        n_deeds += len(each.deeds)
+    return OfferTable(
+        list(strata),
+        {name: np.concatenate(columns) for name, columns in visits.items()},
+        {name: np.concatenate(columns) for name, columns in offers.items()},
+        np.concatenate([each.deeds for each in tables]),
+        list(keys),
+    )
+
+
+@dataclass(slots=True)
+class Totals:
+    """What units have of sets of offers.
+
+    Attributes
+    ----------
+    columns : mapping
+        By stratum, of `unit` (see `ends`), `flags`, and what `day.columns_of` returns.
+    units : int (n,)
+        The unit of each place.
+    ends : sequence of int
+        Ends of the sets among the places; the first is 0.
+    counts : sequence of mapping
+        Of each set, without units.
+    """
+
+    columns: Mapping[AnyStratum, Mapping[str, Ints]]
+    units: Ints
+    ends: Sequence[int]
+    counts: Sequence[Mapping[Kind, Counts]]
+
+    def by_unit(self) -> Mapping[AnyStratum, Mapping[str, Ints]]:
+        """Return the columns of a single set, with the numbers of units for places."""
+        return {
+            stratum: {**own, "unit": self.units[own["unit"]]}
+            for stratum, own in self.columns.items()
+        }
+
+
+class Marks(NamedTuple):
+    """What a day notes of its units beside what they have of offers.
+
+    Attributes
+    ----------
+    strata, units : sequence
+        Of each note.
+    columns : mapping
+        `flags`, and `drawn` of each kind.
+    first : mapping
+        Of each kind the visits that are the first eligible decisions of units.
+    """
+
+    strata: Sequence[AnyStratum]
+    units: Sequence[int]
+    columns: Mapping[str, Sequence[int]]
+    first: Mapping[Kind, Sequence[int]]
+
+
+def totals_of(
+    table: OfferTable,
+    sets: Ints,
+    n_sets: int,
+    *,
+    marks: Marks | None = None,
+    last_ordered: Ints | None = None,
+) -> Totals:
+    """Add up the rows of sets of offers.
+
+    Parameters
+    ----------
+    table : OfferTable
+        The rows.
+    sets : int (n,)
+        The set of each.
+    n_sets : int
+        Number of sets.
+    marks : Marks, optional
+        Notes of a day. All its units then have rows, also without an offer, and those without an
+        arm have what units ordered before their first eligible decision.
+    last_ordered : int (n_units,), optional
+        The last day on which each unit bought.
+    """
+    return _Adder(table, sets, n_sets, marks).totals(last_ordered)
+
+
+class _Adder:
+    def __init__(self, table: OfferTable, sets: Ints, n_sets: int, marks: Marks | None) -> None:
+        self._visits, self._marks, self._n_sets = table.visits, marks, n_sets
+        self._rows = _merged(table, sets)
+        self._strata: list[AnyStratum] = list(table.strata)
+        noted = np.array(marks.units if marks else (), np.int64)
+        unit = self._visits["unit"]
+        self._n_units = 1 + int(max(unit.max(initial=0), noted.max(initial=0)))
+        pairs = self._rows["set"] * self._n_units + unit[self._rows["visit"]]
+        self._pairs = np.unique(np.concatenate([pairs, noted, unit[: len(unit) * bool(marks)]]))
+        self._units = self._pairs % self._n_units
+        self._place = np.searchsorted(self._pairs, pairs)
+        moment = self._visits["day"] - self._visits["day"].min(initial=2**31)
+        self._moment = moment * (self._visits["rank"].max(initial=0) + 1) + self._visits["rank"]
+        self._cells: list[tuple[Ints, Ints, dict[str, Ints]]] = []
+
+    def totals(self, last_ordered: Ints | None) -> Totals:
+        rows, visits = self._rows, self._visits
+        stratum = visits["stratum"][np.where(rows["judged"] >= 0, rows["judged"], rows["visit"])]
+        bought = rows["bought"] > 0
+        if last_ordered is not None:
+            # Days know who bought on the day of the offer.
+            unit, day = (visits[name][rows["visit"]] for name in ("unit", "day"))
+            last = np.zeros(max(self._n_units, len(last_ordered)), np.int64)
+            last[: len(last_ordered)] = last_ordered
+            bought |= (rows["shown"] > 0) & (last[unit] > day)
+        for number, kind in enumerate(KINDS):
+            own = np.flatnonzero(rows["kind"] == number)
+            flags = rows["shown"][own] * FLAGS[f"{kind}_shown"]
+            flags += bought[own] * FLAGS[f"{kind}_bought"]
+            columns = {"flags": flags}
+            columns |= {f"{kind}_{name}": rows[name][own] for name in UNIT_COUNTS}
+            is_judged = rows["judged"][own] >= 0
+            for name in OF_CLUSTER:
+                if name == "checkouts":
+                    values = is_judged.astype(np.int64)
+                elif name in OF_BASKET:
+                    values = visits[name][rows["judged"][own]] * is_judged
+                    values = values + rows[name][own] if name in rows else values
+                else:
+                    values = rows[name][own]
+                columns[f"{kind}_{name}"] = values
+            self._cells.append((stratum[own], self._place[own], columns))
+            self._add_baskets(kind, own[is_judged])
+        if self._marks is not None:
+            known = {each: place for place, each in enumerate(self._strata)}
+            of_marks = [known.setdefault(each, len(known)) for each in self._marks.strata]
+            self._strata = list(known)
+            place = np.searchsorted(self._pairs, np.array(self._marks.units, np.int64))
+            columns = {name: np.array(n, np.int64) for name, n in self._marks.columns.items()}
+            self._cells.append((np.array(of_marks, np.int64), place, columns))
+        ends = np.searchsorted(self._pairs, np.arange(self._n_sets + 1) * self._n_units)
+        return Totals(self._columns(), self._units, ends.tolist(), self._counts())
+
+    def _add_baskets(self, kind: Kind, judged: Ints) -> None:
+        """Add the other checkouts of units, from their first eligible decision on.
+
+        These are all that a unit began, by sums up to each of them, less those that are `judged`.
+        """
+        visits, rows, marks = self._visits, self._rows, self._marks
+        of_judged, place = rows["judged"][judged], self._place[judged]
+        if marks is None:
+            share = np.array([each[1] not in (0, WHOLE) for each in self._strata], np.bool_)
+            some = np.flatnonzero(share[visits["stratum"][of_judged]])
+            order = np.lexsort((of_judged[some], self._moment[of_judged[some]], place[some]))
+            some = some[order[np.diff(place[some][order], prepend=-1) > 0]]
+            drawn, first = place[some], of_judged[some]
+        else:
+            first = np.array(marks.first[kind], np.int64)
+            drawn = np.searchsorted(self._pairs, visits["unit"][first])
+        begin = np.full(len(self._pairs), -1)
+        begin[drawn] = self._moment[first]
+        span = int(self._moment.max(initial=0)) + 1
+        at = visits["unit"] * span + self._moment
+        begun = np.flatnonzero(visits["begun"])
+        begun = begun[np.argsort(at[begun], kind="stable")]
+        of_unit = self._units * span
+        bounds = np.searchsorted(
+            at[begun], np.stack([of_unit, of_unit + np.maximum(begin, 0), of_unit + span])
+        )
+        began = np.full(int(visits["checkout"].max(initial=-1)) + 1, -1)
+        began[visits["checkout"][begun]] = begun
+        own = began[visits["checkout"][of_judged]]
+        pair = rows["set"][judged] * self._n_units + visits["unit"][own]
+        near = np.minimum(np.searchsorted(self._pairs, pair), len(self._pairs) - 1)
+        some = np.flatnonzero((own >= 0) & (self._pairs[near] == pair))
+        own, near = own[some], near[some]
+        is_after = self._moment[own] >= begin[near]
+        home = np.zeros(len(self._pairs), np.int64)
+        has_any = np.minimum(bounds[0], len(begun) - 1)
+        home[:] = visits["stratum"][begun[has_any]] if len(begun) else 0
+        home[drawn] = visits["stratum"][first]
+        after: dict[str, Ints] = {}
+        before: dict[str, Ints] = {}
+        for name in OF_BASKET:
+            values = visits[name]
+            sums = np.concatenate([np.zeros(1, np.int64), np.cumsum(values[begun])])
+            whole, since = sums[bounds[2]] - sums[bounds[0]], sums[bounds[2]] - sums[bounds[1]]
+            np.subtract.at(whole, near, values[own])
+            np.subtract.at(since, near[is_after], values[own[is_after]])
+            after[f"{kind}_beside_{name}"] = since
+            before[f"{kind}_beside_{name}"] = whole - since
+        if marks is None:
+            after = {name: values[drawn] for name, values in after.items()}
+            after[f"{kind}_drawn"] = np.ones(len(drawn), np.int64)
+            self._cells.append((home[drawn], drawn, after))
+            return
+        for stratum, columns in ((home, after), (np.full_like(home, -1), before)):
+            some = np.flatnonzero(np.any([*columns.values()], axis=0))
+            values = {name: column[some] for name, column in columns.items()}
+            self._cells.append((stratum[some], some, values))
+
+    def _columns(self) -> Mapping[AnyStratum, Mapping[str, Ints]]:
+        """Return the sums of cells of the same stratum and place; the last stratum is no arm's."""
+        if (None, None) not in self._strata:
+            self._strata.append((None, None))
+        nobody, n = self._strata.index((None, None)), len(self._pairs)
+        keys = [np.where(s < 0, nobody, s) * n + place for s, place, _ in self._cells]
+        cells, at = np.unique(np.concatenate(keys), return_inverse=True)
+        parts = np.split(at.ravel(), np.cumsum([len(each) for each in keys])[:-1])
+        most = int(np.bincount(at.ravel(), minlength=1).max())
+        columns: dict[str, Ints] = {}
+        for part, (_, _, own) in zip(parts, self._cells, strict=True):
+            for name, values in own.items():
+                if name == "flags":
+                    columns.setdefault(name, np.zeros(len(cells), np.int64))
+                    np.bitwise_or.at(columns[name], part, values)
+                else:
+                    sums = sum_by_place(values, part, len(cells), most)
+                    columns[name] = columns[name] + sums if name in columns else sums
+        for kind in KINDS:
+            plain = {name: columns[f"{kind}_{name}"] for name in (*OF_CLUSTER, *BESIDE)}
+            for name, (base, factor) in CHANGES.items():
+                columns[f"{kind}_{name}"] = plain[name] - factor * plain[base]
+        ends = np.searchsorted(cells, np.arange(len(self._strata) + 1) * n).tolist()
+        return {
+            self._strata[at]: {
+                "unit": cells[begin:end] % n,
+                **{name: column[begin:end] for name, column in columns.items()},
+            }
+            for at, (begin, end) in enumerate(pairwise(ends))
+            if begin < end
+        }
+
+    def _counts(self) -> Sequence[Mapping[Kind, Counts]]:
+        rows = self._rows
+        sums = {
+            name: sum_by_place(
+                rows[name], rows["set"] * 2 + rows["kind"], 2 * self._n_sets, len(rows["set"])
+            ).tolist()
+            for name in _OF_COUNTS
+        }
+        return [
+            {
+                kind: Counts(**{name: own[2 * at + number] for name, own in sums.items()})
+                for number, kind in enumerate(KINDS)
+            }
+            for at in range(self._n_sets)
+        ]
+
+
+def _merged(table: OfferTable, sets: Ints) -> Mapping[str, Ints]:
+    """Return one row for each set, kind and visit."""
+    offers = table.offers
+    key = (sets * 2 + offers["kind"]) * max(len(table.visits["unit"]), 1) + offers["visit"]
+    order = np.argsort(key, kind="stable")
+    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+
+    def merged(values: Ints, *, once: bool) -> Ints:
+        values = values[order]
+        if len(starts) == len(order):
+            return values
+        return (np.maximum if once else np.add).reduceat(values, starts)
+
+    found = {"set": sets[order][starts]}
+    found |= {name: merged(offers[name], once=True) for name in ("kind", "visit", "judged")}
+    for at, name in enumerate(DEEDS):
+        found[name] = merged(table.deeds[:, at][offers["deed"]], once=name in _ONCE)
+    return found | {name: merged(offers[name], once=False) for name in AMOUNTS}
