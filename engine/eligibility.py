@@ -238,10 +238,6 @@ class CartEligibility(Struct, frozen=True, gc=False):
             _mark(self.marks, items, reason)
             self.changed.append(items)
 
-    def instead(self, items: Items) -> NDArray[np.bool_]:
-        """Return whether each of `items` may replace something in the cart."""
-        return self.marks.take(items) == _ELIGIBLE
-
     def beside(self, items: Items) -> NDArray[np.bool_]:
         """Return whether each of `items` may be bought beside the cart."""
         return self._reasons(items) == _ELIGIBLE

@@ -71,12 +71,7 @@ _ROUTERS = (
 def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI:
     """Return the application; database, model and threads are made in its lifespan.
 
-    Parameters
-    ----------
-    settings
-        Of the service.
-    traces
-        Where spans go, None for what the settings say; closed with the application.
+    `traces` are closed with it; None for what the settings say.
     """
     metrics = Metrics()
     if traces is None and settings.traces:

@@ -83,10 +83,6 @@ class KeyRing:
         digest = digest_of(presented)
         return tuple(key for key in self.keys if hmac.compare_digest(key.digest, digest))
 
-    def scopes_of(self, presented: str) -> frozenset[Scope]:
-        """Return the scopes of a presented key; none where it is unknown."""
-        return frozenset(key.scope for key in self.keys_of(presented))
-
 
 def parse_keys(text: str, *, source: str) -> KeyRing:
     """Parse entries `scope:key` or `scope:sha256=<hex>`, separated by spaces, commas or lines.

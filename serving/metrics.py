@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -84,138 +85,104 @@ class Metrics:
     """One an application, with a registry of its own."""
 
     def __init__(self) -> None:
-        own = CollectorRegistry()
-        self._registry = own
-        self.requests = Counter(
-            "mersalg_requests", "Answers given", ("route", "method", "status"), registry=own
+        own = self._registry = CollectorRegistry()
+        count, times = partial(Counter, registry=own), partial(Histogram, registry=own)
+        # A gauge is of all workers together: the greatest of them, or as it says.
+        gauge = partial(Gauge, registry=own, multiprocess_mode="livemax")
+        newest = partial(Gauge, registry=own, multiprocess_mode="livemostrecent")
+        self.requests = count("mersalg_requests", "Answers given", ("route", "method", "status"))
+        self.request_seconds = times(
+            "mersalg_request_seconds", "Time to answer", ("route",), buckets=_FAST
         )
-        self.request_seconds = Histogram(
-            "mersalg_request_seconds", "Time to answer", ("route",), buckets=_FAST, registry=own
-        )
-        decisions = Counter(
-            "mersalg_decisions",
-            "Suggestion calls by where their fact went",
-            ("tracking",),
-            registry=own,
+        decisions = count(
+            "mersalg_decisions", "Suggestion calls by where their fact went", ("tracking",)
         )
         self.decisions = {where: decisions.labels(where) for where in get_args(Tracking)}
-        offers = Counter(
+        offers = count(
             "mersalg_offers",
             "Offers made, by kind and arm; those of the control arm are withheld",
             ("kind", "arm"),
-            registry=own,
         )
         self.offers = {
             (kind, arm): CountTally(offers.labels(kind, arm))
             for kind in get_args(Kind)
             for arm in get_args(Arm)
         }
-        self.unknown_items = Counter(
+        self.unknown_items = count(
             "mersalg_unknown_items",
             "Items of carts that the model does not know, each once a call",
-            registry=own,
         )
-        degraded = Counter(
+        degraded = count(
             "mersalg_degraded",
             "Suggestion calls that got less than they could have, by reason",
             ("reason",),
-            registry=own,
         )
         self.degraded = {reason: degraded.labels(reason) for reason in REASONS}
-        parts = Histogram(
+        parts = times(
             "mersalg_part_seconds",
             "Time of one part of a suggestion call",
             ("part",),
             buckets=_PARTS_BUCKETS,
-            registry=own,
         )
         self._parts = {part: parts.labels(part) for part in PARTS}
         self.part_listener: Lap | None = None
         """Hears of every part too, where calls are traced."""
-        self.events = Counter("mersalg_events", "Facts sent by shops", ("result",), registry=own)
-        self.unknown_fields = Counter(
-            "mersalg_unknown_fields", "Events with fields that were ignored", registry=own
+        self.events = count("mersalg_events", "Facts sent by shops", ("result",))
+        self.unknown_fields = count(
+            "mersalg_unknown_fields", "Events with fields that were ignored"
         )
-        self.commit_seconds = Histogram(
-            "mersalg_commit_seconds", "Time of one transaction", buckets=_FAST, registry=own
+        self.commit_seconds = times(
+            "mersalg_commit_seconds", "Time of one transaction", buckets=_FAST
         )
-        self.batch_facts = Histogram(
-            "mersalg_commit_facts", "Facts sharing one transaction", buckets=_SIZES, registry=own
+        self.batch_facts = times(
+            "mersalg_commit_facts", "Facts sharing one transaction", buckets=_SIZES
         )
-        self.database_up = Gauge(
+        self.database_up = gauge(
             "mersalg_database_up",
             "1 while the database takes facts",
             multiprocess_mode="livemin",
-            registry=own,
         )
-        self.paused = Gauge(
-            "mersalg_paused",
-            "1 while the guardrail, or somebody, has paused the offers",
-            multiprocess_mode="livemax",
-            registry=own,
+        self.paused = gauge(
+            "mersalg_paused", "1 while the guardrail, or somebody, has paused the offers"
         )
-        self.asked = Gauge(
+        self.asked = gauge(
             "mersalg_guardrail_asks",
             "1 while all checkouts together show harm that vouched ones alone do not",
-            multiprocess_mode="livemax",
-            registry=own,
         )
-        self.spooled = Counter("mersalg_spooled", "Facts kept in the spool", registry=own)
-        self.replayed = Counter("mersalg_replayed", "Facts replayed from the spool", registry=own)
-        self.spool_bytes = Gauge(
-            "mersalg_spool_bytes",
-            "Size of the spool",
-            multiprocess_mode="livemostrecent",
-            registry=own,
-        )
-        self.spool_segments = Gauge(
-            "mersalg_spool_segments",
-            "Files of the spool",
-            multiprocess_mode="livemostrecent",
-            registry=own,
-        )
-        self.queue = Gauge(
+        self.spooled = count("mersalg_spooled", "Facts kept in the spool")
+        self.replayed = count("mersalg_replayed", "Facts replayed from the spool")
+        self.spool_bytes = newest("mersalg_spool_bytes", "Size of the spool")
+        self.spool_segments = newest("mersalg_spool_segments", "Files of the spool")
+        self.queue = gauge(
             "mersalg_queue_depth",
             "Jobs that wait to be written, by where they go",
             ("to",),
             multiprocess_mode="livesum",
-            registry=own,
         )
-        self.connections_closed = Counter(
+        self.connections_closed = count(
             "mersalg_connections_closed",
             "Quiet connections that were closed because their address, or all callers in total,"
             " held too many",
             ("reason",),
-            registry=own,
         )
-        self.model_age = Gauge(
-            "mersalg_model_age_seconds",
-            "Time since the model served was trained",
-            multiprocess_mode="livemax",
-            registry=own,
+        self.model_age = gauge(
+            "mersalg_model_age_seconds", "Time since the model served was trained"
         )
-        self.loop_lag = Gauge(
+        self.loop_lag = gauge(
             "mersalg_loop_lag_seconds",
             "How late the event loop was within the last seconds, at worst",
-            multiprocess_mode="livemax",
-            registry=own,
         )
-        self.model_loaded_at = Gauge(
+        self.model_loaded_at = gauge(
             "mersalg_model_loaded_timestamp_seconds",
             "When the model served was loaded",
             ("version",),
-            multiprocess_mode="livemax",
-            registry=own,
         )
-        self.model_failures = Counter(
-            "mersalg_model_load_failures", "Published versions that could not be taken",
-            registry=own,
-        )  # fmt: skip
-        self.model_problem = Gauge(
+        self.model_failures = count(
+            "mersalg_model_load_failures", "Published versions that could not be taken"
+        )
+        self.model_problem = gauge(
             "mersalg_model_problem",
             "1 while another model than the published one is served, or less of it, or none",
-            multiprocess_mode="livemax",
-            registry=own,
         )
 
     def exposition(self) -> bytes:

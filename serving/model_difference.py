@@ -42,29 +42,13 @@ class OtherOffers:
 class ModelDifference:
     """Parts of a version that another has not; lists have examples, counts are of all.
 
-    Attributes
-    ----------
-    n_rules : tuple of int
-        Rules of the first version, of the second, and those of both.
-    new_rules, gone_rules : sequence of Rule
-        Those in most orders first.
-    n_ladders : tuple of int
-        Ladders of the first and the second version.
-    moved : sequence of str
-        Items that are on a ladder with other items, or on another tier of it.
-    n_moved : int
-        Their number.
-    repriced : sequence of Repriced
-        Items with another price, the greatest change first.
-    n_repriced : int
-        Their number.
-    n_carts, n_other : int
-        Carts compared, and those to which something else is offered.
-    other : sequence of OtherOffers
-        Some of these.
+    Rules are those in most orders first, prices the greatest change first. An item has `moved` that
+    is on a ladder with other items, or on another tier of it. Of `n_carts` carts compared,
+    something else is offered to `n_other`.
     """
 
     n_rules: tuple[int, int, int]
+    """Of the first version, of the second, and those of both."""
     new_rules: Sequence[Rule]
     gone_rules: Sequence[Rule]
     n_ladders: tuple[int, int]

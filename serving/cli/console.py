@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import orjson
 import typer
@@ -185,6 +185,23 @@ def print_table(
     for row in rows:
         table.add_row(*map(Text, row))
     out.print(table)
+
+
+def print_rules(
+    rules: Iterable[Mapping[str, Any]], measures: Mapping[str, tuple[str, str]]
+) -> None:
+    """Print rules, with the measures that are named: their key and their format, by the heading."""
+    rows = [
+        (
+            ", ".join(rule["antecedent"]),
+            rule["consequent"],
+            f"{rule['n_joint']:,}",
+            *(format(rule[key], form) for key, form in measures.values()),
+        )
+        for rule in rules
+    ]
+    columns = ("antecedent", "consequent", ">orders", *(f">{name}" for name in measures))
+    print_table(columns, rows, "Strongest rules, by the lower bound of lift")
 
 
 @contextmanager

@@ -175,7 +175,6 @@ def _summary(counted: Counted, mined: MinedRules, engine: str) -> dict[str, Any]
 
 
 def _print_people(summary: dict[str, Any], rules: list[dict[str, Any]], *, all_rules: bool) -> None:
-
     sets = " + ".join(f"{count:,} of {size}" for size, count in summary["itemsets"].items())
     console.out.print(
         f"{counted(summary['orders'], 'order')} of {counted(summary['items'], 'item')};"
@@ -192,19 +191,8 @@ def _print_people(summary: dict[str, Any], rules: list[dict[str, Any]], *, all_r
         f" and {summary['hypotheses']:,} possible; {summary['seconds']:.1f} s"
     )
     if rules:
-        rows = [
-            (
-                ", ".join(rule["antecedent"]),
-                rule["consequent"],
-                f"{rule['n_joint']:,}",
-                f"{rule['confidence']:.3f}",
-                f"{rule['lift']:.2f}",
-                f"{rule['lift_lower']:.2f}",
-                f"{rule['q_value']:.2g}",
-            )
-            for rule in rules
-        ]
-        columns = ("antecedent", "consequent", ">orders", ">confidence", ">lift", ">at least", ">q")
-        console.print_table(columns, rows, "Strongest rules, by the lower bound of lift")
+        measures = {"confidence": ("confidence", ".3f"), "lift": ("lift", ".2f")}
+        measures |= {"at least": ("lift_lower", ".2f"), "q": ("q_value", ".2g")}
+        console.print_rules(rules, measures)
     if summary["out"]:
         console.say(f"written to {summary['out']}")

@@ -240,17 +240,6 @@ def _print_version(
     out.print(f"{counted(len(manifest.files), 'file')}, {size / 2**20:.1f} MiB: {state}")
     if manifest.metrics.get("hit_rate_at_10"):
         print_back_test(manifest.metrics)
-    if not rules:
-        return
-    rows = [
-        (
-            ", ".join(rule["antecedent"]),
-            rule["consequent"],
-            f"{rule['n_joint']:,}",
-            f"{rule['confidence']:.3f}",
-            f"{rule['lift_lower']:.2f}",
-        )
-        for rule in rules
-    ]
-    columns = ("antecedent", "consequent", ">orders", ">confidence", ">lift, at least")
-    console.print_table(columns, rows, "Strongest rules, by the lower bound of lift")
+    if rules:
+        measures = {"confidence": ("confidence", ".3f"), "lift, at least": ("lift_lower", ".2f")}
+        console.print_rules(rules, measures)
