@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ import pyarrow.csv
 from mersalg.engine.errors import DataError
 from mersalg.training.reading.arrow import pc
 
+_HINT = re.compile(rb"\A(?:\xef\xbb\xbf)?\"?sep=.\"?\r?\n")
+"""First line by which spreadsheets know the separator."""
 _PIECE = 1 << 22
 _FEW = 2
 """A name may go on over a line or two, even one with as many commas as a row has."""
@@ -42,16 +45,21 @@ def read_csv(path: Path, *, separator: str, encoding: str) -> tuple[pa.Table, li
 
     def set_aside(row: Any) -> str:
         # The reader counts lines, and a header is a line.
-        ragged.append(RaggedRow(str(path), row.number - 1, row.text))
+        ragged.append(RaggedRow(str(path), row.number - 1 - hints, row.text))
         return "skip"
 
+    hints = 0
     try:
         _refuse_other_unicode(path, encoding)
+        with path.open("rb") as file:
+            hints = int(_HINT.match(file.read(16)) is not None)
         with _unraised():
             table = pyarrow.csv.read_csv(
                 path,
                 # One thread: only then does the reader know the numbers of rows it cannot take.
-                read_options=pyarrow.csv.ReadOptions(use_threads=False, encoding=encoding),
+                read_options=pyarrow.csv.ReadOptions(
+                    use_threads=False, encoding=encoding, skip_rows=hints
+                ),
                 parse_options=pyarrow.csv.ParseOptions(
                     delimiter=separator, newlines_in_values=True, invalid_row_handler=set_aside
                 ),

@@ -69,7 +69,7 @@ class Keys:
 
 CUT_SHORT = r"^[1-9](\.[0-9]+)?[eE]\+[0-9]{1,2}$"
 """How spreadsheets write long numbers, of an id that is left so only the first digits."""
-_UNSEEN = "[\u00ad\u200b-\u200f\u2060\ufeff]"
+_UNSEEN = "[\u0000\u00ad\u200b-\u200f\u2060\ufeff]"
 _MARKED = rf"""{_UNSEEN}|^="|^'[0-9]"""
 """Letters that cannot be seen, and what spreadsheets write before a number that is text."""
 _AS_NUMBER = rf"^(0|[1-9][0-9]*)\.0+$|{CUT_SHORT}"
@@ -101,7 +101,7 @@ def as_written(texts: pa.Array) -> pa.Array:
     """
     if pc.any(pc.match_substring_regex(texts, _MARKED)).as_py():
         texts = pc.replace_substring_regex(texts, _UNSEEN, "")
-        texts = pc.replace_substring_regex(texts, r"""^(?:="(.*)"|'([0-9].*))$""", r"\1\2")
+        texts = pc.replace_substring_regex(texts, r"""^(?:="(.*)"|'([0-9][^']*))$""", r"\1\2")
     texts = pc.utf8_trim_whitespace(pc.utf8_normalize(texts, form="NFC"))
     numbers = numpy_of(pc.match_substring_regex(texts, _AS_NUMBER).cast(pa.uint8())) > 0
     if not numbers.any():

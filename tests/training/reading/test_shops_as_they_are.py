@@ -49,6 +49,14 @@ def prices(dataset: Dataset) -> dict[str, int]:
     )
 
 
+def test_a_line_that_tells_spreadsheets_the_separator_is_no_header(tmp_path: Path) -> None:
+    for hint in ("sep=;", '"sep=;"'):
+        orders = f"{hint}\norder_id;item_id\n1;a\n1;b;c\n2;'7'\n"
+        dataset = read(tmp_path, orders, 'separator = ";"')
+        assert baskets_by_id(dataset) == {"1": {"a"}, "2": {"'7'"}}
+        assert dataset.quality.orders.left_out["ragged_row"].examples[0].row == 2
+
+
 # What may have been overlooked
 
 
@@ -268,6 +276,7 @@ def test_a_currency_in_the_cell_decides_before_the_column(tmp_path: Path) -> Non
         ("TEA", "TEA ", "TEA"),
         ("TEA", "\u00a0TEA", "TEA"),
         ("TEA", "\u200bTEA\ufeff", "TEA"),
+        ("TEA", "TEA\u0000", "TEA"),
         ("0101", "'0101", "0101"),
         ("0101", '"=""0101"""', "0101"),
     ],
