@@ -17,7 +17,6 @@ from mersalg.serving import errors, openapi
 from mersalg.serving.dashboard import (
     integration,
     model_pages,
-    offer_page,
     offer_pages,
     pages,
     rule_changes,
@@ -60,7 +59,6 @@ _ROUTERS = (
     documentation.router,
     browser.router,
     offer_pages.router,
-    offer_page.router,
     rule_changes.router,
     model_pages.router,
     integration.router,

@@ -12,7 +12,7 @@ import pytest
 
 from mersalg.engine.locales import Language
 from mersalg.engine.words import counted, read_toml
-from mersalg.serving.presentation.entries import EntryWords
+from mersalg.serving.presentation.figures import EntryWords
 from mersalg.serving.presentation.glossary import glossary_of
 
 ROOT = Path(__file__).parents[1]

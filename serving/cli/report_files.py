@@ -17,7 +17,7 @@ from mersalg.engine.tracking.local_days import zone_of
 from mersalg.engine.tracking.query import TIME_KEYS, ReportQuery
 from mersalg.engine.tracking.report import build_report
 from mersalg.serving.cli import console
-from mersalg.serving.presentation.entries import EntryWords
+from mersalg.serving.presentation.figures import EntryWords
 from mersalg.serving.presentation.names import KEYS, Key, Names
 from mersalg.serving.presentation.overview import overview_of
 from mersalg.serving.presentation.templating import report_page

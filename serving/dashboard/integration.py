@@ -13,11 +13,11 @@ from starlette.responses import Response
 from mersalg.engine import clock
 from mersalg.engine.facts import KINDS, Decision
 from mersalg.engine.model import Model
-from mersalg.serving.dashboard.offer_lines import counted
+from mersalg.serving.dashboard.offers import counted
 from mersalg.serving.dashboard.problem_pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
-from mersalg.serving.presentation.checks import IN_DOUBT, MUCH, share_in_doubt
 from mersalg.serving.presentation.glossary import QUALITY, glossary_of
+from mersalg.serving.presentation.verdict import IN_DOUBT, MUCH, share_in_doubt
 from mersalg.serving.presentation.worthwhile import RECENT
 
 router = pages_router()

@@ -1,33 +1,53 @@
-"""`/dashboard/items`, `/rules` and `/ladders`: tables of what each earns."""
+"""`/dashboard/items`, `/rules` and `/ladders`: tables of what each earns, and a page of each."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Query
 from starlette.responses import Response
 
-from mersalg.serving.dashboard.offer_lines import (
+from mersalg.engine.facts import Decision, Kind, Offer
+from mersalg.engine.storage.audit import AuditEntry
+from mersalg.engine.tracking.extra_sales import DAYS
+from mersalg.serving import errors
+from mersalg.serving.dashboard import rule_changes
+from mersalg.serving.dashboard.offers import (
+    FEWEST_BUYERS,
     KEY_OF,
+    SHOWN,
+    SORTED_BY,
+    Evidence,
+    Line,
+    OfferRow,
     Scales,
     all_counted,
     counted,
+    csv_of,
+    evidence_text,
+    in_order,
     line_of,
+    matching,
     page_rows,
+    whole,
 )
-from mersalg.serving.dashboard.offers import SHOWN, SORTED_BY, csv_of, in_order, matching
 from mersalg.serving.dashboard.problem_pages import pages_router
-from mersalg.serving.dashboard.rule_changes import rules_now
 from mersalg.serving.dashboard.shell import TheVisit, Visit
-from mersalg.serving.presentation.entries import EntryWords
-from mersalg.serving.presentation.names import Names
+from mersalg.serving.presentation.figures import EntryWords, few_digits
+from mersalg.serving.presentation.names import Key, Names
+from mersalg.serving.presentation.overview import funnel_of
 from mersalg.serving.presentation.worthwhile import RECENT, Worth, worth_doing
 
 router = pages_router()
 
 _ON_A_PAGE = 50
+_ENTRIES = 1_000
+"""Changes by rules, among which those of an offer are looked for."""
+_CHANGES = ("set rule", "end rule")
 
 Search = Annotated[str, Query(alias="q", max_length=200)]
 
@@ -76,7 +96,7 @@ async def show_offers(
         if start + _ON_A_PAGE < len(rows)
         else None,
         last_page=visit.address(**kept, start=max(0, start - _ON_A_PAGE)) if start else None,
-        columns=[_column(visit, each, sort, order, q, show) for each in SORTED_BY],
+        kept=kept,
         csv=visit.address(**kept, format="csv"),
         q=q,
         show=show,
@@ -101,26 +121,209 @@ async def _worth(visit: Visit) -> list[Worth] | None:
         return None
     service, words = visit.service, EntryWords(visit.language)
     decisions = await asyncio.to_thread(service.store.facts.newest_decisions, RECENT)
-    names, rules = Names(service.live.model), rules_now(service)
+    names, rules = Names(service.live.model), rule_changes.rules_now(service)
     return await asyncio.to_thread(worth_doing, reports, rules, decisions, names, words)
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A column that can be sorted by: the address that does, and `aria-sort` where it is."""
+class Place:
+    """Carts in which something was suggested, for one reason: how many, and the counts behind."""
 
-    name: str
-    label: str
-    address: str
-    sorted: str
+    beside: str
+    n: int
+    evidence: str
+    lift: str
 
 
-def _column(visit: Visit, name: str, sort: str, order: str, q: str, show: str) -> Column:
-    is_sorted = name == sort
-    first = "asc" if name == "name" else "desc"
-    other = {"asc": "desc", "desc": "asc"}[order if order == "asc" else "desc"]
-    address = visit.address(
-        q=q or None, show=show or None, sort=name, order=other if is_sorted else first
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One recent decision that suggested something."""
+
+    at: str
+    cart: str
+    arm: str
+    why: str
+    decision_id: str
+
+
+@router.get("/dashboard/items/item")
+@router.get("/dashboard/rules/rule")
+@router.get("/dashboard/ladders/upgrade")
+async def show_offer(
+    visit: TheVisit,
+    kind: Annotated[Kind, Query(alias="of")],
+    key: Annotated[str, Query(max_length=2_000)] = "",
+    done: Annotated[str, Query(max_length=20)] = "",
+    rule: Annotated[str, Query(max_length=300)] = "",
+) -> Response:
+    """Show one item, rule or upgrade: what it earns, where it is suggested and why."""
+    name = visit.request.url.path.split("/")[2]
+    by = KEY_OF[name]
+    reports = await all_counted(visit)
+    if reports is None:
+        return await visit.still_counting(name)
+    report = reports[by]
+    rows = [row for row in page_rows(visit, report, by) if row.key == key and row.kind == kind]
+    if not rows:
+        raise errors.ApiError(404, "not_offered", "nothing of this was offered in the period")
+    row = rows[0]
+    others: tuple[Key, ...] = ("rule", "upgrade")
+    related = [
+        line_of(visit, each)
+        for other in others
+        if by == "item"
+        for each in in_order(page_rows(visit, reports[other], other), "kept", ascending=False)
+        if each.item_id == row.item_id and each.kind == kind
+    ]
+    decisions = await asyncio.to_thread(visit.service.store.facts.newest_decisions, RECENT)
+    with_it = [
+        (decision, offer)
+        for decision in decisions
+        for offer in decision.offers
+        if _is_of(row, by, offer)
+    ]
+    entries = await asyncio.to_thread(visit.service.store.audit.latest, _ENTRIES, _CHANGES)
+    own_rules = {
+        rule_changes.rule_id_of(action, row.beside, row.item_id) for action in ("pin", "block")
+    }
+    if row.changed is not None and row.changed.rule_id is not None:
+        own_rules.add(row.changed.rule_id)
+    line = line_of(visit, row)
+    here = visit.address(of=kind, key=key)
+    return await visit.page(
+        name,
+        "offer.html",
+        by=by,
+        line=line,
+        back=visit.address(f"/dashboard/{name}"),
+        here=here,
+        sentence=_sentence(visit, line, report["currency"]),
+        funnel=funnel_of(row.measured, row.kind, visit.language),
+        level=visit.figures.level(report["level"]),
+        days=report["days"],
+        formula=_formula(visit, row, report),
+        related=related,
+        scales=Scales.of([row, *(each.row for each in related)]),
+        places=_places(visit, with_it),
+        n_decisions=len(decisions),
+        seen=[_seen(visit, *each) for each in with_it[:10]] if visit.may_change else [],
+        history=[
+            (visit.moment(entry.occurred_at), _done(visit, entry), entry.who)
+            for entry in entries
+            if entry.target in own_rules
+        ],
+        currency=report["currency"] or "",
+        done=done,
+        rule=rule,
     )
-    direction = ("ascending" if order == "asc" else "descending") if is_sorted else ""
-    return Column(name, visit.words(f"column_{name}"), address, direction)
+
+
+def _done(visit: Visit, entry: AuditEntry) -> str:
+    """Return what an administrator did, in words."""
+    action = "undone" if entry.action == "end rule" else "done"
+    if action == "done" and entry.target is not None:
+        action = {"pin": "pinned", "block": "stopped"}.get(entry.target.split("/")[1], "done")
+    failed = "" if entry.outcome == "done" else f" ({entry.outcome})"
+    return visit.words(f"was_{action}") + failed
+
+
+def _is_of(row: OfferRow, by: Key, offer: Offer) -> bool:
+    if offer.item_id != row.item_id or offer.kind != row.kind:
+        return False
+    if by == "upgrade":
+        return offer.replaces is not None and offer.replaces.item_id == row.beside[0]
+    if by == "rule":
+        return offer.evidence is not None and offer.evidence.antecedent_item_ids == row.beside
+    return True
+
+
+def _sentence(visit: Visit, line: Line, currency: str | None) -> str:
+    """Return what an offer earns, in one sentence."""
+    effect, money = line.row.effect, visit.figures.amount
+    if effect.value is None or effect.lower is None or effect.upper is None:
+        return visit.words("offer_not_clear_yet", bought=line.why_no_effect)
+    amount = money(whole(few_digits(abs(effect.value))), currency)
+    bounds = {
+        name: money(whole(few_digits(end)), currency)
+        for name, end in (("lower", effect.lower), ("upper", effect.upper))
+    }
+    return visit.words(f"offer_{effect.says}", amount=amount, **bounds)
+
+
+def _formula(visit: Visit, row: OfferRow, report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return how the numbers were counted, with the counts."""
+    count, rate, net = visit.figures.count, row.rate, row.measured["net_incremental"]
+    treated, control = net["treatment"], net["control"]
+    entry = net["offer_revenue_per_checkout"]
+    values: dict[str, dict[str, object]] = {
+        "rate": {
+            "part": count(rate["numerator"]),
+            "whole": count(rate["denominator"]),
+            "value": visit.figures.percent(rate["value"]),
+        }
+    }
+    if entry["value"] is not None:
+        values["effect"] = {
+            "bought": count(treated["numerator"]),
+            "decided": count(treated["denominator"]),
+            "bought_without": count(control["numerator"]),
+            "decided_without": count(control["denominator"]),
+            "points": visit.figures.points(net["value"]),
+        }
+        values["money"] = {
+            "value": visit.figures.amount(entry["value"], report["currency"], sign=True),
+            "checkouts": count(treated["denominator"] + control["denominator"]),
+            "month": DAYS,
+            "days": visit.figures.days(report["days"]),
+        }
+    labels = {"rate": "column_rate", "effect": "because_of", "money": "column_effect"}
+    return [
+        (visit.words(labels[name]), visit.words(f"formula_{name}", **each))
+        for name, each in values.items()
+    ]
+
+
+def _places(visit: Visit, with_it: Sequence[tuple[Decision, Offer]]) -> list[Place]:
+    """Return the reasons for which it was suggested, the most frequent first."""
+    names = Names(visit.service.live.model)
+    counts: Counter[tuple[str, ...]] = Counter()
+    newest: dict[tuple[str, ...], Offer] = {}
+    for _, offer in with_it:
+        beside = (
+            (offer.replaces.item_id,)
+            if offer.replaces is not None
+            else (offer.evidence.antecedent_item_ids if offer.evidence else ())
+        )
+        counts[beside] += 1
+        newest.setdefault(beside, offer)
+    fewest = 1 if visit.may_change else FEWEST_BUYERS
+    return [
+        Place(
+            names.joined(beside) or visit.words("any_cart"),
+            n,
+            *_why(visit, newest[beside]),
+        )
+        for beside, n in counts.most_common(20)
+        if n >= fewest
+    ]
+
+
+def _why(visit: Visit, offer: Offer) -> tuple[str, str]:
+    """Return the counts behind an offer and its lift's lower bound, or what an upgrade gains."""
+    if offer.evidence is not None:
+        found = offer.evidence
+        evidence = Evidence(found.n_joint, found.n_antecedent, found.lift_lower)
+        lift = visit.figures.decimal(evidence.lift_lower) if found.antecedent_item_ids else ""
+        return evidence_text(visit, evidence), lift
+    return offer.text, ""
+
+
+def _seen(visit: Visit, decision: Decision, offer: Offer) -> Seen:
+    names = Names(visit.service.live.model)
+    return Seen(
+        visit.moment(decision.occurred_at),
+        ", ".join(names[line.item_id] for line in decision.lines[:6]) or visit.words("empty_cart"),
+        visit.words(f"arm_{decision.arm}"),
+        _why(visit, offer)[0],
+        decision.decision_id,
+    )

@@ -16,8 +16,7 @@ from mersalg.serving import errors
 from mersalg.serving.auditing import audited
 from mersalg.serving.dashboard import sessions
 from mersalg.serving.dashboard.problem_pages import login_page, pages_router
-from mersalg.serving.dashboard.shell import SHARED, TheVisit, Visit, shared_address, spoken
-from mersalg.serving.dashboard.templating import STATIC
+from mersalg.serving.dashboard.shell import SHARED, STATIC, TheVisit, Visit, spoken
 from mersalg.serving.presentation.glossary import glossary_of
 from mersalg.serving.presentation.overview import overview_of
 from mersalg.serving.presentation.timeline import Occurrences
@@ -87,7 +86,7 @@ async def share_page(visit: TheVisit) -> Response:
     if path not in SHARED or days not in map(str, _SHARED_DAYS):
         raise errors.invalid([{"where": "page", "message": "is not shared, or not for so long"}])
     until = int(time.time()) + int(days) * 24 * 3600
-    address = shared_address(path, parse_qsl(query))
+    address = sessions.shared_address(path, parse_qsl(query))
     settings, key_id = visit.service.settings, visit.caller.key_id
     async with audited(visit.service, visit.caller, "share page", f"{address} for {days} days"):
         token = sessions.share_token(settings, key_id, address, until)

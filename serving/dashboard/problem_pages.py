@@ -12,8 +12,7 @@ from starlette.responses import Response
 
 from mersalg.engine.errors import MersalgError
 from mersalg.serving import errors
-from mersalg.serving.dashboard.shell import spoken, visit_of
-from mersalg.serving.dashboard.templating import page
+from mersalg.serving.dashboard.shell import page, spoken, visit_of
 from mersalg.serving.presentation.glossary import glossary_of
 from mersalg.serving.service import service_of
 

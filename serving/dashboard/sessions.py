@@ -5,7 +5,9 @@ from __future__ import annotations
 import hmac
 import secrets
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import urlencode
 
 from mersalg.serving import security
 from mersalg.serving.keys import Key, digest_of
@@ -18,6 +20,8 @@ SHARED_DAYS = 90
 """How long a link to a page may be valid."""
 
 _MAY_LOOK = ("admin", "report")
+_NOT_SIGNED = ("lang", "share", "sort", "order", "start")
+"""Parameters that whoever has a link may change: they show nothing that the page has not."""
 
 
 def open_session(settings: ServeSettings, presented: str) -> str | None:
@@ -114,6 +118,11 @@ def shared_until(settings: ServeSettings, token: str, address: str) -> int | Non
     ]
     is_ours = any(hmac.compare_digest(each.encode(), signature.encode()) for each in signatures)
     return int(until) if is_ours else None
+
+
+def shared_address(path: str, parameters: Iterable[tuple[str, str]]) -> str:
+    """Return what a link to a page is signed for: the page, its period and its filters."""
+    return f"{path}?{urlencode(sorted(pair for pair in parameters if pair[0] not in _NOT_SIGNED))}"
 
 
 def _share_signature(secret: bytes, key: Key, address: str, until: int) -> str:

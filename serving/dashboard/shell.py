@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlencode
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Query, Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from mersalg.engine import clock
 from mersalg.engine.facts import KINDS, Kind
@@ -22,10 +22,10 @@ from mersalg.engine.tracking.local_days import zone_of
 from mersalg.engine.tracking.query import ReportQuery, other_period, parse_query
 from mersalg.serving import errors
 from mersalg.serving.dashboard import sessions
-from mersalg.serving.dashboard.templating import page
 from mersalg.serving.keys import Scope
 from mersalg.serving.presentation.figures import Figures
 from mersalg.serving.presentation.glossary import glossary_of
+from mersalg.serving.presentation.templating import DASHBOARD, rendered
 from mersalg.serving.request_body import read_body
 from mersalg.serving.security import ANYONE, Caller, caller_presenting, presented_key
 from mersalg.serving.service import Service, TheService
@@ -49,15 +49,25 @@ _NOTHING = {"value": None, "status": "no_data", "reason": None}
 """The extra sales of no checkout."""
 _REPORT_SECONDS = 2.0
 """How long a page waits for its report before it shows how far it is."""
-_READER = Caller(frozenset({"report"}), "link")
-"""Who has a link to a page."""
-_NOT_SIGNED = ("lang", "share", "sort", "order", "start")
-"""Parameters that whoever has a link may change: they show nothing that the page has not."""
 _WITHOUT_FILTERS = ("models", "try", "problem", "shared")
 _RECENT = 1_000
 """Number of decisions whose stores, segments and placements filters list."""
 _PERIODS = (7, 28, 90, 365)
-_LONGEST = 200
+_Filter = Annotated[str, Query(max_length=200)]
+STATIC = DASHBOARD / "static"
+
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +109,8 @@ class Filters:
 
     def texts(self) -> dict[str, str]:
         """Return the filters as parameters of an address."""
-        kind = {"kind": self.kind} if self.kind else {}
-        days = {"from": self.since.isoformat(), "to": self.until.isoformat()}
-        return {**days, **self.narrowed, **kind}
+        texts = {"from": self.since.isoformat(), "to": self.until.isoformat(), **self.narrowed}
+        return texts | ({"kind": self.kind} if self.kind else {})
 
 
 @dataclass(frozen=True)
@@ -273,8 +282,7 @@ class Visit:
     @property
     def zone(self) -> ZoneInfo:
         """Clock of the shop."""
-        model = self.service.live.model
-        return zone_of(model.settings.shop.timezone if model else "UTC")
+        return _zone(self.service)
 
     def moment(self, micros: int) -> str:
         """Return an instant by the clock of the shop."""
@@ -284,8 +292,7 @@ class Visit:
     @property
     def shop(self) -> str:
         """Name of the shop."""
-        model = self.service.live.model
-        return model.settings.shop.name if model else "Mersalg"
+        return model.settings.shop.name if (model := self.service.live.model) else "Mersalg"
 
     def _known(self) -> Mapping[str, Sequence[str]]:
         """Return the values of each filter in recent decisions, and the one that is set."""
@@ -312,12 +319,10 @@ class Visit:
             notices.append(("bad", self.words("paused", reason=guard.paused)))
         if guard.asked is not None:
             notices.append(("warn", self.words("asked", reason=guard.asked)))
-        if live.version is None:
+        if live.version is None or live.problem:
+            name = "no_model" if live.version is None else "old_model"
             problem = live.problem or self.words("no_model_published")
-            notices.append(("warn", self.words("no_model", problem=problem)))
-        elif live.problem:
-            text = self.words("old_model", version=live.version, problem=live.problem)
-            notices.append(("warn", text))
+            notices.append(("warn", self.words(name, version=live.version, problem=problem)))
         if not self.service.intake.available:
             notices.append(("warn", self.words("no_database")))
         return notices
@@ -329,9 +334,9 @@ async def visit_of(
     days: Annotated[int, Query(ge=1, le=3660)] = 28,
     since: Annotated[str, Query(alias="from", max_length=10)] = "",
     until: Annotated[str, Query(alias="to", max_length=10)] = "",
-    store: Annotated[str, Query(max_length=_LONGEST)] = "",
-    segment: Annotated[str, Query(max_length=_LONGEST)] = "",
-    placement: Annotated[str, Query(max_length=_LONGEST)] = "",
+    store: _Filter = "",
+    segment: _Filter = "",
+    placement: _Filter = "",
     kind: Annotated[str, Query(max_length=20)] = "",
     lang: Annotated[str | None, Query(max_length=35)] = None,
 ) -> Visit:
@@ -340,11 +345,11 @@ async def visit_of(
     caller, shared = _caller(request, service, session), None
     token = request.query_params.get("share")
     if caller is None and token and request.method in ("GET", "HEAD"):
-        address = shared_address(request.url.path, request.query_params.multi_items())
+        address = sessions.shared_address(request.url.path, request.query_params.multi_items())
         shared = sessions.shared_until(service.settings, token, address)
         if shared is None:
             raise errors.ApiError(403, "link_ended", "this link has ended, or was changed")
-        caller = _READER
+        caller = Caller(frozenset({"report"}), "link")
     if caller is None or not caller.may("report"):
         location = "/dashboard/login" + (f"?{urlencode({'lang': lang})}" if lang else "")
         raise errors.ApiError(303, "unauthorized", "sign in first", headers={"Location": location})
@@ -352,14 +357,15 @@ async def visit_of(
     last = _day(asked.until) or max(_day(asked.since) or date.min, _today(service))
     first = _day(asked.since) or date.fromordinal(max(1, last.toordinal() - days + 1))
     narrowed = (each.strip() or None for each in (store, segment, placement))
-    only = asked.kinds[0] if len(asked.kinds) == 1 else None
-    filters = Filters(first, last, *narrowed, kind=only)
+    kinds = asked.kinds if len(asked.kinds) == 1 else (None,)
+    filters = Filters(first, last, *narrowed, kind=kinds[0])
     return Visit(request, service, caller, session, spoken(request, lang), filters, shared)
 
 
-def shared_address(path: str, parameters: Iterable[tuple[str, str]]) -> str:
-    """Return what a link to a page is signed for: the page, its period and its filters."""
-    return f"{path}?{urlencode(sorted(pair for pair in parameters if pair[0] not in _NOT_SIGNED))}"
+def page(template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+    """One page as a response."""
+    text = rendered(template, **values)
+    return HTMLResponse(text, status, headers={"Content-Security-Policy": _POLICY})
 
 
 TheVisit = Annotated[Visit, Depends(visit_of)]
@@ -380,9 +386,13 @@ def _caller(request: Request, service: Service, session: str) -> Caller | None:
     return caller_presenting(request, key) if caller is None and key else caller
 
 
-def _today(service: Service) -> date:
+def _zone(service: Service) -> ZoneInfo:
     model = service.live.model
-    return datetime.now(zone_of(model.settings.shop.timezone if model else "UTC")).date()
+    return zone_of(model.settings.shop.timezone if model else "UTC")
+
+
+def _today(service: Service) -> date:
+    return datetime.now(_zone(service)).date()
 
 
 def _day(bound: date | datetime | None) -> date | None:

@@ -19,12 +19,11 @@ from mersalg.serving.presentation.charts import (
     share_bar,
     whisker,
 )
-from mersalg.serving.presentation.checks import Check, arms_of, checks_of
-from mersalg.serving.presentation.entries import EntryWords
+from mersalg.serving.presentation.figures import EntryWords
 from mersalg.serving.presentation.report import present
 from mersalg.serving.presentation.texts import KindText, ReportText
 from mersalg.serving.presentation.timeline import Occurrences, Timeline, spark_of, timeline_of
-from mersalg.serving.presentation.verdict import Verdict
+from mersalg.serving.presentation.verdict import Check, Verdict, arms_of, checks_of
 
 Report = Mapping[str, Any]
 

@@ -9,8 +9,7 @@ from typing import Any
 from mersalg.engine.config import ExperimentSection
 from mersalg.engine.locales import Language
 from mersalg.engine.tracking.query import TIME_KEYS
-from mersalg.serving.presentation.checks import MISMATCH
-from mersalg.serving.presentation.entries import EntryWords
+from mersalg.serving.presentation.figures import EntryWords
 from mersalg.serving.presentation.glossary import MEANS, NOT_IN_DOUBT, QUALITY, RATES, glossary_of
 from mersalg.serving.presentation.names import Names, is_decided
 from mersalg.serving.presentation.texts import (
@@ -18,7 +17,7 @@ from mersalg.serving.presentation.texts import (
     QualityText,
     ReportText,
 )
-from mersalg.serving.presentation.verdict import Verdict, verdict_of
+from mersalg.serving.presentation.verdict import MISMATCH, Verdict, verdict_of
 
 Report = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mersalg.engine.locales import Language
-from mersalg.serving.presentation.entries import RateText
+from mersalg.serving.presentation.figures import RateText
 from mersalg.serving.presentation.glossary import Glossary, Term
 from mersalg.serving.presentation.verdict import Verdict
 

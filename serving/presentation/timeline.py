@@ -19,7 +19,7 @@ from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.storage.store import Store
 from mersalg.engine.tracking.local_days import Buckets, bucket_of, ends_at, starts_at, zone_of
 from mersalg.serving.presentation.charts import COLOURS, Mark, Series, band_chart, sparkline
-from mersalg.serving.presentation.entries import EntryWords
+from mersalg.serving.presentation.figures import EntryWords
 
 Report = Mapping[str, Any]
 Bound = date | datetime | None

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from mersalg.engine.locales import Language
-from mersalg.serving.presentation.entries import EntryWords
+from mersalg.serving.presentation.figures import EntryWords
 from mersalg.serving.presentation.glossary import RATES
 from mersalg.serving.presentation.overview import Overview, RateCard, overview_of
 from mersalg.serving.presentation.verdict import State, Verdict

@@ -10,8 +10,7 @@ from typing import Any
 from mersalg.engine.facts import KINDS, Decision
 from mersalg.engine.live_catalogue import InForce, rule_of
 from mersalg.engine.tracking.worthwhile import Action, Candidate, worthwhile
-from mersalg.serving.presentation.entries import EntryWords
-from mersalg.serving.presentation.figures import few_digits
+from mersalg.serving.presentation.figures import EntryWords, few_digits
 from mersalg.serving.presentation.names import Key, Names, antecedent_text, is_decided, parts_of
 
 RECENT = 2_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from mersalg.serving.dashboard.templating import page
+from mersalg.serving.dashboard.shell import page
 
 router = APIRouter(include_in_schema=False)
 
