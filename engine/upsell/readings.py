@@ -18,7 +18,7 @@ from mersalg.engine.upsell.packs import Pack, pack_of
 from mersalg.engine.upsell.traits import Traits, item_traits
 from mersalg.engine.vocabulary import StringTable
 
-_FORMAT = "json"
+_FORMAT = "json 2"
 """Part of the check sums: what an older version stored otherwise is read again."""
 
 
