@@ -18,7 +18,7 @@ from mersalg.engine.config import OffersSection
 from mersalg.engine.merchandising.reasons import LAST_BINDING, Reason
 from mersalg.engine.merchandising.targets import sensitive_of
 from mersalg.engine.model import Model
-from mersalg.engine.native.kernels import NativeEligibility
+from mersalg.engine.native.kernels import NativeEligibility, mark, restore
 from mersalg.engine.upsell.tiers import Ladders
 
 _TOLERANCE = 1e-6
@@ -36,7 +36,6 @@ _CAP_SHARE = 2
 """Half of the places: of a year of groceries this costs no hit at 3 places, and 0.0015 of HitRate
 at 10, where the standard error is 0.0027 (a third of them would cost 0.0029)."""
 _MAX_SPARE = 16
-_FEW = 16
 
 
 class Cap(NamedTuple):
@@ -108,9 +107,9 @@ class Eligibility:
         substitutes = model.affinity.substitutes(family)
         sensitive = sensitive_of(catalogue, model.settings.offers.sensitive)
         fitted = _off_sale(catalogue)
-        _mark(fitted, _below_margin(catalogue, model.settings.offers), Reason.BELOW_MARGIN)
+        mark(fitted, _below_margin(catalogue, model.settings.offers), int(Reason.BELOW_MARGIN))
         alone = fitted.copy()
-        _mark(alone, np.flatnonzero(needs.lengths), Reason.INCOMPATIBLE)
+        mark(alone, np.flatnonzero(needs.lengths).astype(np.int32), int(Reason.INCOMPATIBLE))
         return cls(
             alone=alone,
             fitted=fitted,
@@ -132,8 +131,8 @@ class Eligibility:
             return self
         alone, fitted = self.alone.copy(), self.fitted.copy()
         for items, reason in blocks:
-            _mark(alone, items, reason)
-            _mark(fitted, items, reason)
+            mark(alone, items, int(reason))
+            mark(fitted, items, int(reason))
         return replace(self, alone=alone, fitted=fitted, _spare=[])
 
     def beside(
@@ -172,23 +171,18 @@ class Eligibility:
             bundled = self.bundled.of(cart)
             marks[bundled] = int(Reason.IN_BUNDLE)
             changed.append(bundled)
-        marks[cart] = _IN_CART
-        families = self.substitutes[cart]
-        families.sort()
+        families, sensitive = self.native.held(cart, marks, _IN_CART)
         dearest = inf
         if self.max_price_to_cart is not None and cart_price_minor is not None:
             dearest = self.max_price_to_cart * cart_price_minor
-        sensitive = set(self.sensitive[cart].tolist())
-        allowed = sensitive.pop() if len(sensitive) == 1 and not has_unknown else -1
+        allowed = -1 if has_unknown else sensitive
         return CartEligibility(self.native, marks, families, dearest, allowed, changed)
 
     def release(self, used: CartEligibility) -> None:
         """Keep the marks of a cart for the next one: a copy of all of them costs more."""
-        marks = used.marks
-        for items in used.changed:
-            marks[items] = self.alone[items]
+        restore(used.marks, self.alone, used.changed)
         if len(self._spare) < _MAX_SPARE:
-            self._spare.append(marks)
+            self._spare.append(used.marks)
 
     def on_ladders_of(self, cart: Items, items: Items) -> NDArray[np.bool_]:
         """Return whether each of `items` is on the ladder of something in the cart."""
@@ -235,7 +229,7 @@ class CartEligibility(Struct, frozen=True, gc=False):
     def leave_out(self, items: Items, reason: Reason) -> None:
         """From now on `items` are not eligible, for `reason` unless an earlier one applies."""
         if len(items):
-            _mark(self.marks, items, reason)
+            mark(self.marks, items, int(reason))
             self.changed.append(items)
 
     def beside(self, items: Items) -> NDArray[np.bool_]:
@@ -276,19 +270,6 @@ class CartEligibility(Struct, frozen=True, gc=False):
         return [Reason(mark) for mark in self.marks[items].tolist()]
 
 
-def _mark(marks: Marks, items: NDArray[np.integer], reason: Reason) -> None:
-    """Set `reason` where nothing, or a reason that is later in the list, was set."""
-    mark = int(reason)
-    if len(items) > _FEW:
-        held = marks[items]
-        marks[items[(held == _ELIGIBLE) | (held > mark)]] = mark
-        return
-    # One by one: each question to an array costs as much as several of these.
-    for item in items.tolist():
-        if marks.item(item) == _ELIGIBLE or marks.item(item) > mark:
-            marks[item] = mark
-
-
 def _off_sale(catalogue: Catalogue) -> Marks:
     marks = np.where(catalogue.offerable, _ELIGIBLE, int(Reason.NOT_ACTIVE)).astype(np.uint8)
     if catalogue.sold_out is not None:
@@ -304,7 +285,7 @@ def _bundled(catalogue: Catalogue) -> Ragged[np.int32]:
     return Ragged.grouped(owners, held, len(catalogue))
 
 
-def _below_margin(catalogue: Catalogue, offers: OffersSection) -> NDArray[np.int64]:
+def _below_margin(catalogue: Catalogue, offers: OffersSection) -> Items:
     """Items known to leave less than the shop wants, in money or as a share of their price."""
     price, cost = catalogue.price_minor, catalogue.cost_minor
     known, left = (price != UNKNOWN) & (cost != UNKNOWN), price - cost
@@ -314,4 +295,4 @@ def _below_margin(catalogue: Catalogue, offers: OffersSection) -> NDArray[np.int
         below |= left < offers.min_margin * price - _TOLERANCE
     if offers.min_margin_amount is not None:
         below |= left < money.to_minor(offers.min_margin_amount, catalogue.currency)
-    return np.flatnonzero(known & below)
+    return np.flatnonzero(known & below).astype(np.int32)

@@ -27,6 +27,29 @@ def highest(const double[::1] scores, int64_t limit):
     return highest[:held]
 
 
+def mark(uint8_t[::1] marks, const int32_t[::1] items, int reason):
+    """Set the reason of items where nothing, or a reason with a higher number, is set."""
+    cdef int64_t place
+    cdef int32_t item
+    for place in range(items.shape[0]):
+        item = items[place]
+        if not 0 <= item < marks.shape[0]:
+            raise BrokenArrays(_OUTSIDE)
+        if marks[item] == 0 or marks[item] > reason:
+            marks[item] = reason
+
+
+def restore(uint8_t[::1] marks, const uint8_t[::1] others, list changed):
+    """Set the marks of all items in the arrays of `changed` to those of `others`."""
+    cdef const int32_t[::1] items
+    cdef int64_t place
+    for items in changed:
+        for place in range(items.shape[0]):
+            if not 0 <= items[place] < min(marks.shape[0], others.shape[0]):
+                raise BrokenArrays(_OUTSIDE)
+            marks[items[place]] = others[items[place]]
+
+
 cdef struct Beside:
     const uint8_t *marks
     const int32_t *families
@@ -46,6 +69,25 @@ cdef class NativeEligibility:
         members exclude each other, or is of no sensitive category."""
         self.category, self.substitutes = category, substitutes
         self.sensitive, self.price = sensitive, price_minor
+
+    def held(self, const int32_t[::1] cart, uint8_t[::1] marks, int reason):
+        """Mark what a cart holds; return the families of it, ascending, -1 for none, and the
+        sensitive category that all of it is of, -1 where there is no such one."""
+        cdef int64_t place
+        cdef int32_t sensitive = -1
+        families = np.empty(cart.shape[0], dtype=np.int32)
+        cdef int32_t[::1] found = families
+        for place in range(cart.shape[0]):
+            if not 0 <= cart[place] < min(marks.shape[0], self.price.shape[0]):
+                raise BrokenArrays(_OUTSIDE)
+            marks[cart[place]] = reason
+            found[place] = self.substitutes[cart[place]]
+            if place == 0:
+                sensitive = self.sensitive[cart[place]]
+            elif self.sensitive[cart[place]] != sensitive:
+                sensitive = -1
+        families.sort()
+        return families, sensitive
 
     def reasons(
         self, const int32_t[::1] items, const uint8_t[::1] marks, const int32_t[::1] families,

@@ -27,6 +27,8 @@ from mersalg.engine.native.kernels import (
     NativeRanking,
     NativeUpgrades,
     highest,
+    mark,
+    restore,
 )
 from mersalg.engine.native.packing import PackedUpgrades
 from mersalg.engine.ranking.purchases import Past
@@ -273,3 +275,39 @@ def test_reasons_and_choice_are_those_of_plain_loops(seed: int, scores: list[flo
         given_scores = np.array(scores, dtype=np.float64)
         found = native.choose(items, given_scores, *beside, taken, most, gives_way, limit)
         assert items[found].tolist() == slate[2:]
+
+
+@given(st.lists(st.integers(0, 9), max_size=6, unique=True), st.integers(0, 2**32))
+def test_a_cart_marks_what_it_holds_and_is_forgotten(held: list[int], seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    family, kind = draw.integers(-1, 4, (2, 10)).astype(np.int32)
+    alone, cart = draw.choice([0, 4, 9], 10).astype(np.uint8), np.array(held, dtype=np.int32)
+    native = NativeEligibility(family, family, kind, np.zeros(10, dtype=np.int64))
+    marks, others = alone.copy(), draw.integers(0, 10, 5).astype(np.int32)
+    families, sensitive = native.held(cart, marks, 1)
+    assert families.tolist() == sorted(family[held].tolist())
+    kinds = set(kind[held].tolist())
+    assert sensitive == (kinds.pop() if len(kinds) == 1 else -1)
+    expected = alone.copy()
+    expected[held] = 1
+    assert marks.tolist() == expected.tolist()
+    mark(marks, others, 6)
+    expected[others] = [6 if not known else min(known, 6) for known in expected[others].tolist()]
+    assert marks.tolist() == expected.tolist()
+    restore(marks, alone, [cart, others])
+    assert marks.tolist() == alone.tolist()
+
+
+@pytest.mark.parametrize("item", [-1, 4, 2**31 - 1])
+def test_an_item_that_is_not_there_is_marked_nowhere(item: int) -> None:
+    marks, items = np.zeros(4, dtype=np.uint8), np.array([item], dtype=np.int32)
+    codes = np.zeros(4, dtype=np.int32)
+    native = NativeEligibility(codes, codes, codes, codes.astype(np.int64))
+    for call in (
+        lambda: native.held(items, marks, 1),
+        lambda: mark(marks, items, 1),
+        lambda: restore(marks, marks.copy(), [items]),
+    ):
+        with pytest.raises(BrokenArrays):
+            call()
+    assert not marks.any()

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
+from msgspec import structs
 
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.cross_sell.recommender import CrossSell
@@ -15,6 +16,8 @@ from mersalg.engine.native.kernels import (
     NativeFinding,
     NativeRules,
     NativeUpgrades,
+    mark,
+    restore,
     upgrade_signals,
 )
 from mersalg.engine.native.packing import PackedUpgrades, ladder_items
@@ -56,7 +59,9 @@ def _spoil_rows(draw: Draw, rows: Ragged, share: float) -> Ragged:
 def _wild_past(draw: Draw, n_items: int) -> Past:
     past = random_past(draw, n_items, 60)
     share = draw.choice([0, 0.01])
-    return replace(past, item=_spoil(draw, past.item, share), age=_spoil(draw, past.age, share))
+    return structs.replace(
+        past, item=_spoil(draw, past.item, share), age=_spoil(draw, past.age, share)
+    )
 
 
 def _rank(draw: Draw) -> None:
@@ -90,7 +95,7 @@ def _rank(draw: Draw) -> None:
         past = _wild_past(draw, n_items)
         bounds = np.sort(np.append(draw.integers(0, len(cart) + 1, 2), [0, len(cart)]))
         carts = Carts(_spoil(draw, bounds, share), _spoil(draw, cart, share / 10))
-        many = replace(past, cart=np.sort(draw.integers(0, 3, len(past.item))))
+        many = structs.replace(past, cart=np.sort(draw.integers(0, 3, len(past.item))))
         with suppress(BrokenArrays):
             native.rank_carts(carts, many, mode)
         with suppress(BrokenArrays):
@@ -239,6 +244,12 @@ def _choose(draw: Draw) -> None:
             bool(draw.integers(2)),
             int(draw.choice([-1, 0, 1, 2, 5, 30, 300])),
         )
+    with suppress(BrokenArrays):
+        native.held(items, marks[: draw.choice([n_items, n_items // 2])].copy(), 1)
+    with suppress(BrokenArrays):
+        mark(marks, items, 4)
+    with suppress(BrokenArrays):
+        restore(marks, marks[: n_items // 2].copy(), [items])
 
 
 def _find(draw: Draw) -> None:

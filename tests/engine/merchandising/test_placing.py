@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from mersalg.engine.cross_sell.candidates import Candidates
 from mersalg.engine.facts import CartLine
@@ -59,7 +60,7 @@ def test_an_explained_call_gives_the_slate_of_a_plain_one(
         for excluded in [random_cart(lot, model)[:1]]
         for explain in (False, True)
     )
-    assert replace(explained, rejected=()) == plain
+    assert structs.replace(explained, rejected=()) == plain
     offered = {each.item for each in plain.cross_sell}
     judged = [each.item for each in explained.rejected if each.kind == "cross_sell"]
     assert len(set(judged)) == len(judged)
