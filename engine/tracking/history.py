@@ -202,7 +202,9 @@ class _Reading:
         distinct = _distinct(facts)
         self._newest = distinct[-1].occurred_at if distinct else None
         checkouts = Checkouts(distinct)
-        self._begun, self._unvouched = checkouts.begun, checkouts.unvouched
+        self._uncounted: defaultdict[str, list[int]] = defaultdict(list)
+        self._uncounted["checkouts"] = checkouts.begun
+        self._uncounted["unvouched"] = checkouts.unvouched
         left_out: dict[str, Decision] = checkouts.of_strangers if only_vouched else {}
         distinct = [fact for fact in distinct if fact.event_id not in left_out]
         hasty = hasty_decisions(distinct, bot_decisions_per_hour)
@@ -210,19 +212,10 @@ class _Reading:
             distinct = [
                 replace(fact, is_bot=True) if fact.event_id in hasty else fact for fact in distinct
             ]
-        self._hasty = [fact.occurred_at for fact in distinct if fact.event_id in hasty]
         bots = Bots(distinct)
         kept = [fact for fact in distinct if fact.event_id not in bots.facts]
-        self._duplicates: list[int] = []
-        self._superseded: list[int] = []
-        self._reused: list[int] = []
-        self._late: list[int] = []
-        self._early: list[int] = []
-        self._refund_mismatch: list[int] = []
-        self._unmatched: list[int] = []
-        self._other_promotions: list[int] = []
-        self._without_checkout: list[int] = []
-        self._bots = [fact.occurred_at for fact in distinct if fact.event_id in bots.facts]
+        self._count("bots_by_rate", [fact for fact in distinct if fact.event_id in hasty])
+        self._count("bots_excluded", [fact for fact in distinct if fact.event_id in bots.facts])
         self._uncounted_offers = bots.offers.union(
             offer.offer_id for each in left_out.values() for offer in each.offers
         )
@@ -230,11 +223,13 @@ class _Reading:
         self._units = Units([fact for fact in distinct if is_vouched(fact) or not only_vouched])
         self._read_decisions([fact for fact in kept if isinstance(fact, Decision)])
         events = [fact for fact in kept if isinstance(fact, Event)]
-        self._redated = [
-            each.occurred_at for each in events if each.stated_at not in (None, NOT_STATED)
-        ]
+        redated = [each for each in events if each.stated_at not in (None, NOT_STATED)]
+        self._count("dated_on_arrival", redated)
         self._read_orders([event for event in events if event.type in ORDER_TYPES])
         self._read_promotions([event for event in events if event.type not in ORDER_TYPES])
+
+    def _count(self, cause: str, facts: Iterable[Fact]) -> None:
+        self._uncounted[cause] += [fact.occurred_at for fact in facts]
 
     def _read_decisions(self, decisions: Sequence[Decision]) -> None:
         decisions = sorted(decisions, key=lambda each: (each.occurred_at, each.decision_id))
@@ -244,7 +239,7 @@ class _Reading:
         self._checkouts: defaultdict[str, list[Decision]] = defaultdict(list)
         for decision in decisions:
             if decision.decision_id in self._decisions:
-                self._duplicates.append(decision.occurred_at)
+                self._count("duplicates", [decision])
                 continue
             unit = self._units.of(decision, decision.checkout_id)
             self._decisions[decision.decision_id] = decision
@@ -263,13 +258,13 @@ class _Reading:
             if event.type != "purchase":
                 key = (event.refund_id, None if event.refund_id else event.event_id)
                 if self._returns[transaction].setdefault(key, event) is not event:
-                    self._duplicates.append(event.occurred_at)
+                    self._count("duplicates", [event])
                 continue
             first = revisions[transaction].setdefault(event.revision, event)
             if first is not event:
-                self._duplicates.append(event.occurred_at)
+                self._count("duplicates", [event])
                 if _is_another_order(event, first):
-                    self._reused.append(event.occurred_at)
+                    self._count("reused_transactions", [event])
         for purchase in sorted(map(self._latest, revisions.values()), key=_by_time):
             transaction = purchase.transaction_id or purchase.event_id
             order = self._order(purchase, transaction)
@@ -279,29 +274,29 @@ class _Reading:
         for transaction, returns in self._returns.items():
             order = self._orders.get(transaction)
             if order is None:
-                self._unmatched += [event.occurred_at for event in returns.values()]
+                self._count("unmatched", returns.values())
             else:
                 wrong = mismatched(order.purchase, returns.values(), with_tax=order.with_tax)
-                self._refund_mismatch += [event.occurred_at for event in wrong]
+                self._count("refund_mismatch", wrong)
 
     def _latest(self, revisions: Mapping[int, Event]) -> Event:
         """Return the highest revision of a purchase, at the instant of the lowest."""
         *lower, latest = (revisions[number] for number in sorted(revisions))
-        self._superseded += [event.occurred_at for event in lower]
+        self._count("superseded", lower)
         return replace(latest, occurred_at=lower[0].occurred_at) if lower else latest
 
     def _order(self, purchase: Event, transaction: str) -> Order:
         offers = [self._offers.get(line.offer_id or "") for line in purchase.items]
         self._note_unknown(purchase, [line.offer_id for line in purchase.items])
         if purchase.checkout_id is None:
-            self._without_checkout.append(purchase.occurred_at)
+            self._count("orders_without_checkout", [purchase])
         named = [None if offer is None else offer.decision.checkout_id for offer in offers]
         checkout = purchase.checkout_id or next(filter(None, named), None)
         of_lines = [of_offer or checkout for of_offer in named]
         decided = self._checkouts.get(checkout or "", ())
         answered = [*decided[:1], *(offer.decision for offer in offers if offer is not None)]
         if any(_is_early(purchase, decision) for decision in answered):
-            self._early.append(purchase.occurred_at)
+            self._count("early", [purchase])
         unit = self._units.of(purchase, checkout)
         if purchase.customer_id is None and purchase.session_id is None:
             if decided:
@@ -318,9 +313,9 @@ class _Reading:
         unknown = {*filter(None, offer_ids)} - self._offers.keys() - self._uncounted_offers
         own = {offer_id for offer_id in unknown if offer_id.startswith(OWN_OFFER_PREFIX)}
         if own:
-            self._unmatched.append(event.occurred_at)
+            self._count("unmatched", [event])
         if unknown - own:
-            self._other_promotions.append(event.occurred_at)
+            self._count("other_promotions", [event])
 
     def _read_promotions(self, events: Sequence[Event]) -> None:
         self._viewed: dict[str, int] = {}
@@ -333,9 +328,9 @@ class _Reading:
                 continue
             orders = self._orders_of.get(placed.decision.checkout_id, ())
             if orders and event.occurred_at > orders[0].placed_at:
-                self._late.append(event.occurred_at)
+                self._count("late", [event])
             if _is_early(event, placed.decision):
-                self._early.append(event.occurred_at)
+                self._count("early", [event])
             if event.type == "view_promotion":
                 self._viewed.setdefault(offer_id, event.occurred_at)
             elif event.type in ACCEPT_TYPES:
@@ -352,22 +347,7 @@ class _Reading:
             viewed_at=self._viewed,
             accepted_at=self._accepted,
             returns={name: [*events.values()] for name, events in self._returns.items()},
-            uncounted={
-                "duplicates": self._duplicates,
-                "superseded": self._superseded,
-                "reused_transactions": self._reused,
-                "late": self._late,
-                "early": self._early,
-                "unmatched": self._unmatched,
-                "other_promotions": self._other_promotions,
-                "refund_mismatch": self._refund_mismatch,
-                "orders_without_checkout": self._without_checkout,
-                "bots_excluded": self._bots,
-                "bots_by_rate": self._hasty,
-                "dated_on_arrival": self._redated,
-                "unvouched": self._unvouched,
-                "checkouts": self._begun,
-            },
+            uncounted={cause: self._uncounted[cause] for cause in CAUSES},
             prices_include_tax=self._prices_include_tax,
             newest=self._newest,
         )
