@@ -41,8 +41,8 @@ def as_word(text: str) -> str:
     return _BEFORE.sub("", word)
 
 
-_NOBODY = frozenset(read_toml("mersalg.engine")["customers"]["nobody"])
-_LONGEST_OF_NOBODY = max(map(len, _NOBODY))
+NOBODY = frozenset(read_toml("mersalg.engine")["customers"]["nobody"])
+_LONGEST_OF_NOBODY = max(map(len, NOBODY))
 
 
 def customer_of(customer_id: str | None) -> str | None:
@@ -54,4 +54,4 @@ def customer_of(customer_id: str | None) -> str | None:
 
 @lru_cache(4_096)  # the facts of one visit come together
 def _is_nobody(customer_id: str) -> bool:
-    return as_word(customer_id) in _NOBODY
+    return as_word(customer_id) in NOBODY

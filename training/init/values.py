@@ -17,10 +17,9 @@ from mersalg.training.reading.arrow import pc
 from mersalg.training.reading.keys import MISSING, read_keys
 from mersalg.training.reading.moments import forms_of, read_moments
 from mersalg.training.reading.numbers import Marks, Numbers, decimal_mark, read_numbers
-from mersalg.training.reading.row_filters import words_of
+from mersalg.training.reading.row_filters import UNDONE, words_of
 from mersalg.training.reading.sources import TwoWays
 from mersalg.training.reading.survey import Survey, names
-from mersalg.training.reading.words import UNDONE
 
 NUMBERS = ("quantity", "unit_price", "line_total", "discount", "amount_refunded", "price", "cost")
 _STRAY = 0.01

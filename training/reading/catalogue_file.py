@@ -15,16 +15,18 @@ from mersalg.engine.errors import DataError
 from mersalg.engine.source_sections import CatalogueSection
 from mersalg.engine.upsell.gains import compare_texts, is_step
 from mersalg.engine.vocabulary import StringTable, Vocabulary
-from mersalg.engine.words import as_word
+from mersalg.engine.words import as_word, read_toml
 from mersalg.training.reading.arrow import pc
 from mersalg.training.reading.keys import MISSING, Codes, Keys, as_written, read_keys, string_table
 from mersalg.training.reading.numbers import Marks, money_to_minor, parse_number, read_numbers
 from mersalg.training.reading.sources import SourceTable, as_field
 from mersalg.training.reading.validation import RowAudit
-from mersalg.training.reading.words import NO, YES
 
 _MOST = np.iinfo(np.int16).max
 _TEXT = pa.large_string()
+_CELLS = read_toml("mersalg.training")["cells"]
+YES, NO = frozenset(_CELLS["yes"]), frozenset(_CELLS["no"])
+"""In stock or active, and not."""
 _EMPTY = pa.scalar("", _TEXT)
 _MORE_IMAGES = r"[,;|\s]\s*https?://.*$"
 _COUNT = re.compile(r"\s*\([0-9]+\)?$")

@@ -110,6 +110,13 @@ def as_written(texts: pa.Array) -> pa.Array:
     return pc.replace_with_mask(texts, pa.array(numbers), pa.array(written, _TEXT))
 
 
+def as_words(texts: pa.Array) -> pa.Array:
+    """Return words as `words.toml` has them: `wc-on_hold`, `On hold` are `on hold`."""
+    words = pc.utf8_trim(pc.utf8_lower(texts), " \t\n\r\u00a0.!")
+    words = pc.replace_substring_regex(words, r"(\pL)[\s_-]+", r"\1 ")
+    return pc.replace_substring_regex(words, r"^(wc |https?://schema\.org/)", "")
+
+
 def _whole(text: str) -> str:
     number = Decimal(text)
     # Of `5.70123E+12` nobody knows the last digits.

@@ -17,9 +17,10 @@ from mersalg.engine.config import ShopConfig
 from mersalg.engine.errors import DataError
 from mersalg.engine.fact_fields import LARGEST_QUANTITY
 from mersalg.engine.source_sections import OrdersSection
+from mersalg.engine.words import NOBODY
 from mersalg.training.keyed import medians_of
 from mersalg.training.reading.arrow import numpy_of, pc
-from mersalg.training.reading.keys import CUT_SHORT, MISSING, Codes, Keys, read_keys
+from mersalg.training.reading.keys import CUT_SHORT, MISSING, Codes, Keys, as_words, read_keys
 from mersalg.training.reading.moments import Moments, read_moments
 from mersalg.training.reading.numbers import (
     Marks,
@@ -47,7 +48,6 @@ from mersalg.training.reading.row_filters import (
 )
 from mersalg.training.reading.sources import SourceTable
 from mersalg.training.reading.validation import RowAudit
-from mersalg.training.reading.words import NOBODY, as_words
 
 Mask = NDArray[np.bool_]
 Check = tuple[str, tuple[str, ...] | str | None, Callable[[], Mask]]

@@ -14,16 +14,16 @@ from mersalg.engine.source_sections import OrdersSection
 from mersalg.engine.words import as_word, counted, read_toml
 from mersalg.training.keyed import medians_of
 from mersalg.training.reading.arrow import pc
-from mersalg.training.reading.keys import MISSING, Codes, Keys, read_keys
+from mersalg.training.reading.keys import MISSING, Codes, Keys, as_words, read_keys
 from mersalg.training.reading.numbers import is_number
 from mersalg.training.reading.order_ids import inherited
 from mersalg.training.reading.sources import SourceTable, as_field
-from mersalg.training.reading.words import NO, RETURNED, UNDONE, as_words
 
 Mask = NDArray[np.bool_]
 
 ANY = "*"
-_COLUMNS = read_toml("mersalg.training")["columns"]
+_CELLS, _COLUMNS = (read_toml("mersalg.training")[name] for name in ("cells", "columns"))
+RETURNED, UNDONE, NO = (frozenset(_CELLS[name]) for name in ("returned", "undone", "no"))
 _TYPES = frozenset(_COLUMNS["types"].split())
 _OF_STATE, _OF_UNDONE, _OF_RETURN, _OF_AMOUNT, _OF_DONE = (
     re.compile("|".join(_COLUMNS[name].split()))
@@ -33,7 +33,7 @@ _SAYS_UNDONE = re.compile(
     r"(?<!not )(?<!non )(?<!no )(?<!ikke )(?<!partially )(?<!partial )(?<!delvis )\b"
     rf"(?:{'|'.join(_COLUMNS['says_undone'].split())})"
 )
-_EMPTY = pa.array(read_toml("mersalg.training")["cells"]["empty"].split(), pa.large_string())
+_EMPTY = pa.array(_CELLS["empty"].split(), pa.large_string())
 _OWN_PRICE = 0.6
 """Share of an item's median price above which a price below zero pays the item back."""
 _ALL_BUT_ROUNDING = 0.99
