@@ -1,11 +1,10 @@
-"""A year by week out of roll-ups, for one and for ten million offers; and where the time goes.
+"""Reports out of roll-ups, for one and for ten million offers in a year.
 
     python -m tests.benchmarks.rolled_up [DATABASE_URL]
 
 The days are made up column by column, as large and as full as that many offers of two kinds to
-customers who come back two or three times a year would make them. The floor, in the same run, is
-reading the bytes alone. A SQLite file in a temporary folder is used unless an empty database of
-PostgreSQL is named.
+customers who come back two or three times a year would make them. A SQLite file in a temporary
+folder is used unless an empty database of PostgreSQL is named.
 """
 
 from __future__ import annotations
@@ -15,8 +14,10 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,17 +26,27 @@ from sqlalchemy import create_engine
 from mersalg.engine.facts import KINDS
 from mersalg.engine.storage.store import Store, open_store
 from mersalg.engine.storage.tables import rollups
-from mersalg.engine.tracking.rates import Counts
+from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
 from mersalg.engine.tracking.report import ReportQuery, build_report
 from mersalg.engine.tracking.rollups.day import BESIDE, FLAGS, Notes, write_day
+from mersalg.engine.tracking.rollups.offer_table import (
+    DEEDS,
+    OFFERS,
+    VISIT,
+    OfferTable,
+    write_offers,
+)
 from mersalg.engine.tracking.rollups.stored import made_with
 from mersalg.engine.tracking.rollups.sums import summed
+from mersalg.engine.tracking.strata import WHOLE
 
 FIRST, DAYS, ROUNDS = date(2025, 1, 1), 365, 5
 
 
-def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> bytes:
-    """A day of `checkouts`, each of another customer, with an offer of either kind."""
+def made_up(
+    rng: np.random.Generator, checkouts: int, customers: int, number: int
+) -> tuple[bytes, bytes]:
+    """A day of `checkouts`, each of another customer, with an offer of either kind; its offers."""
     units = np.sort(rng.choice(customers, checkouts, replace=False)) + 1
     control = units % 10 == 0
     completed = rng.random(checkouts) < 0.8
@@ -101,7 +112,74 @@ def made_up(rng: np.random.Generator, checkouts: int, customers: int) -> bytes:
         }
         for is_control in (False, True)
     }
-    return summed(write_day(notes, strata))  # type: ignore[arg-type]
+    body = summed(write_day(notes, strata))  # type: ignore[arg-type]
+    return body, write_offers(offers_of(rng, columns, control, number), ())
+
+
+def offers_of(
+    rng: np.random.Generator,
+    columns: dict[str, NDArray[np.int64]],
+    control: NDArray[np.bool_],
+    number: int,
+) -> OfferTable:
+    """The offers of a day, of a thousand items by five thousand rules in twenty stores."""
+    n = len(control)
+    stores, segments = rng.integers(0, 20, n), rng.integers(0, 3, n)
+    completed, nothing = columns["buying"], np.zeros(n, np.int64)
+    spent = columns["cross_sell_order_revenue"]
+    returned = -columns["cross_sell_kept_orders"]
+    visits = {
+        "unit": columns["unit"],
+        "day": np.full(n, number),
+        "checkout": np.arange(n),
+        "stratum": control.astype(np.int64),
+        "begun": np.ones(n, np.int64),
+        "orders": completed,
+        "completed": completed,
+        "kept_orders": completed - returned,
+        "order_revenue": spent,
+        "net_order_revenue": spent * (1 - returned),
+    }
+    deeds: list[NDArray[np.int64]] = []
+    keys: list[tuple[str, ...]] = []
+    for kind in KINDS:
+        own = {name: columns[f"{kind}_{name}"] for name in ("shown", "bought", *UNIT_COUNTS)}
+        converted = columns[f"{kind}_converted"]
+        credited = own["offers_converted"]
+        own |= {"offers_clicked_first": credited, "lines_credited": credited}
+        own |= {"converted": converted, "kept": converted * (1 - returned)}
+        own |= {"offered_units": converted * WHOLE, "kept_units": own["kept"] * WHOLE}
+        deeds.append(np.column_stack([own.get(name, nothing) for name in DEEDS]))
+        rules = (rng.zipf(1.3, n) % 5_000).tolist()
+        for rule, store, segment in zip(rules, stores.tolist(), segments.tolist(), strict=True):
+            item = f"item {rule % 1_000}"
+            text = f"base {rule} -> {item}"
+            pair = ("unknown", text) if kind == "upsell" else (text, "unknown")
+            where = ("checkout", "v1", "treatment", f"store {store}", f"segment {segment}")
+            keys.append((item, "unknown", *pair, *where))
+    different, deed = np.unique(np.concatenate(deeds), axis=0, return_inverse=True)
+    converted, kept = (different[deed.ravel(), DEEDS.index(name)] for name in ("converted", "kept"))
+    shown = different[deed.ravel(), DEEDS.index("shown")]
+    visit = np.tile(np.arange(n), 2)
+    offers = {
+        "visit": visit,
+        "judged": visit,
+        "kind": np.repeat((0, 1), n),
+        "key": np.arange(2 * n),
+        "deed": deed.ravel(),
+        "revenue_minor": converted * shown * 4_900,
+        "net_revenue_minor": kept * shown * 4_900,
+        "offer_revenue": converted * 4_900,
+        "net_offer_revenue": kept * 4_900,
+    }
+    order = np.argsort(visit, kind="stable")
+    return OfferTable(
+        [("treatment", 100_000), ("control", 100_000)],
+        {name: visits.get(name, nothing) for name in VISIT},
+        {name: offers.get(name, np.zeros(2 * n, np.int64))[order] for name in OFFERS},
+        different,
+        keys,
+    )
 
 
 def fill(store: Store, offers: int) -> None:
@@ -111,8 +189,9 @@ def fill(store: Store, offers: int) -> None:
     rng = np.random.default_rng(offers)
     engine = create_engine(store.url)
     for day in range(DAYS):
-        body = made_up(rng, checkouts // DAYS, max(checkouts * 2 // 5, 10))
-        row = {"day": (FIRST + timedelta(days=day)).isoformat(), "body": body}
+        name, number = (FIRST + timedelta(days=day)).isoformat(), FIRST.toordinal() + day
+        body, offers = made_up(rng, checkouts // DAYS, max(checkouts * 2 // 5, 10), number)
+        row = {"day": name, "body": body, "offers": offers}
         with engine.begin() as connection:
             connection.execute(rollups.insert(), row)
     engine.dispose()
@@ -123,25 +202,26 @@ def measure(url: str, offers: int) -> None:
     store.migrate()
     store.reports.save_settings({"currency": "NOK", "timezone": "Europe/Oslo"})
     fill(store, offers)
-    query = ReportQuery(since=FIRST, until=FIRST + timedelta(days=DAYS - 1), by=("week",))
-    reports: list[float] = []
-    floors: list[float] = []
-    for _ in range(ROUNDS):
-        begun = time.perf_counter()
-        size = sum(len(body) for _, body in store.reports.rollups.bodies(None, None))
-        floors.append(time.perf_counter() - begun)
-        begun = time.perf_counter()
-        report = build_report(store, query)
-        reports.append(time.perf_counter() - begun)
-    report_s, floor_s = statistics.median(reports), statistics.median(floors)
-    groups = report["groups"]
-    assert isinstance(groups, list)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{offers:>12,} offers: {len(groups)} weeks and the year in {report_s:.2f} s,"
-        f" {report_s / floor_s:.1f}x reading {size / 1e6:.0f} MB alone ({floor_s:.2f} s);"
-        f" peak memory so far {peak:,.0f} MiB"
-    )
+    year = ReportQuery(since=FIRST, until=FIRST + timedelta(days=DAYS - 1))
+    month = replace(year, since=FIRST + timedelta(days=DAYS - 28))
+    print(f"{offers:>12,} offers:")
+    for name, period in (("28 days", month), ("the year", year)):
+        for by in (("week",), ("store",), ("item",), ("rule",), ("upgrade",), ("store", "item")):
+            took: list[float] = []
+            for _ in range(ROUNDS if period is month or by == ("week",) else 1):
+                begun = time.process_time()
+                report = build_report(store, replace(period, by=by))
+                took.append(time.process_time() - begun)
+            groups = cast("list[object]", report["groups"])
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(
+                f"    {name} by {' and '.join(by)}: {len(groups)} groups in"
+                f" {statistics.median(took):.2f} s of CPU; peak memory so far {peak:,.0f} MiB"
+            )
+    rollups = store.reports.rollups
+    for name, bodies in (("totals", rollups.bodies), ("offers", rollups.offers)):
+        size = sum(len(body) for _, body in bodies(None, None))
+        print(f"    {name}: {size / DAYS / 1e3:.0f} kB a day")
     store.close()
 
 

@@ -50,7 +50,11 @@ def joined(tables: Sequence[OfferTable]) -> OfferTable:
             "stratum": np.array([strata.setdefault(s, len(strata)) for s in each.strata], np.int64),
             "key": np.array([keys.setdefault(key, len(keys)) for key in each.keys], np.int64),
         }
-        own_offers, own_visits = each.offers, each.visits
+        # Days have them in the smallest types that hold them.
+        own_offers, own_visits = (
+            {name: column.astype(np.int64) for name, column in columns.items()}
+            for columns in (each.offers, each.visits)
+        )
         moved = {
             "visit": own_offers["visit"] + n_visits,
             "judged": own_offers["judged"] + n_visits * (own_offers["judged"] >= 0),
@@ -58,13 +62,13 @@ def joined(tables: Sequence[OfferTable]) -> OfferTable:
             "key": places["key"][own_offers["key"]],
         }
         for name in OFFERS:
-            offers[name].append(moved.get(name, own_offers[name]).astype(np.int64))
+            offers[name].append(moved.get(name, own_offers[name]))
         moved = {
             "checkout": own_visits["checkout"] + n_checkouts,
             "stratum": places["stratum"][own_visits["stratum"]],
         }
         for name in VISIT:
-            visits[name].append(moved.get(name, own_visits[name]).astype(np.int64))
+            visits[name].append(moved.get(name, own_visits[name]))
         n_visits += len(own_visits["unit"])
         n_checkouts += int(own_visits["checkout"].max(initial=-1)) + 1
         n_deeds += len(each.deeds)
