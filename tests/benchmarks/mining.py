@@ -3,6 +3,7 @@
     python -m tests.benchmarks.mining                      # every case
     python -m tests.benchmarks.mining --cases prod-30 retail-20 --engines local rusket
     python -m tests.benchmarks.mining --peers FOLDER       # where rusket and PyFIM are installed
+    CLOCK=processor python -m tests.benchmarks.mining      # processor time, on a busy machine
 
 Every engine runs in a process of its own, in turns, and all find the same sets of up to three
 items. Times are medians (and minima) over all turns, in milliseconds; "with rules" adds the rules

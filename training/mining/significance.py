@@ -10,6 +10,11 @@ and two of those with two or more items in A; a rule is as certain as the weakes
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,10 +22,11 @@ from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.native import kernels
 from mersalg.training.mining.protocol import Fullness, Itemsets
 from mersalg.training.mining.rules import Ranks
-from mersalg.training.mining.tallies import in_ranges
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+_PARTS_A_THREAD = 4
+_WORTH_A_THREAD = 10_000
 
 
 def n_hypotheses(itemsets: Itemsets) -> int:
@@ -55,11 +61,19 @@ def upper_tails(at_least: Integers, total: Integers, marked: Integers, drawn: In
     least, n, hits, draws = (
         np.ascontiguousarray(a, dtype=np.int64) for a in (at_least, total, marked, drawn)
     )
-    in_ranges(
-        np.ones(len(tails), dtype=np.int64),
-        lambda low, high: kernels.upper_tails(low, high, least, n, hits, draws, tails),
+    _in_parts(
+        len(tails), lambda low, high: kernels.upper_tails(low, high, least, n, hits, draws, tails)
     )
     return tails
+
+
+def _in_parts(n: int, do: Callable[[int, int], object]) -> None:
+    """Call `do(low, high)` for parts of 0..n on all cores; it must write to its part alone."""
+    n_threads = os.cpu_count() or 1
+    n_parts = _PARTS_A_THREAD * n_threads if n > _WORTH_A_THREAD else 1
+    bounds = np.linspace(0, n, n_parts + 1).astype(np.int64).tolist()
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="mersalg-mining") as threads:
+        list(threads.map(lambda bound: do(*bound), pairwise(bounds)))
 
 
 def q_values(p: Floats, n_tests: int | None = None) -> Floats:
@@ -169,8 +183,7 @@ def _against_size(
     beside = 1.0 - share[antecedents].sum(axis=1)
     expected = places * share[table.consequent] / np.maximum(beside, 1e-12)
     tails, n_joint = np.empty(len(table)), np.ascontiguousarray(table.n_joint, dtype=np.int64)
-    in_ranges(
-        np.ones(len(table), dtype=np.int64),
-        lambda low, high: kernels.poisson_tails(low, high, n_joint, expected, tails),
+    _in_parts(
+        len(table), lambda low, high: kernels.poisson_tails(low, high, n_joint, expected, tails)
     )
     return tails
