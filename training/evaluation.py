@@ -1,17 +1,19 @@
-"""The back-test: hide one item of a later basket, and see who finds it again."""
+"""The back-test: hide one item, or family, of a later basket, and see who finds it again."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Ragged
+from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.config import ShopConfig
 from mersalg.engine.cross_sell import measures
 from mersalg.engine.cross_sell.rules import RuleTable
@@ -22,6 +24,7 @@ from mersalg.engine.progress import Progress, Task
 from mersalg.engine.ranking.ranking import MODES, Mode
 from mersalg.engine.ranking.scorer import Scorer
 from mersalg.training.fitting import FittedLadders, fit_model
+from mersalg.training.keyed import medians_of
 from mersalg.training.mining.local import LocalEngine
 from mersalg.training.mining.protocol import MiningEngine
 from mersalg.training.mining.rules import rules_from_itemsets
@@ -32,6 +35,7 @@ from mersalg.training.ranking.examples import hide_one as examples_of
 from mersalg.training.ranking.hits import LIST_LENGTH, Reliability, Tested
 from mersalg.training.ranking.ranker import LEAST_EXAMPLES, fit_scorers
 from mersalg.training.ranking.signals import fit_base, purchases_of
+from mersalg.training.reading.catalogue_file import catalogue_of_ids
 from mersalg.training.reading.dataset import split_by_time, usual_prices
 
 if TYPE_CHECKING:
@@ -289,7 +293,7 @@ def learn_scorers(dataset: Dataset, progress: Progress) -> dict[Mode, Scorer] | 
     if later.n_orders < LEAST_EXAMPLES:
         return None
     base = fit_base(before, usual_prices(before), progress)
-    return fit_scorers(base, before, later, progress)
+    return fit_scorers(base, before, later, purchases_of(dataset), progress)
 
 
 def upsell_coverage(model: Model) -> float | None:
@@ -306,3 +310,43 @@ def upsell_coverage(model: Model) -> float | None:
         fits &= ladders.tier[better] > ladders.tier[members][:, None]
         covered += int((fits.any(axis=1) & sold[members]).sum())
     return covered / int(sold.sum()) if sold.any() else None
+
+
+def by_family(dataset: Dataset) -> Dataset:
+    """Return the data with every family as one item, at the median price of its members.
+
+    Items without a family are left out.
+
+    Raises
+    ------
+    DataError
+        The catalogue names no family.
+    """
+    catalogue, family = dataset.catalogue, dataset.catalogue.family
+    n_families = len(catalogue.family_names)
+    if not (family >= 0).any():
+        raise DataError("the catalogue names no families to rank")
+    lines = dataset.lines.assign(item=family[dataset.lines["item"].to_numpy()])
+    lines = lines[lines["item"] >= 0].drop_duplicates(["order", "item"]).reset_index(drop=True)
+    return replace(
+        dataset,
+        catalogue=_families(catalogue, n_families),
+        lines=lines,
+        baskets=dataset.baskets.by_group(family, n_families),
+    )
+
+
+def _families(catalogue: Catalogue, n_families: int) -> Catalogue:
+    members = np.argsort(catalogue.family, kind="stable")
+    members = members[catalogue.family[members] >= 0]
+    first = np.searchsorted(catalogue.family[members], np.arange(n_families))
+    priced = members[catalogue.price_minor[members] > 0]
+    medians = medians_of(catalogue.family[priced], catalogue.price_minor[priced], n_families)
+    price = np.where(np.isnan(medians), UNKNOWN, medians).astype(np.int64)
+    texts = list(catalogue.family_names)
+    return replace(
+        catalogue_of_ids(pa.array(texts, pa.large_string()), catalogue.currency),
+        price_minor=price,
+        category=catalogue.category[members[np.minimum(first, len(members) - 1)]],
+        category_names=catalogue.category_names,
+    )

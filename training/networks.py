@@ -119,16 +119,23 @@ def side_by_side(
 
 
 def calibrated(scorer: Scorer, rows: Rows) -> Scorer:
-    """Return a scorer with the slope and intercept under which scores come true (Platt, 1999)."""
-    from sklearn.linear_model import LogisticRegression
-
+    """Return a scorer with the slope and intercept under which its scores come true."""
     if len(np.unique(rows.labels)) < 2:
         return scorer
     raw = np.asarray(scorer.raw(rows.features), dtype=np.float64)
-    platt = LogisticRegression(C=1e6).fit(raw[:, None], rows.labels)
     # Whatever few examples say, what ranks higher is not less likely.
-    slope = max(float(platt.coef_[0, 0]), 1e-3)
-    return replace(scorer, slope=slope, intercept=float(platt.intercept_[0]))
+    slope, intercept = fit_platt(raw, rows.labels, least_slope=1e-3)
+    return replace(scorer, slope=slope, intercept=intercept)
+
+
+def fit_platt(
+    log_odds: NDArray[np.float64], labels: NDArray[np.bool_], *, least_slope: float
+) -> tuple[float, float]:
+    """Return the slope and intercept under which log-odds come true (Platt, 1999)."""
+    from sklearn.linear_model import LogisticRegression
+
+    fitted = LogisticRegression(C=1e6).fit(log_odds[:, None], labels)
+    return max(float(fitted.coef_[0, 0]), least_slope), float(fitted.intercept_[0])
 
 
 @contextmanager

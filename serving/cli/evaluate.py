@@ -68,7 +68,7 @@ def command(
     with console.progress_bars(quiet=as_json) as progress:
         dataset = load_dataset(shop, config.parent, progress)
         if level == "family":
-            from mersalg.training.levels import by_family
+            from mersalg.training.evaluation import by_family
 
             dataset = by_family(dataset)
         tested = back_test(dataset, shop, mining, progress, n_samples=samples)

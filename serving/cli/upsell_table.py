@@ -35,8 +35,7 @@ def evaluate_upgrades(shop: ShopConfig, config: Path, *, as_json: bool) -> None:
     """
     from mersalg.engine.errors import DataError
     from mersalg.training.reading.dataset import load_dataset
-    from mersalg.training.upsell.evaluation import evaluate_upsell
-    from mersalg.training.upsell.stability import tier_stability
+    from mersalg.training.upsell.evaluation import evaluate_upsell, tier_stability
 
     with console.progress_bars(quiet=as_json) as progress:
         dataset = load_dataset(shop, config.parent, progress)

@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 
 from mersalg.engine.config import load_config
 from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.errors import DataError
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.training.evaluation import (
     HitRate,
     back_test,
+    by_family,
     plain_rules,
     upsell_coverage,
 )
@@ -27,6 +29,7 @@ from mersalg.training.mining.protocol import get_engine
 from mersalg.training.mining.rules import rules_from_itemsets
 from mersalg.training.ranking.examples import Examples, hide_one
 from mersalg.training.reading.dataset import load_dataset
+from tests.support.habit_shop import write_habit_shop
 from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, tiny_model
 from tests.support.small_shop import write_small_shop
 
@@ -145,3 +148,28 @@ def test_a_single_order_cannot_be_split(tmp_path: Path) -> None:
     dataset = load_dataset(config, tmp_path, SilentProgress())
     assert dataset.n_orders == 1
     assert back_test(dataset, config, get_engine("mlxtend"), SilentProgress(), n_samples=9) is None
+
+
+def test_orders_hold_the_families_of_their_items(tmp_path: Path) -> None:
+    dataset = load_dataset(
+        load_config(write_small_shop(tmp_path, n_orders=200)), tmp_path, SilentProgress()
+    )
+    coarse = by_family(dataset)
+    catalogue = dataset.catalogue
+    assert coarse.n_orders == dataset.n_orders
+    assert list(coarse.catalogue.items.ids) == list(catalogue.family_names)
+    for order in range(dataset.n_orders):
+        families = catalogue.family[dataset.baskets.basket(order)]
+        expected = np.unique(families[families >= 0])
+        assert coarse.baskets.basket(order).tolist() == expected.tolist()
+    for place in range(len(coarse.catalogue)):
+        prices = catalogue.price_minor[catalogue.family == place]
+        assert coarse.catalogue.price_minor[place] == int(np.median(prices[prices > 0]))
+    assert not coarse.lines.duplicated(["order", "item"]).any()
+
+
+def test_a_catalogue_without_families_is_reported(tmp_path: Path) -> None:
+    config = load_config(write_habit_shop(tmp_path, n_orders=50))
+    dataset = load_dataset(config, tmp_path, SilentProgress())
+    with pytest.raises(DataError, match="no families"):
+        by_family(dataset)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.native.signals import COMPLEMENT
-from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
 from mersalg.engine.ranking.ranking import Mode, Ranking
 from mersalg.engine.ranking.scorer import Scorer
 from mersalg.training.networks import Plan, Rows, calibrated, fit_networks
 from mersalg.training.ranking.examples import Examples, Moments, bought, hide_one
-from mersalg.training.ranking.signals import purchases_of
 
 if TYPE_CHECKING:
     from mersalg.engine.ranking.purchases import Carts, Past, Purchases
@@ -47,15 +44,14 @@ _SEED = 11
 
 
 def fit_scorers(
-    base: Ranking, before: Dataset, later: Dataset, progress: Progress
+    base: Ranking, before: Dataset, later: Dataset, purchases: Purchases, progress: Progress
 ) -> dict[Mode, Scorer] | None:
     """Return a scorer for each mode; None where `later` holds too few orders to learn from.
 
     Where customers have bought nearly all there is, what is new to them is too little to learn
     from: then discovery is weighed like the rest. `base` is of the orders `before` a moment;
-    `later` are those after it, of the same customers.
+    `later` are those after it, and `purchases` are of both.
     """
-    joined = _joined_purchases(before, later)
     earlier = bought(before)
     known = base.signals.n_orders > 0
     scorers: dict[Mode, Scorer] = {}
@@ -82,24 +78,8 @@ def fit_scorers(
             scorers[mode] = scorers["complete"]
             continue
         with progress.task(f"Fitting the {mode} ranker"):
-            scorers[mode] = _fit(base, mode, examples, joined)
+            scorers[mode] = _fit(base, mode, examples, purchases)
     return scorers
-
-
-def _joined_purchases(before: Dataset, later: Dataset) -> Purchases:
-    joined = replace(
-        before,
-        ordered_at=np.concatenate([before.ordered_at, later.ordered_at]),
-        customer=np.concatenate([before.customer, later.customer]),
-        baskets=Baskets(
-            np.concatenate(
-                [before.baskets.indptr, later.baskets.indptr[1:] + len(before.baskets.items)]
-            ),
-            np.concatenate([before.baskets.items, later.baskets.items]),
-            before.baskets.n_items,
-        ),
-    )
-    return purchases_of(joined)
 
 
 def _fit(base: Ranking, mode: Mode, examples: Examples, purchases: Purchases) -> Scorer:

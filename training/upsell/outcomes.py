@@ -24,6 +24,7 @@ from mersalg.engine.tracking.history import build_history
 from mersalg.engine.tracking.query import DEFAULT_BOT_RATE
 from mersalg.engine.upsell.likelihood import Likelihood, log_odds
 from mersalg.engine.words import counted
+from mersalg.training.networks import fit_platt
 
 LEAST_SHOWN, LEAST_CONVERTED = 1_000, 50
 _MOST_READ = 50_000
@@ -98,14 +99,11 @@ def recalibrated(likelihood: Likelihood, answers: Answers) -> Likelihood:
     ValueError
         The answers are too few.
     """
-    from sklearn.linear_model import LogisticRegression
-
     if not answers.enough:
         raise ValueError(f"{counted(len(answers.odds), 'shown offer')}: too few")
-    platt = LogisticRegression(C=1e6).fit(answers.odds[:, None], answers.converted)
     # Scores that turned out upside down say nothing: then only the level is taken over.
-    slope = max(float(platt.coef_[0, 0]), 0.05)
-    return replace(likelihood, offer_slope=slope, offer_intercept=float(platt.intercept_[0]))
+    slope, intercept = fit_platt(answers.odds, answers.converted, least_slope=0.05)
+    return replace(likelihood, offer_slope=slope, offer_intercept=intercept)
 
 
 def with_outcomes(model: Model, url: str, registry: Registry) -> tuple[Model, list[str]]:

@@ -12,7 +12,7 @@ from mersalg.engine.config import load_config
 from mersalg.engine.progress import SilentProgress
 from mersalg.training.reading.dataset import load_dataset
 from mersalg.training.simulation.complete_journey import TEST_DAYS, write_shop
-from mersalg.training.upsell.stability import tier_stability
+from mersalg.training.upsell.evaluation import tier_stability
 from tests.support.commands import run
 from tests.support.shop_files import SHOP, config, line, load, write_csv
 
