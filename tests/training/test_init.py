@@ -25,6 +25,7 @@ from mersalg.training.reading.survey import Header, names
 from tests.support.commands import run
 from tests.support.exports import EXPORTS, GOODS, Export, Line, comma, lines, point
 
+_GOODS = [*enumerate(GOODS, start=1)]
 by_export = pytest.mark.parametrize("export", EXPORTS.values(), ids=EXPORTS.keys())
 
 
@@ -381,6 +382,54 @@ def test_an_item_may_be_called_otherwise_in_the_catalogue(tmp_path: Path) -> Non
     assert drafted["catalogue.columns.item_id"] == "id"
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Auftragsreferenz|Auftragsdatum|Auftragszeilen/Produkt|Auftragszeilen/Menge",
+        "Référence de la commande|Date de la commande|Lignes de la commande/Produit"
+        "|Lignes de la commande/Quantité",
+        "Ordrereferanse|Ordredato|Ordrelinjer/Produkt|Ordrelinjer/Antall",
+        "Orderreferens|Orderdatum|Orderrader/Produkt|Orderrader/Antal",
+        "Ordrereference|Ordredato|Ordrelinjer/Produkt|Ordrelinjer/Antal",
+    ],
+)
+def test_orders_of_odoo_in_other_languages(header: str, tmp_path: Path) -> None:
+    path = _orders(
+        tmp_path,
+        header,
+        lambda x: (f"S{x.order}" if x.first else "", _day(x) if x.first else "", x.sku, x.quantity),
+    )
+    drafted = _drafted([path])["settings"]
+    fields = ("order_id", "ordered_at", "item_id", "quantity")
+    assert [drafted[f"orders.columns.{name}"] for name in fields] == header.split("|")
+    shop = load_config(tmp_path / "shop.toml")
+    assert load_dataset(shop, tmp_path, SilentProgress()).n_orders == 240
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("ID;Artikelnummer;Name;Veröffentlicht;Vorrätig?;Regulärer Preis", (1, 2, 5, 3, 4)),
+        ("ID;UGS;Nom;Publié;En stock ?;Tarif régulier", (1, 2, 5, 3, 4)),
+        ("ID;Varenummer (SKU);Navn;Udgivet;På lager?;Normalpris", (1, 2, 5, 3, 4)),
+        ("ID;Artikelnummer;Namn;Publicerad;I lager?;Ordinarie pris", (1, 2, 5, 3, 4)),
+        ("ID;Referenz;Name;Status;Preis (ohne MwSt.);Preis (inkl. MwSt.)", (1, 2, 5, 3, None)),
+        ("ID;Referanse;Navn;Status;Pris (ekskl. mva);Pris (inkl. mva)", (1, 2, 5, 3, None)),
+    ],
+)
+def test_catalogues_of_systems_in_other_languages(
+    header: str, expected: tuple[int | None, ...], tmp_path: Path
+) -> None:
+    orders = _orders(tmp_path, "Order ID|SKU", lambda x: (x.order, x.sku))
+    catalogue, names = tmp_path / "items.csv", header.split(";")
+    rows = [f"{place};{sku};{name};1;1;{comma(price)}" for place, (sku, name, _, price) in _GOODS]
+    catalogue.write_text("\n".join([header, *rows]) + "\n")
+    drafted = _drafted([orders, catalogue])["settings"]
+    fields = ("item_id", "name", "price", "active", "in_stock")
+    found = [drafted.get(f"catalogue.columns.{name}") for name in fields]
+    assert found == [None if place is None else names[place] for place in expected]
+
+
 def test_an_export_may_call_a_field_otherwise(tmp_path: Path) -> None:
     cells = ("Order ID|Date|SKU|Qty ordered|Discount", lambda x: (x.order, _day(x), x.sku, 1, 5))
     drafted = _drafted([_orders(tmp_path, *cells)])["settings"]
@@ -441,6 +490,7 @@ def test_the_name_of_a_column_cannot_write_settings(tmp_path: Path) -> None:
         ("Prix unitaire HT", "prixunitaire", None, False),
         ("Total tax", "totaltax", None, None),
         ("Größe", "grosse", None, None),
+        ("Preis (inkl. MwSt.)", "preis", None, True),
     ],
 )
 def test_headers(name: str, key: str, currency: str | None, with_tax: bool | None) -> None:

@@ -141,11 +141,13 @@ class Survey:
         # Of two that differ in tax alone, the one that buyers pay.
         taxed = {True: 0, None: 1, False: 2}
         found = [
-            (rank[header.key], taxed[header.with_tax], name)
+            (rank[key], taxed[header.with_tax], name)
             for name, header in self.headers.items()
-            if header.key in rank and self.filled(name)
+            # Some systems write where a column is from before its own name: `Order Lines/Quantity`.
+            for key in (header.key, Header.of(name.rpartition("/")[2]).key)
+            if key in rank and self.filled(name)
         ]
-        return [name for *_, name in sorted(found, key=lambda each: each[:2])]
+        return [*dict.fromkeys(name for *_, name in sorted(found, key=lambda each: each[:2]))]
 
     def languages(self) -> Counter[str]:
         """Return how much speaks for each language; English headers are found everywhere."""
