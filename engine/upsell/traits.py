@@ -27,7 +27,7 @@ _SEASON_CODE = re.compile(r"(?:ss|aw|fw)\s?(?:20)?[0-9]{2}|20[0-9]{2}(?:/(?:20)?
 _LETTERS = re.compile(r"x{0,4}s|x{0,5}l|[2-6]x[sl]|m|[xs]/[sml]|[sml]/x?[ml]")
 _FAR_LETTERS = re.compile(r"x+s|xx+l|[2-6]x[sl]")
 _LABELLED = re.compile(
-    r"\b(?:sizes?|str|strl|størrelse|eur?|us|uk)\b\.?\s*:?\s*"
+    r"\b(?:sizes?|str|strl|størrelse|eur?|us|uk)(?:\b|(?=[0-9]))\.?\s*:?\s*"
     r"(?P<size>[0-9]{1,3}(?:[.,][0-9]+|½)?(?:\s*[-/]\s*[0-9]{1,3})?|(?:[0-9]?x{0,4}[sl]|[a-z])\b)"
 )
 _SHADE = re.compile(

@@ -68,6 +68,9 @@ def _offered(model: Model) -> list[Upgrade]:
         ("Road tyre 700x25c", "Road tyre 700x32c", "Tyres"),
         ("Snowboard 152", "Snowboard 158W", "Snowboards"),
         ("Calendar 2024", "Calendar 2025", "Office"),
+        ("Dress UK10", "Dress UK14", "Dresses"),
+        ("Christmas candle", "Easter candle", "Candles"),
+        ("Julekuler røde", "Påskekuler røde", "Pynt"),
         # Shades of what comes in many.
         ("Lipstick 04 Nude", "Lipstick 12 Ruby", "Makeup"),
         ("Yarn col. 12", "Yarn col. 45", "Yarn"),
@@ -75,12 +78,17 @@ def _offered(model: Model) -> list[Upgrade]:
         ("Curtain, beige", "Curtain, forest green", "Home"),
         ("Phone case midnight blue", "Phone case rose gold", "Cases"),
         ("Lampe hvit", "Lampe messing", "Lamper"),
+        ("T-shirt heather grey", "T-shirt bordeaux", "Tops"),
         # All that the thing says, and an accessory of it.
         ("Laptop Air 13", "Laptop sleeve Air 13", "Laptops"),
         ("Laptop Air 13", "Docking station Laptop Air 13", "Laptops"),
         ("Watch 9", "Watch 9 strap leather", "Watches"),
         ("PlayStation 5", "PlayStation 5 controller", "Consoles"),
         ("Grill Fjord", "Grillbørste Fjord", "Griller"),
+        ("Cello Stratos", "Cellostrenger Stratos", "Musikk"),
+        ("Bosch drill", "Bosch drill bits", "Tools"),
+        ("Guitar", "Guitar stand", "Music"),
+        ("TV 55", "TV-benk 55", "TV"),
         ("Electric toothbrush 2", "Brush heads 4-pack for Electric toothbrush 2", "Dental"),
         # Seats and bedding.
         ("Car seat 0-13 kg", "Car seat 9-18 kg", "Baby"),
