@@ -173,14 +173,20 @@ class Facts:
             body = connection.scalar(query)
         return None if body is None else cast(Decision, unpack(body))
 
-    def newest_decisions(self, n: int) -> list[Decision]:
-        """Return the last `n` decisions, the newest first."""
+    def newest_decisions(
+        self, n: int, since: int | None = None, until: int | None = None
+    ) -> list[Decision]:
+        """Return the last `n` decisions, of a period (microseconds), the newest first."""
         query = (
             select(facts.c.body)
             .where(facts.c.type == "decision")
             .order_by(facts.c.occurred_at.desc())
             .limit(n)
         )
+        if since is not None:
+            query = query.where(facts.c.occurred_at >= since)
+        if until is not None:
+            query = query.where(facts.c.occurred_at < until)
         with self._database.reading() as connection:
             return [cast(Decision, unpack(body)) for body in connection.scalars(query)]
 

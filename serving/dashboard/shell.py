@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -15,13 +15,14 @@ from fastapi import Depends, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from mersalg.engine import clock
-from mersalg.engine.facts import KINDS, Kind
+from mersalg.engine.facts import KINDS
 from mersalg.engine.locales import LANGUAGES, Language, language_of
 from mersalg.engine.tracking.comparison import compared
 from mersalg.engine.tracking.local_days import zone_of
-from mersalg.engine.tracking.query import ReportQuery, other_period, parse_query
+from mersalg.engine.tracking.query import other_period, parse_query
 from mersalg.serving import errors
 from mersalg.serving.dashboard import sessions
+from mersalg.serving.dashboard.filters import NARROWING, Filters
 from mersalg.serving.keys import Scope
 from mersalg.serving.presentation.figures import Figures
 from mersalg.serving.presentation.glossary import glossary_of
@@ -42,16 +43,12 @@ PAGES: Mapping[str, str] = {
 SHARED = tuple(PAGES[name] for name in ("overview", "funnel", "items", "rules", "ladders"))
 """Addresses of pages that a link may show to people without a key."""
 
-NARROWING = ("store", "segment", "placement")
-"""Filters that are keys of a report's groups."""
 
 _NOTHING = {"value": None, "status": "no_data", "reason": None}
 """The extra sales of no checkout."""
 _REPORT_SECONDS = 2.0
 """How long a page waits for its report before it shows how far it is."""
 _WITHOUT_FILTERS = ("models", "try", "problem", "shared")
-_RECENT = 1_000
-"""Number of decisions whose stores, segments and placements filters list."""
 _PERIODS = (7, 28, 90, 365)
 _Filter = Annotated[str, Query(max_length=200)]
 STATIC = DASHBOARD / "static"
@@ -68,49 +65,6 @@ _POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What a page is asked for, as its address says it; both days are inclusive."""
-
-    since: date
-    until: date
-    store: str | None = None
-    segment: str | None = None
-    placement: str | None = None
-    kind: Kind | None = None
-
-    @property
-    def days(self) -> int:
-        """Length of the period."""
-        return (self.until - self.since).days + 1
-
-    @property
-    def narrowed(self) -> Mapping[str, str]:
-        """The filters of `NARROWING` that are set."""
-        return {name: value for name in NARROWING if (value := getattr(self, name))}
-
-    def query(self, *by: str, **settings: Any) -> ReportQuery:
-        """Return the question of a page, split `by` keys and those of the filters."""
-        return ReportQuery(
-            since=self.since,
-            until=self.until,
-            by=(*by, *(key for key in self.narrowed if key not in by)),
-            kinds=(self.kind,) if self.kind else KINDS,
-            watched=True,
-            **settings,
-        )
-
-    def rows(self, report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """Return the groups of a report of `query` that the filters let through."""
-        wanted = self.narrowed.items()
-        return [row for row in report["groups"] if wanted <= row["key"].items()]
-
-    def texts(self) -> dict[str, str]:
-        """Return the filters as parameters of an address."""
-        texts = {"from": self.since.isoformat(), "to": self.until.isoformat(), **self.narrowed}
-        return texts | ({"kind": self.kind} if self.kind else {})
 
 
 @dataclass(frozen=True)
@@ -269,7 +223,7 @@ class Visit:
             filters=self.filters,
             known={}
             if self.shared_until or name in _WITHOUT_FILTERS
-            else await asyncio.to_thread(self._known),
+            else await asyncio.to_thread(self.filters.known, service.store.facts, self.zone),
             is_paused=service.guard.paused is not None,
             kinds=KINDS,
             periods=[(days, *self._last(days)) for days in _PERIODS],
@@ -293,16 +247,6 @@ class Visit:
     def shop(self) -> str:
         """Name of the shop."""
         return model.settings.shop.name if (model := self.service.live.model) else "Mersalg"
-
-    def _known(self) -> Mapping[str, Sequence[str]]:
-        """Return the values of each filter in recent decisions, and the one that is set."""
-        recent = self.service.store.facts.newest_decisions(_RECENT)
-        found: dict[str, Sequence[str]] = {}
-        for name in NARROWING:
-            field = "store_id" if name == "store" else name
-            values = {getattr(each, field) for each in recent} | {getattr(self.filters, name)}
-            found[name] = sorted(values - {None})
-        return found
 
     def _last(self, days: int) -> tuple[str, bool]:
         """Return the address of the last days up to today, and whether they are shown."""

@@ -17,7 +17,7 @@ from mersalg.engine.live_items import Stated
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.storage.store import open_store
 from mersalg.serving.app import create_app
-from mersalg.serving.dashboard import shell
+from mersalg.serving.dashboard import filters, shell
 from mersalg.serving.settings import load_settings
 from tests.serving.test_dashboard import sell
 from tests.support.models import tiny_model
@@ -118,6 +118,19 @@ def test_advice_on_the_hold_out_is_for_the_shop_as_it_is_now(selling: Path) -> N
     text = page_of(selling, "/dashboard").text
     assert "There is a group without offers now" in text
     assert "holdout = 0.1" not in text
+
+
+def test_filters_list_what_the_period_holds(selling: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def listed(address: str) -> list[str]:
+        page = page_of(selling, address).text
+        [lists] = re.findall(r'id="f-placement".*?</select>', page, re.DOTALL)
+        return [unescape(text) for text in re.findall(r"<option[^>]*>([^<]+)</option>", lists)]
+
+    assert listed("/dashboard") == ["All placements", "checkout"]
+    assert listed("/dashboard?from=2020-01-01&to=2020-01-28") == ["All placements"]
+    assert listed("/dashboard?placement=cart") == ["All placements", "cart", "checkout"]
+    monkeypatch.setattr(filters, "_OF_A_PART", 1)
+    assert listed("/dashboard")[1:] == ["checkout", "(rare ones may be missing)"]
 
 
 def test_a_funnel_without_a_hold_out_begins_with_what_was_shown(selling: Path) -> None:
