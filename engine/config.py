@@ -5,6 +5,8 @@ Every model is frozen and forbids unknown keys, so a typo is an error and never 
 
 from __future__ import annotations
 
+import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +16,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from babel.numbers import list_currencies
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from mersalg.engine.environment import expand_environment
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.experiment import PUBLIC_SALT
 from mersalg.engine.known_fields import nearest
@@ -30,6 +31,7 @@ Counting = Literal["vouched", "all"]
 Impressions = Literal["viewed", "served"]
 Consent = Literal["assumed", "required"]
 CHECKOUT_DAYS = 30
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _Section = TypeVar("_Section", bound=Section)
 
 
@@ -259,3 +261,21 @@ def load_section(path: Path, kind: type[_Section]) -> _Section:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     return _parsed(data, kind, str(path))
+
+
+def expand_environment(text: str, setting: str) -> str:
+    """Return a text with every `${NAME}` replaced by the variable of the environment.
+
+    Raises
+    ------
+    ConfigError
+        The variable is not set; the message names the `setting`.
+    """
+
+    def value_of(match: re.Match[str]) -> str:
+        value = os.environ.get(match[1])
+        if value is None:
+            raise ConfigError(f"the environment variable {match[1]} (in {setting}) is not set")
+        return value
+
+    return _VARIABLE.sub(value_of, text)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, CursorResult, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from mersalg.engine.environment import expand_environment
+from mersalg.engine.config import expand_environment
 from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.storage.connection import shown_url
 

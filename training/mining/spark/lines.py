@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from mersalg.engine.environment import expand_environment
+from mersalg.engine.config import expand_environment
 from mersalg.engine.errors import ConfigError, DataError
 from mersalg.training.mining.spark.session import reading
 from mersalg.training.reading.database_source import without_password
