@@ -201,8 +201,9 @@ def past_of(model: Model, row: int | None, bought: Sequence[Bought], now: int) -
 
     It is empty where neither is known.
     """
-    past = Past.unknown()
-    if row is not None and model.customers is not None:
+    if row is None or model.customers is None:
+        past = Past.unknown()
+    else:
         past = Past.of_customer(model.customers.purchases, row, now)
     if not bought:
         return past

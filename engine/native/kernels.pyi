@@ -161,6 +161,16 @@ def agreement(
 
 class BrokenArrays(ValueError): ...
 
+def bought_before(
+    customers: _Integers,
+    ordered_at: _Integers,
+    orders: _Integers,
+    n_items: int,
+    customer: int,
+    now: int,
+    most: int,
+    micros_per_day: float,
+) -> tuple[int, _Singles, _Integers]: ...
 def mark(marks: _Bytes, items: _Codes, reason: int) -> None: ...
 def restore(marks: _Bytes, others: _Bytes, changed: list[_Codes]) -> None: ...
 def highest(scores: _Floats, limit: int) -> _Integers: ...

@@ -222,6 +222,40 @@ cdef int64_t best_pairs(
     return OK
 
 
+def bought_before(
+    const int64_t[::1] customers, const int64_t[::1] ordered_at, const int64_t[::1] orders,
+    int64_t n_items, int64_t customer, int64_t now, int64_t most, double micros_per_day,
+):
+    """Return where the items of a customer's last orders before `now` begin, the days since each
+    was bought, and the number of its order among these.
+
+    customers, orders: where the orders of each customer, and the items of each order, begin.
+    most: of the last orders that count.
+    """
+    cdef int64_t begin, end, order, place
+    if not 0 <= customer < customers.shape[0] - 1:
+        raise BrokenArrays(_OUTSIDE)
+    begin, end = customers[customer], customers[customer + 1]
+    if not 0 <= begin <= end <= ordered_at.shape[0] or end >= orders.shape[0]:
+        raise BrokenArrays(_OUTSIDE)
+    end = first_of(&ordered_at[0], begin, end, now)
+    begin = max(begin, end - most)
+    for order in range(begin, end):
+        if orders[order + 1] < orders[order]:
+            raise BrokenArrays(_OUTSIDE)
+    if orders[begin] < 0 or orders[end] > n_items:
+        raise BrokenArrays(_OUTSIDE)
+    age = np.empty(orders[end] - orders[begin], dtype=np.float32)
+    owner = np.empty(orders[end] - orders[begin], dtype=np.int64)
+    cdef float[::1] days = age
+    cdef int64_t[::1] owners = owner
+    for order in range(begin, end):
+        for place in range(orders[order] - orders[begin], orders[order + 1] - orders[begin]):
+            days[place] = <float>(<double>(now - ordered_at[order]) / micros_per_day)
+            owners[place] = order - begin
+    return orders[begin], age, owner
+
+
 cdef class NativeRanking:
     """Ranks the complements of carts.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.clock import MICROS_PER_DAY
+from mersalg.engine.native.kernels import bought_before
 
 MOST_ORDERS = 250
 """Orders of one customer that are looked at, the last ones."""
@@ -135,16 +136,13 @@ class Past(Struct, frozen=True, gc=False):
     @classmethod
     def of_customer(cls, purchases: Purchases, customer: int, now: int) -> Past:
         """One cart's: as `read` of a single known customer, seen from `now`."""
-        begin = purchases.ordered_at.indptr.item(customer)
-        moments = purchases.ordered_at[customer]
-        end = begin + int(moments.searchsorted(now))
-        begin = max(begin, end - MOST_ORDERS)
-        bounds = purchases.items.indptr[begin : end + 1]
-        lengths = bounds[1:] - bounds[:-1]
-        age = ((now - purchases.ordered_at.values[begin:end]) / MICROS_PER_DAY).astype(np.float32)
-        items = purchases.items.values[bounds.item(0) : bounds.item(-1)]
-        order = np.arange(end - begin).repeat(lengths)
-        return cls(np.zeros(len(items), dtype=np.int64), items, age.repeat(lengths), order)
+        ordered_at, items = purchases.ordered_at, purchases.items
+        starts = (ordered_at.indptr, ordered_at.values, items.indptr)
+        first, age, order = bought_before(
+            *starts, len(items.values), customer, now, MOST_ORDERS, MICROS_PER_DAY
+        )
+        bought = items.values[first : first + len(age)]
+        return cls(np.zeros(len(age), dtype=np.int64), bought, age, order)
 
     @classmethod
     def of_orders(cls, orders: Sequence[tuple[float, NDArray[np.int32]]]) -> Past:

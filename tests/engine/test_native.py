@@ -26,6 +26,7 @@ from mersalg.engine.native.kernels import (
     NativeEligibility,
     NativeRanking,
     NativeUpgrades,
+    bought_before,
     highest,
     mark,
     restore,
@@ -311,3 +312,25 @@ def test_an_item_that_is_not_there_is_marked_nowhere(item: int) -> None:
         with pytest.raises(BrokenArrays):
             call()
     assert not marks.any()
+
+
+@pytest.mark.parametrize(
+    ("customers", "orders", "customer"),
+    [
+        ([0, 2], [0, 1, 3], -1),
+        ([0, 2], [0, 1, 3], 1),
+        ([0, 3], [0, 1, 3], 0),
+        ([2, 0], [0, 1, 3], 0),
+        ([-1, 2], [0, 1, 3], 0),
+        ([0, 2], [0, 1], 0),
+        ([0, 2], [0, 3, 1], 0),
+        ([0, 2], [0, 1, 4], 0),
+        ([0, 2], [-1, 1, 3], 0),
+    ],
+)
+def test_orders_that_are_not_there_are_read_nowhere(
+    customers: list[int], orders: list[int], customer: int
+) -> None:
+    starts, ordered_at = np.array(customers), np.array([5, 6])
+    with pytest.raises(BrokenArrays):
+        bought_before(starts, ordered_at, np.array(orders), 3, customer, 9, 250, 1.0)
