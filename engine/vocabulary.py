@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from mersalg.engine.native.kernels import NativeFinding
+from mersalg.engine.native.kernels import NativeFinding, NativeTexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,10 @@ class StringTable:
 
     blob: NDArray[np.uint8]
     offsets: NDArray[np.int64]
-    # Views of both: one entry of an array costs several times as much.
-    _bytes: memoryview = field(init=False, repr=False, compare=False)
-    _bounds: memoryview = field(init=False, repr=False, compare=False)
+    _native: NativeTexts = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_bytes", self.blob.data)
-        object.__setattr__(self, "_bounds", self.offsets.data)
+        object.__setattr__(self, "_native", NativeTexts(self.blob, self.offsets))
 
     def __reduce__(self) -> tuple[type[StringTable], tuple[object, ...]]:
         return StringTable, (self.blob, self.offsets)
@@ -50,12 +47,7 @@ class StringTable:
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> str:
-        if index < 0:
-            raise IndexError(index)
-        start, stop = self._bounds[index], self._bounds[index + 1]
-        if not 0 <= start <= stop <= len(self._bytes):
-            raise ValueError("a text is outside of its table: the files of the model are damaged")
-        return str(self._bytes[start:stop], "utf-8", "surrogatepass")
+        return self._native.text(index)
 
     def raw(self) -> Iterator[bytes]:
         """Return the UTF-8 of each text."""

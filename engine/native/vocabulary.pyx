@@ -1,4 +1,4 @@
-# Finding the dense indices of external ids.
+# Texts of a table, and finding the dense indices of external ids.
 
 cdef uint32_t _CRC_STEPS[256]  # of CRC-32, by byte
 cdef uint32_t _step
@@ -11,6 +11,26 @@ for _byte in range(256):
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *length) except NULL
+    object PyUnicode_DecodeUTF8(const char *text, Py_ssize_t length, const char *errors)
+
+
+cdef class NativeTexts:
+    """Decodes the texts of a table; arrays as of `StringTable`."""
+
+    cdef const uint8_t[::1] blob
+    cdef const int64_t[::1] offsets
+
+    def __init__(self, blob, offsets):
+        self.blob, self.offsets = blob, offsets
+
+    def text(self, int64_t index):
+        """Return one text; raise IndexError where there is none."""
+        if not 0 <= index < self.offsets.shape[0] - 1:
+            raise IndexError(index)
+        cdef int64_t begin = self.offsets[index], end = self.offsets[index + 1]
+        if not 0 <= begin <= end <= self.blob.shape[0]:
+            raise BrokenArrays("a text is outside of its table: the files of the model are damaged")
+        return PyUnicode_DecodeUTF8(<const char *>&self.blob[begin], end - begin, "surrogatepass")
 
 
 cdef class NativeFinding:
