@@ -50,7 +50,7 @@ class Baskets:
             low, high, first, after = block
             here = rows[low:high]
             order, item = (
-                np.ascontiguousarray(each[low:high], np.int64) for each in (orders, items)
+                np.ascontiguousarray(each[low:high], np.int32) for each in (orders, items)
             )
             return here[: kernels.file_pairs(order, item, first, n_items, here, sizes[first:after])]
 

@@ -82,7 +82,7 @@ def passed(verdicts: list[Verdict]) -> bool:
 
 def _something_to_offer(model: Model) -> Verdict:
     n_rules = len(model.rules)
-    n_ladders = _ladders_with_steps(model)
+    n_ladders = len(set(model.ladders.family[model.ladders.tier > 0].tolist()))
     return Verdict(
         "something_to_offer",
         n_rules > 0 or n_ladders > 0,
@@ -108,11 +108,6 @@ def _carts_offered(
 def _offered_share(counts: Mapping[str, Any]) -> float | None:
     sampled = counts.get("carts_sampled")
     return counts["carts_offered"] / sampled if sampled else None
-
-
-def _ladders_with_steps(model: Model) -> int:
-    tiers = model.ladders.tier
-    return len(set(model.ladders.family[tiers > 0].tolist()))
 
 
 def _same_currency(model: Model, previous: Manifest) -> Verdict:

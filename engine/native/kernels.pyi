@@ -127,8 +127,8 @@ def upper_tails(
     tails: _Floats,
 ) -> None: ...
 def file_pairs(
-    orders: _Integers,
-    items: _Integers,
+    orders: _Codes,
+    items: _Codes,
     first_order: int,
     n_items: int,
     rows: _Codes,

@@ -2,7 +2,7 @@
 
 
 def file_pairs(
-    const int64_t[::1] orders, const int64_t[::1] items, int64_t first_order, int64_t n_items,
+    const int32_t[::1] orders, const int32_t[::1] items, int64_t first_order, int64_t n_items,
     int32_t[::1] rows, int64_t[::1] sizes,
 ):
     """File pairs by order; an item repeated in an order counts once.
@@ -10,8 +10,8 @@ def file_pairs(
     Nothing is compared: the pairs are dealt out to their items, and then the items, in ascending
     order, to their orders.
 
-    orders: int64 (n,), in first_order..first_order + n_orders - 1.
-    items: int64 (n,), in 0..n_items - 1.
+    orders: int32 (n,), in first_order..first_order + n_orders - 1.
+    items: int32 (n,), in 0..n_items - 1.
     rows: int32 (n,), the items of the orders one behind the other; written.
     sizes: int64 (n_orders,), zeros; items in each order.
 

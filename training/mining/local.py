@@ -205,7 +205,8 @@ def label_rows(baskets: Baskets, min_count: int, threads: Executor, n_threads: i
         Over 2**31 entries of frequent items.
     """
     long = _long_orders(baskets, min_count)
-    walked = _without(baskets, long) if len(long) else baskets
+    others = np.delete(np.arange(baskets.n_orders), long)
+    walked = baskets.take(others) if len(long) else baskets
     indptr = np.ascontiguousarray(walked.indptr, dtype=np.int64)
     items = np.ascontiguousarray(walked.items, dtype=np.int32)
     blocks = _blocks(indptr, walked.n_items, n_threads)
@@ -269,12 +270,6 @@ def _long_orders(baskets: Baskets, min_count: int) -> NDArray[np.int64]:
     long = np.flatnonzero(sizes > _LONG_ROW)
     longest = long[np.argsort(-sizes[long], kind="stable")]
     return np.sort(longest[: min(_MOST_LONG_ROWS, min_count - 1)])
-
-
-def _without(baskets: Baskets, orders: NDArray[np.int64]) -> Baskets:
-    kept = np.ones(baskets.n_orders, dtype=np.bool_)
-    kept[orders] = False
-    return baskets.take(np.flatnonzero(kept))
 
 
 def _held(

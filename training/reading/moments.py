@@ -75,7 +75,8 @@ def read_moments(
         No such column, or dates that could be read two ways.
     """
     arrays = [source.column(name) for name in columns]
-    if len(arrays) == 1 and _is_time(arrays[0].type):
+    kind = arrays[0].type
+    if len(arrays) == 1 and (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         return _from_typed(arrays[0], timezone)
     encoded = _joined(arrays)
     texts = pd.Series(encoded.dictionary.to_pylist(), dtype="str").str.strip()
@@ -123,10 +124,6 @@ def _has_form(text: str, form: str) -> bool:
         return bool(datetime.strptime(text, form))  # noqa: DTZ007
     except ValueError:
         return False
-
-
-def _is_time(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
 def _from_typed(array: pa.Array, timezone: str) -> Moments:
