@@ -22,13 +22,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-_LONGEST_REPEATED = 200
+LONGEST_REPEATED = 200
 
 
 def shown(value: object) -> str:
     """Return what was sent as an error repeats it: quoted, and at most 200 characters of it."""
     text = str(value)
-    return repr(text[:_LONGEST_REPEATED]) + ("..." if len(text) > _LONGEST_REPEATED else "")
+    return repr(text[:LONGEST_REPEATED]) + ("..." if len(text) > LONGEST_REPEATED else "")
 
 
 class MersalgError(Exception):

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Union, cast
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from mersalg.engine.errors import FactRejected
+from mersalg.engine.errors import FactRejected, shown
 from mersalg.engine.fact_fields import LONGEST_ID, LONGEST_NUMBER
 from mersalg.engine.facts import (
     ORDER_TYPES,
@@ -326,6 +326,7 @@ _BY_FIELD = {
     "n_joint": "must be a whole number from 0",
     "n_antecedent": "must be a whole number from 0",
 }
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`", re.DOTALL)
 _TOO_LARGE = re.compile(r"Expected `int` <= (\d+)")
 _BY_TYPE = (
     (re.compile(r"Expected `str` of length <= (\d+)"), r"is longer than \1 characters"),
@@ -354,6 +355,8 @@ def problem_of(error: msgspec.ValidationError, whole: str = "") -> tuple[str, st
         field = f"{field}.{missing.group(1)}" if field else missing.group(1)
         if field != "type":
             return field, "is required"
+    if unknown := _UNKNOWN.match(problem):
+        return field, f"has no field {shown(unknown[1])}"
     if too_large := _TOO_LARGE.match(problem):
         return field, too_large.expand(r"must be at most \1")
     message = _BY_FIELD.get((field or whole).rpartition(".")[2])

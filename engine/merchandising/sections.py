@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -19,7 +20,8 @@ from pydantic import (
 )
 
 from mersalg.engine import clock
-from mersalg.engine.errors import ConfigError
+from mersalg.engine.errors import LONGEST_REPEATED, ConfigError
+from mersalg.engine.known_fields import nearest
 
 _BEGINNING, _END = -(2**62), 2**62
 """Long before and after every instant that can be written."""
@@ -63,12 +65,11 @@ def parse_moment(value: object) -> object:
     """Return the instant of a TOML or ISO 8601 date, or date and time; raises ValueError."""
     if isinstance(value, date):
         return value
-    if not isinstance(value, str):
-        raise ValueError("must be a date such as 2026-11-01, or a date and time")
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        return datetime.fromisoformat(value)
+    if isinstance(value, str):
+        for read in (date.fromisoformat, datetime.fromisoformat):
+            with suppress(ValueError):
+                return read(value)
+    raise ValueError("must be a date such as 2026-11-01, or a date and time")
 
 
 def _as_tuple(value: object) -> object:
@@ -175,8 +176,12 @@ def shop_rule(action: object, fields: Mapping[str, Any]) -> ShopRule:
             problems.append({"where": "until", "message": "must be after from"})
         except ValidationError as error:
             for issue in error.errors():
-                where = ".".join(str(part) for part in issue["loc"])
+                where = ".".join(str(part)[:LONGEST_REPEATED] for part in issue["loc"])
                 message = issue["msg"].removeprefix("Value error, ")
+                if issue["type"] == "extra_forbidden":
+                    names = [each.alias or name for name, each in kind.model_fields.items()]
+                    known = nearest(where, names)
+                    message = "is not known" + (f"; did you mean {known}?" if known else "")
                 problems.append({"where": where, "message": message})
     first = f"{problems[0]['where']} {problems[0]['message']}".strip()
     raise ConfigError(first, details={"problems": problems})

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.errors import shown
 from mersalg.engine.merchandising.sections import BlockSection, OffersSection, PinSection
 
 _BETWEEN_PARTS = ">"
@@ -72,10 +73,10 @@ def unknown_names(catalogue: Catalogue, offers: OffersSection) -> list[str]:
         for name in names:
             if catalogue.items.index_of(name) is None:
                 guess = _like(name, catalogue.items.ids) if len(warnings) < _MAX_GUESSES else ""
-                warnings.append(f"{where}: no item {name!r} in the catalogue{guess}")
+                warnings.append(f"{where}: no item {shown(name)} in the catalogue{guess}")
         if rule.category is not None and not len(items_of(catalogue, rule)):
             name = f" {_BETWEEN_PARTS} ".join(category_path(rule.category))
-            warnings.append(f"{where}: no item of category {name!r} in the catalogue")
+            warnings.append(f"{where}: no item of category {shown(name)} in the catalogue")
     warnings += [
         f"offers.sensitive: no item of category {name!r} in the catalogue"
         for name in offers.sensitive

@@ -348,6 +348,32 @@ def test_errors_repeat_little_of_what_was_sent(client: httpx.Client) -> None:
     answers += [
         client.post(f"/v1/models/{long}/publish"),
         client.post("/v1/adapters/ga4", json={"client_id": "c", "timestamp_micros": long}),
+        client.post("/v1/adapters/segment", json={"type": long, "event": "Order Completed"}),
+        client.post("/v1/adapters/segment", json={"type": "track", "event": long, "properties": 1}),
+        *(
+            client.put(f"/v1/items/{item}", json=body)
+            for item, body in (
+                *(("case-1", {name: 1}) for name in (long, f"{'y' * 300}{long}")),
+                *(
+                    ("case-1", {name: long})
+                    for name in ("price", "in_stock", "category", "updated_at")
+                ),
+                ("case-1", {"attributes": {long: 1, "b": [long]}}),
+                (long, {"price": "1"}),
+            )
+        ),
+        client.post("/v1/items", json={"items": [{"item_id": long, "price": 1}, {long: 1}]}),
+        *(
+            client.put(f"/v1/rules/{rule}", json={"action": "pin", **body})
+            for rule, body in (
+                ("r", {long: 1}),
+                ("r", {"item": long}),
+                ("r", {"item": "case-1", "until": long}),
+                (long, {"item": "case-1"}),
+                ("r", {"category": long}),
+                ("r", {"action": long}),
+            )
+        ),
         client.get("/healthz", headers={"Host": long}),
         client.request(long[:5_000].upper(), "/v1/suggestions"),
     ]

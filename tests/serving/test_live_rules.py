@@ -98,6 +98,8 @@ def test_a_pin_and_a_block_hold_on_every_worker_and_end(
         ({"action": "pin"}, "one of item"),
         ({"action": "pin", "item": "case-1", "colour": "red"}, "colour"),
         ({"action": "block", "item": "a", "position": 2}, "position"),
+        ({"action": "block", "item": "a", "Until": "2030-01-01"}, "did you mean until?"),
+        ({"action": "block", "item": "a", "form": "2030-01-01"}, "did you mean from?"),
         ({"action": "pin", "item": "a", "from": "2026-02-01", "until": "2026-01-01"}, "until"),
         ([], "action"),
     ],
