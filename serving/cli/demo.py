@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,7 +79,7 @@ def command(
                 port=chosen,
                 seed=seed,
                 progress=progress,
-                announce=_silent if as_json else _announce,
+                announce=(lambda _: None) if as_json else partial(console.note, style="bold"),
             )
             result, service = open_ended.enter_context(demo)
         if as_json:
@@ -92,14 +93,6 @@ def command(
         # An interrupt is how this ends; it is no error.
         with suppress(KeyboardInterrupt):
             service.wait()
-
-
-def _announce(line: str) -> None:
-    console.note(line, style="bold")
-
-
-def _silent(line: str) -> None:
-    del line
 
 
 def _taken(port: int) -> bool:

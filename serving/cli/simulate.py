@@ -11,6 +11,7 @@ import typer
 
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
+from mersalg.serving.cli.database import migrated_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +63,6 @@ def command(
     counts both, and the hold-out separates them. The same seed gives the same facts.
     """
     from mersalg.engine.facts import KINDS
-    from mersalg.engine.storage.store import open_store
     from mersalg.engine.tracking.report import ReportQuery, build_report
     from mersalg.training.simulation.invented_shop import CURRENCY, Invented, Plan
 
@@ -79,24 +79,17 @@ def command(
         visits=visits,
     )
     invented = Invented(plan)
-    with tempfile.TemporaryDirectory(prefix="mersalg-simulate-") as folder:
-        store = open_store(database or f"sqlite:///{Path(folder) / 'facts.db'}")
-        try:
-            store.migrate()
-            _refuse_a_shop(store)
-            with (
-                console.progress_bars(quiet=as_json) as progress,
-                progress.task("Simulating checkouts", total=checkouts) as task,
-            ):
-                recorded = _play(invented, store, out, task)
-            query = ReportQuery.from_store(store, currency=CURRENCY)
-            with (
-                console.progress_bars(quiet=as_json) as progress,
-                progress.task("Computing the rates"),
-            ):
-                report: dict[str, Any] = build_report(store, query)
-        finally:
-            store.close()
+    with (
+        tempfile.TemporaryDirectory(prefix="mersalg-simulate-") as folder,
+        migrated_store(database or f"sqlite:///{Path(folder) / 'facts.db'}") as store,
+        console.progress_bars(quiet=as_json) as progress,
+    ):
+        _refuse_a_shop(store)
+        with progress.task("Simulating checkouts", total=checkouts) as task:
+            recorded = _play(invented, store, out, task)
+        query = ReportQuery.from_store(store, currency=CURRENCY)
+        with progress.task("Computing the rates"):
+            report: dict[str, Any] = build_report(store, query)
     total = cast("Mapping[str, Any]", report["total"])
     checked = {kind: _check(total[kind], invented.truth.kinds[kind].incremental) for kind in KINDS}
     if as_json:
