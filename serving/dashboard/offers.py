@@ -113,18 +113,9 @@ def rows_of(
     model: Model | None,
     rules: Sequence[InForce],
 ) -> list[OfferRow]:
-    """Return a row for each key and kind of which something was decided.
+    """Return a row for each group of a report by `by`, and kind of which something was decided.
 
-    Parameters
-    ----------
-    groups : iterable of mapping
-        Of a report by `by`.
-    by : Key
-        What a row is of.
-    model : Model or None
-        Names the items and has the counts behind its rules.
-    rules : sequence of InForce
-        Pins and blocks in force.
+    The model names the items and has the counts behind its rules; `rules` are those in force.
     """
     names, rows = Names(model), list[OfferRow]()
     for group in groups:
@@ -207,16 +198,9 @@ SHOWN = ("earning", "losing", "unclear", "changed")
 
 
 def matching(rows: Iterable[OfferRow], text: str, show: str) -> list[OfferRow]:
-    """Return rows that hold every word of a text in their names or ids, and are of a state.
+    """Return rows with every word of a text in their names or ids, and of one state of `SHOWN`.
 
-    Parameters
-    ----------
-    rows : iterable of OfferRow
-        Any.
-    text : str
-        Words in any order; none find all.
-    show : str
-        One of `SHOWN`, or anything else for all.
+    Without a text, and with another state, all are returned.
     """
     words = text.casefold().split()
 

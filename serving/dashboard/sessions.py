@@ -30,7 +30,8 @@ def open_session(settings: ServeSettings, presented: str) -> str | None:
     until, number = int(time.time()) + SECONDS, secrets.token_hex(8)
     for key in _keys(settings):
         if hmac.compare_digest(key.digest, digest):
-            return f"{until}.{number}.{_signature(settings, key, until, number)}"
+            secret = settings.session_secret
+            return f"{until}.{number}.{_signature(secret, b'dashboard', key, until, number)}"
     return None
 
 
@@ -46,7 +47,8 @@ def caller_of(settings: ServeSettings, cookie: str) -> Caller | None:
         key
         for key in _keys(settings)
         if hmac.compare_digest(
-            _signature(settings, key, int(until), number).encode(), signature.encode()
+            _signature(settings.session_secret, b"dashboard", key, int(until), number).encode(),
+            signature.encode(),
         )
     ]
     if int(until) <= time.time():
@@ -82,24 +84,13 @@ def end_session(settings: ServeSettings, cookie: str) -> None:
 
 
 def share_token(settings: ServeSettings, key_id: str, address: str, until: int) -> str | None:
-    """Return what lets anybody see a page until an instant, in seconds.
+    """Return what lets anybody see the page of a `shared_address` until an instant, in seconds.
 
-    None without a secret to sign it, and for a key that may not look.
-
-    Parameters
-    ----------
-    settings : ServeSettings
-        With the secret and the keys.
-    key_id : str
-        Of the key that shares; the link ends with it.
-    address : str
-        Path and parameters, which have to be the same later.
-    until : int
-        Unix seconds.
+    None without a secret to sign it, and for a key that may not look. The link ends with the key.
     """
     for key in _keys(settings):
         if settings.share_secret is not None and key.id == key_id:
-            signature = _share_signature(settings.share_secret, key, address, until)
+            signature = _signature(settings.share_secret, b"share", key, until, address)
             return f"{key_id}.{until}.{signature}"
     return None
 
@@ -112,7 +103,7 @@ def shared_until(settings: ServeSettings, token: str, address: str) -> int | Non
     if not 0 < int(until) - time.time() <= SHARED_DAYS * 24 * 3600:
         return None
     signatures = [
-        _share_signature(settings.share_secret, key, address, int(until))
+        _signature(settings.share_secret, b"share", key, int(until), address)
         for key in _keys(settings)
         if key.id == key_id
     ]
@@ -123,11 +114,6 @@ def shared_until(settings: ServeSettings, token: str, address: str) -> int | Non
 def shared_address(path: str, parameters: Iterable[tuple[str, str]]) -> str:
     """Return what a link to a page is signed for: the page, its period and its filters."""
     return f"{path}?{urlencode(sorted(pair for pair in parameters if pair[0] not in _NOT_SIGNED))}"
-
-
-def _share_signature(secret: bytes, key: Key, address: str, until: int) -> str:
-    message = b"share" + key.digest + until.to_bytes(8) + address.encode()
-    return hmac.new(secret, message, "sha256").hexdigest()
 
 
 def _is_instant(text: str) -> bool:
@@ -148,6 +134,6 @@ def _ended(stopping: Path, until: int, number: str) -> Path:
     return stopping.with_name(f"session-{until}-{number}")
 
 
-def _signature(settings: ServeSettings, key: Key, until: int, number: str) -> str:
-    message = b"dashboard" + key.digest + until.to_bytes(8) + number.encode()
-    return hmac.new(settings.session_secret, message, "sha256").hexdigest()
+def _signature(secret: bytes, use: bytes, key: Key, until: int, signed: str) -> str:
+    message = use + key.digest + until.to_bytes(8) + signed.encode()
+    return hmac.new(secret, message, "sha256").hexdigest()

@@ -151,20 +151,8 @@ def band_chart(
 ) -> Markup:
     """Return lines with bands over buckets of time, marked where something occurred.
 
-    Parameters
-    ----------
-    series : sequence of Series
-        All over the same buckets.
-    names : sequence of str
-        Of the buckets, for the axis.
-    titles : sequence of str
-        The numbers of each bucket as text, shown while a pointer is over it.
-    marks : sequence of Mark
-        Drawn as lettered flags; those with an end are shaded until there.
-    label : str
-        What the chart shows, for those who cannot see it.
-    tick_text : callable
-        Writes a number of the axis.
+    `names` are those of the buckets, and `titles` their numbers as text, shown while a pointer is
+    over one. `label` says what the chart shows to those who cannot see it.
     """
     n = max(1, len(names))
     scale = Scale.of([0.0, *(each for line in series for each in line.upper)])
@@ -184,7 +172,7 @@ def band_chart(
         f'<line class="gridline" x1="0" x2="100%" y1="{y}" y2="{y}"/>'
         for y in (f"{_PLOT_TOP + height(each):.4g}" for each in ticks)
     )
-    plot += "".join(map(_flag, _placed(marks, n), [bottom] * len(marks)))
+    plot += "".join(_flag(each, n, bottom) for each in marks)
     lines = "".join(
         f'<g class="{each.colour}">{_line(each, lambda at: at + 0.5, height)}</g>'
         for each in series
@@ -214,19 +202,13 @@ def band_chart(
     )
 
 
-def _placed(marks: Sequence[Mark], n: int) -> list[tuple[Mark, float, float | None]]:
-    return [
-        (each, 100 * each.begin / n, None if each.end is None else 100 * each.end / n)
-        for each in marks
-    ]
-
-
-def _flag(placed: tuple[Mark, float, float | None], bottom: int) -> str:
-    mark, begin, end = placed
-    shade = ""
-    if end is not None:
+def _flag(mark: Mark, n: int, bottom: int) -> str:
+    """Return the flag of one mark over `n` buckets."""
+    begin, shade = 100 * mark.begin / n, ""
+    if mark.end is not None:
+        width = max(0.4, 100 * mark.end / n - begin)
         shade = (
-            f'<rect class="pause" x="{begin:.4g}%" width="{max(0.4, end - begin):.4g}%"'
+            f'<rect class="pause" x="{begin:.4g}%" width="{width:.4g}%"'
             f' y="{_PLOT_TOP}" height="{_PLOT_HEIGHT}"/>'
         )
     return (

@@ -98,22 +98,9 @@ def overview_of(
     experiment: ExperimentSection | None = None,
     occurred: Occurrences = _NOTHING,
 ) -> Overview:
-    """Return the first page of a report.
+    """Return the first page of a report that is split by `step`: `day`, `week` or `month`.
 
-    Parameters
-    ----------
-    report : mapping
-        The report JSON, split by `step`.
-    shop : str or None
-        Its name, where it is known.
-    language : {"en", "nb"}
-        Of the texts.
-    step : str
-        `day`, `week` or `month`.
-    experiment : ExperimentSection, optional
-        Of the shop file; without it the days until the data suffice are not known.
-    occurred : Occurrences, optional
-        For the marks of the chart.
+    For `experiment` see `verdict_of`.
     """
     return _Page(report, language, step).overview(shop, experiment, occurred)
 

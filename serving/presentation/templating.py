@@ -40,12 +40,7 @@ _environment.globals["charts"] = charts
 def report_page(view: Overview, text: ReportText | None = None) -> str:
     """Return one HTML file that needs no other: the first page of the dashboard and all numbers.
 
-    Parameters
-    ----------
-    view : Overview
-        Of the report by day, week or month.
-    text : ReportText, optional
-        Of the report with other groups, whose table is shown instead.
+    `text` is of the report with other groups, whose table is shown instead.
     """
     text = text or view.report
     style = Markup((DASHBOARD / "static" / "dashboard.css").read_text())  # noqa: S704

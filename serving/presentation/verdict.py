@@ -56,14 +56,8 @@ def verdict_of(
 ) -> Verdict:
     """Return the verdict on a report: its `total` and `extra_sales`.
 
-    Parameters
-    ----------
-    report : mapping
-        The report JSON.
-    language : {"en", "nb"}
-        Of the sentences.
-    experiment : ExperimentSection, optional
-        Of the shop as it is now: its hold-out, and the effect that decides how many days are left.
+    `experiment` is that of the shop now: its hold-out, and the effect that decides how many days
+    are left, which are not known without it.
     """
     return _Verdicts(report, language, experiment).verdict()
 

@@ -42,20 +42,10 @@ class Weekly:
 def weekly_of(
     report: Report, recent: Verdict, changes: Sequence[Worth], shop: str | None, language: Language
 ) -> Weekly:
-    """Return the summary of a week.
+    """Return the summary of a week, of a report by day with the week before as its comparison.
 
-    Parameters
-    ----------
-    report : mapping
-        Of the week by day, with the week before as its comparison.
-    recent : Verdict
-        On the four weeks that end with it: one week alone seldom has enough data.
-    changes : sequence of Worth
-        Those that the four weeks carry.
-    shop : str or None
-        Its name, where it is known.
-    language : {"en", "nb"}
-        Of every text.
+    `recent` is the verdict on the four weeks that end with it, and `changes` are those that they
+    carry: one week alone seldom has enough data.
     """
     words, view = EntryWords(language), overview_of(report, shop, language, step="day")
     first, last = (date.fromisoformat(report[end]) for end in ("from", "to"))

@@ -45,16 +45,9 @@ def worth_doing(
     names: Names,
     words: EntryWords,
 ) -> list[Worth]:
-    """Return the changes that the reports by item, rule and upgrade carry.
+    """Return the changes that watched reports of one period by item, rule and upgrade carry.
 
-    Parameters
-    ----------
-    reports : mapping
-        Watched ones of the same period.
-    rules : sequence of InForce
-        Pins and blocks in force: what they are of is not proposed.
-    decisions : sequence of Decision
-        The newest ones.
+    What pins and blocks in force are of is not proposed; `decisions` are the newest ones.
     """
     whole = reports["item"]
     if not whole["days"]:
