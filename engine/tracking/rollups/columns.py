@@ -7,12 +7,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+_INT64 = 2**63
 
 READING = pa.ipc.IpcReadOptions(use_threads=False)
 """A day is small: to share its columns out takes longer than to read them."""
@@ -61,3 +63,33 @@ def smallest_type(columns: Iterable[NDArray[np.int64]]) -> pa.DataType:
     bounds = [(int(each.min()), int(each.max())) for each in columns]
     largest = max((max(-1 - lowest, highest) for lowest, highest in bounds), default=0)
     return pa.from_numpy_dtype(np.min_scalar_type(-1 - largest))
+
+
+def constant_array(n: int, value: str | int | None, kind: pa.DataType) -> pa.Array:
+    """Return a run of one value."""
+    if value is None:
+        one = pa.nulls(1, kind.value_type)
+    elif isinstance(value, int):
+        one = array_of(np.array([value]), kind.value_type)
+    else:
+        text = value.encode()
+        buffers = [None, *map(pa.py_buffer, (np.array([0, len(text)], np.int32), text))]
+        one = pa.Array.from_buffers(kind.value_type, 1, buffers)
+    ends = array_of(np.array([n]), kind.run_end_type)
+    return pa.RunEndEncodedArray.from_buffers(kind, n, [None], 0, 0, [ends, one])
+
+
+def different_rows(columns: Sequence[NDArray[Any]]) -> tuple[list[list[int]], NDArray[np.intp]]:
+    """Return the different rows of columns of counts, in order, and the place of each row.
+
+    Each row is made one number of 64 bits: to sort these takes a tenth of the time.
+    """
+    packed, n_packed = np.zeros(len(columns[0]), np.int64), 1
+    for column in columns:
+        size = int(column.max()) + 1
+        if n_packed * size >= _INT64:
+            known, packed = np.unique(packed, return_inverse=True)
+            n_packed = len(known)
+        packed, n_packed = packed * size + column, n_packed * size
+    _, first, places = np.unique(packed, return_index=True, return_inverse=True)
+    return np.column_stack([column[first] for column in columns]).tolist(), places

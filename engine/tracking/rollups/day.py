@@ -29,6 +29,8 @@ from mersalg.engine.tracking.rollups.columns import (
     READING,
     WRITING,
     array_of,
+    constant_array,
+    different_rows,
     smallest_type,
     values_of,
 )
@@ -336,25 +338,11 @@ def write_day(notes: Notes, strata: Mapping[AnyStratum, Columns]) -> bytes:
             arrays = [
                 array_of(columns[field.name], field.type)
                 if field.name in columns
-                else _constant_array(len(columns["unit"]), keys.get(field.name), field.type)
+                else constant_array(len(columns["unit"]), keys.get(field.name), field.type)
                 for field in fields
             ]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
     return sink.getvalue().to_pybytes()
-
-
-def _constant_array(n: int, value: str | int | None, kind: pa.DataType) -> pa.Array:
-    """Return a run of one value."""
-    if value is None:
-        one = pa.nulls(1, kind.value_type)
-    elif isinstance(value, int):
-        one = array_of(np.array([value]), kind.value_type)
-    else:
-        text = value.encode()
-        buffers = [None, *map(pa.py_buffer, (np.array([0, len(text)], np.int32), text))]
-        one = pa.Array.from_buffers(kind.value_type, 1, buffers)
-    ends = array_of(np.array([n]), kind.run_end_type)
-    return pa.RunEndEncodedArray.from_buffers(kind, n, [None], 0, 0, [ends, one])
 
 
 def unit_rows(strata: Mapping[AnyStratum, Columns]) -> list[UnitRows]:
@@ -385,15 +373,17 @@ def _with_lists(
 ) -> tuple[Mapping[AnyStratum, Columns], dict[Kind, list[list[int]]]]:
     """Return the columns with places in lists of different counts, and these lists."""
     lists: dict[Kind, list[list[int]]] = {}
+    ends = np.cumsum([1, *(len(each["unit"]) for each in strata.values())])
     for kind in KINDS:
-        names = [f"{kind}_{name}" for name in UNIT_COUNTS]
-        rows = [np.column_stack([each[name] for name in names]) for each in strata.values()]
-        nothing = np.zeros((1, len(names)), np.int64)
-        different, places = np.unique(np.concatenate([nothing, *rows]), axis=0, return_inverse=True)
-        lists[kind] = different.tolist()
-        parts = np.split(places.ravel(), np.cumsum([1, *map(len, rows)]))[1:-1]
+        columns = [
+            np.concatenate([np.zeros(1, np.int8), *(each[name] for each in strata.values())])
+            for name in (f"{kind}_{name}" for name in UNIT_COUNTS)
+        ]
+        lists[kind], places = different_rows(columns)
         strata = {
-            stratum: {**columns, f"{kind}_counts": own}
-            for (stratum, columns), own in zip(strata.items(), parts, strict=True)
+            stratum: {**each, f"{kind}_counts": own}
+            for (stratum, each), own in zip(
+                strata.items(), np.split(places, ends)[1:-1], strict=True
+            )
         }
     return strata, lists

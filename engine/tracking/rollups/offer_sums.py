@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -159,56 +161,58 @@ def totals_of(
 class _Adder:
     def __init__(self, table: OfferTable, sets: Ints, n_sets: int, marks: Marks | None) -> None:
         self._visits, self._marks, self._n_sets = table.visits, marks, n_sets
-        self._rows = _merged(table, sets)
+        self._rows = _Rows(table, sets)
         self._strata: list[AnyStratum] = list(table.strata)
         noted = np.array(marks.units if marks else (), np.int64)
         unit = self._visits["unit"]
         self._n_units = 1 + int(max(unit.max(initial=0), noted.max(initial=0)))
-        pairs = self._rows["set"] * self._n_units + unit[self._rows["visit"]]
+        pairs = self._rows.sets * self._n_units + unit[self._rows.visit]
         self._pairs = np.unique(np.concatenate([pairs, noted, unit[: len(unit) * bool(marks)]]))
         self._units = self._pairs % self._n_units
         self._place = np.searchsorted(self._pairs, pairs)
         moment = self._visits["day"] - self._visits["day"].min(initial=2**31)
         self._moment = moment * (self._visits["rank"].max(initial=0) + 1) + self._visits["rank"]
-        self._cells: list[tuple[Ints, Ints, dict[str, Ints]]] = []
+        self._cells: list[tuple[Ints, Ints, Mapping[str, Callable[[], Ints]]]] = []
 
     def totals(self, last_ordered: Ints | None) -> Totals:
         rows, visits = self._rows, self._visits
-        stratum = visits["stratum"][np.where(rows["judged"] >= 0, rows["judged"], rows["visit"])]
-        bought = rows["bought"] > 0
+        stratum = visits["stratum"][np.where(rows.judged >= 0, rows.judged, rows.visit)]
+        bought, shown = rows["bought"] > 0, rows["shown"]
         if last_ordered is not None:
             # Days know who bought on the day of the offer.
-            unit, day = (visits[name][rows["visit"]] for name in ("unit", "day"))
+            unit, day = (visits[name][rows.visit] for name in ("unit", "day"))
             last = np.zeros(max(self._n_units, len(last_ordered)), np.int64)
             last[: len(last_ordered)] = last_ordered
-            bought |= (rows["shown"] > 0) & (last[unit] > day)
+            bought |= (shown > 0) & (last[unit] > day)
         for number, kind in enumerate(KINDS):
-            own = np.flatnonzero(rows["kind"] == number)
-            flags = rows["shown"][own] * FLAGS[f"{kind}_shown"]
-            flags += bought[own] * FLAGS[f"{kind}_bought"]
-            columns = {"flags": flags}
-            columns |= {f"{kind}_{name}": rows[name][own] for name in UNIT_COUNTS}
-            is_judged = rows["judged"][own] >= 0
-            for name in OF_CLUSTER:
-                if name == "checkouts":
-                    values = is_judged.astype(np.int64)
-                elif name in OF_BASKET:
-                    values = visits[name][rows["judged"][own]] * is_judged
-                    values = values + rows[name][own] if name in rows else values
-                else:
-                    values = rows[name][own]
-                columns[f"{kind}_{name}"] = values
+            own = np.flatnonzero(rows.kind == number)
+            flags = shown[own] * FLAGS[f"{kind}_shown"] + bought[own] * FLAGS[f"{kind}_bought"]
+            columns: dict[str, Callable[[], Ints]] = {"flags": partial(np.asarray, flags)}
+            for name in (*UNIT_COUNTS, *OF_CLUSTER):
+                columns[f"{kind}_{name}"] = partial(self._column, name, own)
             self._cells.append((stratum[own], self._place[own], columns))
-            self._add_baskets(kind, own[is_judged])
+            self._add_baskets(kind, own[rows.judged[own] >= 0])
         if self._marks is not None:
             known = {each: place for place, each in enumerate(self._strata)}
             of_marks = [known.setdefault(each, len(known)) for each in self._marks.strata]
             self._strata = list(known)
             place = np.searchsorted(self._pairs, np.array(self._marks.units, np.int64))
-            columns = {name: np.array(n, np.int64) for name, n in self._marks.columns.items()}
+            columns = {
+                name: partial(np.array, n, np.int64) for name, n in self._marks.columns.items()
+            }
             self._cells.append((np.array(of_marks, np.int64), place, columns))
         ends = np.searchsorted(self._pairs, np.arange(self._n_sets + 1) * self._n_units)
         return Totals(self._columns(), self._units, ends.tolist(), self._counts())
+
+    def _column(self, name: str, own: Ints) -> Ints:
+        """Return a column of some rows, of which those that are not judged have no checkouts."""
+        rows, judged = self._rows, self._rows.judged[own]
+        if name == "checkouts":
+            return (judged >= 0).astype(np.int64)
+        if name not in OF_BASKET:
+            return rows[name][own]
+        values = self._visits[name][judged] * (judged >= 0)
+        return values + rows[name][own] if name in AMOUNTS else values
 
     def _add_baskets(self, kind: Kind, judged: Ints) -> None:
         """Add the other checkouts of units, from their first eligible decision on.
@@ -216,7 +220,7 @@ class _Adder:
         These are all that a unit began, by sums up to each of them, less those that are `judged`.
         """
         visits, rows, marks = self._visits, self._rows, self._marks
-        of_judged, place = rows["judged"][judged], self._place[judged]
+        of_judged, place = rows.judged[judged], self._place[judged]
         if marks is None:
             share = np.array([each[1] not in (0, WHOLE) for each in self._strata], np.bool_)
             some = np.flatnonzero(share[visits["stratum"][of_judged]])
@@ -239,7 +243,7 @@ class _Adder:
         began = np.full(int(visits["checkout"].max(initial=-1)) + 1, -1)
         began[visits["checkout"][begun]] = begun
         own = began[visits["checkout"][of_judged]]
-        pair = rows["set"][judged] * self._n_units + visits["unit"][own]
+        pair = rows.sets[judged] * self._n_units + visits["unit"][own]
         near = np.minimum(np.searchsorted(self._pairs, pair), len(self._pairs) - 1)
         some = np.flatnonzero((own >= 0) & (self._pairs[near] == pair))
         own, near = own[some], near[some]
@@ -259,14 +263,14 @@ class _Adder:
             after[f"{kind}_beside_{name}"] = since
             before[f"{kind}_beside_{name}"] = whole - since
         if marks is None:
-            after = {name: values[drawn] for name, values in after.items()}
-            after[f"{kind}_drawn"] = np.ones(len(drawn), np.int64)
-            self._cells.append((home[drawn], drawn, after))
+            columns = {name: partial(values.take, drawn) for name, values in after.items()}
+            columns[f"{kind}_drawn"] = partial(np.ones, len(drawn), np.int64)
+            self._cells.append((home[drawn], drawn, columns))
             return
-        for stratum, columns in ((home, after), (np.full_like(home, -1), before)):
-            some = np.flatnonzero(np.any([*columns.values()], axis=0))
-            values = {name: column[some] for name, column in columns.items()}
-            self._cells.append((stratum[some], some, values))
+        for stratum, sums in ((home, after), (np.full_like(home, -1), before)):
+            some = np.flatnonzero(np.any([*sums.values()], axis=0))
+            columns = {name: partial(column.take, some) for name, column in sums.items()}
+            self._cells.append((stratum[some], some, columns))
 
     def _columns(self) -> Mapping[AnyStratum, Mapping[str, Ints]]:
         """Return the sums of cells of the same stratum and place; the last stratum is no arm's."""
@@ -277,19 +281,21 @@ class _Adder:
         cells, at = np.unique(np.concatenate(keys), return_inverse=True)
         parts = np.split(at.ravel(), np.cumsum([len(each) for each in keys])[:-1])
         most = int(np.bincount(at.ravel(), minlength=1).max())
-        columns: dict[str, Ints] = {}
+        made: defaultdict[str, list[tuple[Ints, Callable[[], Ints]]]] = defaultdict(list)
         for part, (_, _, own) in zip(parts, self._cells, strict=True):
-            for name, values in own.items():
-                if name == "flags":
-                    columns.setdefault(name, np.zeros(len(cells), np.int64))
-                    np.bitwise_or.at(columns[name], part, values)
-                else:
-                    sums = sum_by_place(values, part, len(cells), most)
-                    columns[name] = columns[name] + sums if name in columns else sums
+            for name, column in own.items():
+                made[name].append((part, column))
+        columns = {"flags": np.zeros(len(cells), np.uint8)}
+        for part, column in made.pop("flags"):
+            np.bitwise_or.at(columns["flags"], part, column().astype(np.uint8))
+        for name, own in made.items():
+            sums = [sum_by_place(column(), part, len(cells), most) for part, column in own]
+            columns[name] = _narrow(sum(sums[1:], sums[0]))
         for kind in KINDS:
             plain = {name: columns[f"{kind}_{name}"] for name in (*OF_CLUSTER, *BESIDE)}
             for name, (base, factor) in CHANGES.items():
-                columns[f"{kind}_{name}"] = plain[name] - factor * plain[base]
+                whole = plain[name].astype(np.int64)
+                columns[f"{kind}_{name}"] = _narrow(whole - factor * plain[base].astype(np.int64))
         ends = np.searchsorted(cells, np.arange(len(self._strata) + 1) * n).tolist()
         return {
             self._strata[at]: {
@@ -304,7 +310,7 @@ class _Adder:
         rows = self._rows
         sums = {
             name: sum_by_place(
-                rows[name], rows["set"] * 2 + rows["kind"], 2 * self._n_sets, len(rows["set"])
+                rows[name], rows.sets * 2 + rows.kind, 2 * self._n_sets, len(rows.sets)
             ).tolist()
             for name in _OF_COUNTS
         }
@@ -317,21 +323,33 @@ class _Adder:
         ]
 
 
-def _merged(table: OfferTable, sets: Ints) -> Mapping[str, Ints]:
-    """Return one row for each set, kind and visit."""
-    offers = table.offers
-    key = (sets * 2 + offers["kind"]) * max(len(table.visits["unit"]), 1) + offers["visit"]
-    order = np.argsort(key, kind="stable")
-    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+def _narrow(values: Ints) -> Ints:
+    """Return integers in the smallest type that holds them: there are many columns."""
+    largest = max(int(values.max(initial=0)), -1 - int(values.min(initial=0)))
+    return values.astype(np.min_scalar_type(-1 - largest))
 
-    def merged(values: Ints, *, once: bool) -> Ints:
-        values = values[order]
-        if len(starts) == len(order):
+
+class _Rows:
+    """One row for each set, kind and visit; each column is made when it is asked for."""
+
+    def __init__(self, table: OfferTable, sets: Ints) -> None:
+        self._table, offers = table, table.offers
+        key = (sets * 2 + offers["kind"]) * max(len(table.visits["unit"]), 1) + offers["visit"]
+        self._order = np.argsort(key, kind="stable")
+        self._starts = np.flatnonzero(np.diff(key[self._order], prepend=-1))
+        self.sets = sets[self._order][self._starts]
+        self.kind, self.visit, self.judged = (
+            self._merged(offers[name], once=True) for name in ("kind", "visit", "judged")
+        )
+
+    def __getitem__(self, name: str) -> Ints:
+        if name in AMOUNTS:
+            return self._merged(self._table.offers[name], once=False)
+        deeds = self._table.deeds[:, DEEDS.index(name)]
+        return self._merged(deeds[self._table.offers["deed"]], once=name in _ONCE)
+
+    def _merged(self, values: Ints, *, once: bool) -> Ints:
+        values = values[self._order]
+        if len(self._starts) == len(self._order):
             return values
-        return (np.maximum if once else np.add).reduceat(values, starts)
-
-    found = {"set": sets[order][starts]}
-    found |= {name: merged(offers[name], once=True) for name in ("kind", "visit", "judged")}
-    for at, name in enumerate(DEEDS):
-        found[name] = merged(table.deeds[:, at][offers["deed"]], once=name in _ONCE)
-    return found | {name: merged(offers[name], once=False) for name in AMOUNTS}
+        return (np.maximum if once else np.add).reduceat(values, self._starts)

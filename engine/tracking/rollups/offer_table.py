@@ -81,6 +81,16 @@ class OfferTable:
     deeds: NDArray[np.int64]
     keys: Sequence[Any]
 
+    def some(self, keep: NDArray[np.bool_]) -> OfferTable:
+        """Return the rows of some of the visits; of a checkout these are all or none."""
+        moved = np.cumsum(keep) - 1
+        kept = keep[self.offers["visit"]]
+        offers = {name: column[kept] for name, column in self.offers.items()}
+        offers["visit"] = moved[offers["visit"]]
+        offers["judged"] = np.where(offers["judged"] < 0, -1, moved[offers["judged"]])
+        visits = {name: column[keep] for name, column in self.visits.items()}
+        return OfferTable(self.strata, visits, offers, self.deeds, self.keys)
+
 
 def write_offers(table: OfferTable, left_out: Iterable[str]) -> bytes:
     """Write the rows of a day, whose keys are those of `OFFER_KEYS`, and what is left out of them.

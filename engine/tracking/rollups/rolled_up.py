@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import groupby
 
 import numpy as np
 
-from mersalg.engine.facts import Kind
+from mersalg.engine.facts import KINDS, Kind
 from mersalg.engine.progress import Progress
 from mersalg.engine.storage.store import Store
 from mersalg.engine.tracking.attribution import Outcome
@@ -26,10 +26,13 @@ from mersalg.engine.tracking.rollups.offer_count import OfferCounter
 from mersalg.engine.tracking.rollups.offer_sums import joined, totals_of
 from mersalg.engine.tracking.rollups.offer_table import Ints, OfferTable, StoredOffers
 from mersalg.engine.tracking.rollups.stored import made_with, refresh
-from mersalg.engine.tracking.rollups.sums import add_up, measures_of
-from mersalg.engine.tracking.rollups.unit_sums import of_sets
+from mersalg.engine.tracking.rollups.sums import add_up, added, measures_of
+from mersalg.engine.tracking.rollups.unit_sums import Sums, of_sets
 
 Bucket = tuple[str, ...]
+
+_ROWS = 2**19
+"""Offers added up at once, so that a year of a large shop needs no more memory than a month."""
 
 
 def rolled_up(
@@ -162,7 +165,7 @@ class RolledUp:
         counter = OfferCounter(history, begun, currency, {}, self._day)
         counter.mark(outcomes, own_key)
         number_of = self.numbers(counter.units())
-        label = _labels(query, joined([*tables, counter.table(number_of)]))
+        label = _labels(query, [*tables, counter.table(number_of)])
         counter = OfferCounter(history, begun, currency, {}, self._day)
         groups = sorted({*label.values()})
         members: defaultdict[tuple[str, ...], list[Outcome]] = defaultdict(list)
@@ -170,22 +173,30 @@ class RolledUp:
             members[label[own_key(outcome)]].append(outcome)
         for group, own in members.items():
             counter.add(own, lambda _, group=group: group)
-        table = joined([*tables, counter.table(number_of)])
+        tables.append(counter.table(number_of))
         at = {group: place for place, group in enumerate(groups)}
         # The last table has the groups for keys.
         group_of = {**{group: group for group in groups}, **label}
-        codes = [at[group_of[key]] for key in table.keys]
-        sets = np.array(codes, np.int64)[table.offers["key"]]
-        totals = totals_of(table, sets, len(groups), last_ordered=self._last_ordered(names))
-        of_units = of_sets(unit_rows(totals.columns), totals.ends, query.holdout)
+        of_units: list[list[tuple[int, Sums]]] = [[] for _ in groups]
+        of_offers = [dict.fromkeys(KINDS, Counts()) for _ in groups]
+        last_ordered = self._last_ordered(names)
+        for table in _parts(tables):
+            codes = np.array([at[group_of[key]] for key in table.keys], np.int64)
+            sets = codes[table.offers["key"]]
+            totals = totals_of(table, sets, len(groups), last_ordered=last_ordered)
+            sums = of_sets(unit_rows(totals.columns), totals.ends, query.holdout)
+            for place, (own, counts) in enumerate(zip(sums, totals.counts, strict=True)):
+                of_units[place].append((1, own))
+                for kind in KINDS:
+                    of_offers[place][kind] += counts[kind]
         found: list[tuple[tuple[str, ...], Measures]] = []
-        for group, sums, counts in zip(groups, of_units, totals.counts, strict=True):
+        for group, signed, counts in zip(groups, of_units, of_offers, strict=True):
             # Who converted has bought.
             of_kinds: dict[Kind, Counts] = {
                 kind: each + Counts(units_buying=whole.counts[kind].units_buying)
                 for kind, each in counts.items()
             }
-            found.append((group, replace(measures_of(sums, of_kinds), drawn=whole.drawn)))
+            found.append((group, replace(measures_of(added(signed), of_kinds), drawn=whole.drawn)))
         return found
 
     def _day(self, instant: int) -> int:
@@ -253,11 +264,32 @@ class RolledUp:
         )
 
 
-def _labels(query: ReportQuery, table: OfferTable) -> dict[tuple[str, ...], tuple[str, ...]]:
+def _labels(
+    query: ReportQuery, tables: Sequence[OfferTable]
+) -> dict[tuple[str, ...], tuple[str, ...]]:
     """Return the group of each combination of keys, those of few units put together."""
-    n_units = int(table.visits["unit"].max(initial=0)) + 1
-    pairs = np.unique(table.offers["key"] * n_units + table.visits["unit"][table.offers["visit"]])
-    sizes = np.bincount(pairs // n_units, minlength=len(table.keys)).tolist()
-    return {
-        key: folded_group(query, key, size) for key, size in zip(table.keys, sizes, strict=True)
-    }
+    if not query.fold_below:
+        return {key: key for table in tables for key in table.keys}
+    n_units: Counter[tuple[str, ...]] = Counter()
+    for table in _parts(tables):
+        units = table.visits["unit"][table.offers["visit"]]
+        highest = int(units.max(initial=0)) + 1
+        pairs = np.unique(table.offers["key"] * highest + units)
+        sizes = np.bincount(pairs // highest, minlength=len(table.keys)).tolist()
+        n_units.update(dict(zip(table.keys, sizes, strict=True)))
+    return {key: folded_group(query, key, size) for key, size in n_units.items()}
+
+
+def _parts(tables: Sequence[OfferTable]) -> Iterator[OfferTable]:
+    """Yield the rows of several tables together, some units at a time.
+
+    The units of the last table are in one part, for they may share checkouts.
+    """
+    n_parts = sum(len(each.offers["visit"]) for each in tables) // _ROWS + 1
+    together = np.unique(tables[-1].visits["unit"])
+    parts: list[Ints] = []
+    for each in tables:
+        unit = each.visits["unit"]
+        parts.append(np.where(np.isin(unit, together), 0, unit % n_parts))
+    for number in range(n_parts):
+        yield joined([each.some(own == number) for each, own in zip(tables, parts, strict=True)])

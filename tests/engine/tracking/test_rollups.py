@@ -38,7 +38,7 @@ from mersalg.engine.tracking.per_unit import OF_BASKET as BASKET
 from mersalg.engine.tracking.query import OFFER_KEYS, TIME_KEYS
 from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
 from mersalg.engine.tracking.report import ReportQuery, build_report
-from mersalg.engine.tracking.rollups import format_1, stored, unit_sums
+from mersalg.engine.tracking.rollups import format_1, rolled_up, stored, unit_sums
 from mersalg.engine.tracking.rollups.day import (
     BESIDE,
     CHANGES,
@@ -182,11 +182,13 @@ def test_units_have_all_their_checkouts(
     empty: Path, facts: list[Fact], data: st.DataObject
 ) -> None:
     """From the first eligible decision on, also those that several days share."""
-    with copied(empty) as store:
+    at_once = data.draw(st.sampled_from([2, 10**6]))
+    with copied(empty) as store, patch.object(rolled_up, "_ROWS", at_once):
         store.facts.append(facts)
         for by in ((), ("day",), ("item",), ("placement", "store")):
             first, last = data.draw(days())
-            same(store, ReportQuery(since=first, until=last, by=by))
+            fold = data.draw(st.sampled_from([0, 2]))
+            same(store, ReportQuery(since=first, until=last, by=by, fold_below=fold))
         same(store, ReportQuery())
 
 
