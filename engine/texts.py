@@ -31,6 +31,7 @@ from mersalg.engine.upsell.numbers import (
 
 _MAX_PHRASES, _MAX_MEMBERS = 2, 4
 _MAX_DECIMALS = 6
+_PERCENT = Decimal("0.01")
 _PERSUADING_ORDERS, _PERSUADING_SHARE = 10, 5
 """Orders with both at least, and what share of the orders with the first: a fifth."""
 _PHRASES_REMEMBERED = 4_096
@@ -370,5 +371,9 @@ def _signs(language: Language) -> dict[int, str]:
 
 def share_text(share: float, language: Language) -> str:
     """Whole per cent, rounded down so that none is promised that is not there; `15%`, `15 %`."""
-    whole = Decimal(str(round(share, 9))).quantize(Decimal("0.01"), rounding=ROUND_FLOOR)
-    return format_percent(whole, locale=language)
+    return _percent_text(Decimal(str(round(share, 9))).quantize(_PERCENT, ROUND_FLOOR), language)
+
+
+@lru_cache
+def _percent_text(share: Decimal, language: Language) -> str:
+    return format_percent(share, locale=language)

@@ -245,7 +245,7 @@ def compare_attributes(
         for each in (sense,) if sense else ("gain", "loss") if verdict == "both" else (verdict,):
             changes.setdefault(each, []).append(Change(attribute, before, after))
     verdicts = ("gain", "loss", "differs", "fit", "taste")
-    return Comparison(*(tuple(changes.get(verdict, ())) for verdict in verdicts))
+    return Comparison(*[tuple(changes.get(verdict, ())) for verdict in verdicts])
 
 
 def compare_items(

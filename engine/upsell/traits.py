@@ -259,9 +259,8 @@ def sense_of(attribute: str, before: str, after: str, kind: Kind) -> Sense | Non
     if (named.taste and not numbers) or (first.is_colours and second.is_colours):
         return "taste"
     worn = kind == "worn"
-    if kind != "eaten" and all(
-        text.is_letters or (worn and text.is_size) for text in (first, second)
-    ):
+    is_letters = first.is_letters or (worn and first.is_size)
+    if kind != "eaten" and is_letters and (second.is_letters or (worn and second.is_size)):
         return "fit"
     if not named.size:
         return None
