@@ -176,7 +176,8 @@ def command(
                     _write(weekly_page(summary).encode(), out.with_name(f"{out.name}.html"))
                     out = out.with_name(f"{out.name}.txt")
             else:
-                view = present(report, query.shop, language, known and known.names)
+                names, experiment = (known.names, known.experiment) if known else (None, None)
+                view = present(report, query.shop, language, names, experiment)
                 if how is Format.html and known:
                     page = report_files.html_file(store, query, report, view, known)
                     _write(page.encode(), out)
