@@ -33,6 +33,13 @@ _LABELLED = re.compile(
 _SHADE = re.compile(
     r"\b(?:ral|ncs|col(?:ou?r)?|farge|shade)\b[\s.:]*(?:nr|no)?[\s.:]*[0-9]{1,4}\b|\b0[0-9]{1,2}\b"
 )
+_PHRASES = {
+    "all-season": "allseason",
+    "one size": "onesize",
+    "plus size": "plussize",
+    "rose gold": "rosegold",
+}
+"""Phrases that mean one thing, as the word that the lists have for it."""
 _SHADE_TO_THE_END = re.compile(r"\b[0-9]{1,3}(?:[.,][0-9]{1,2})?[a-z]?\b.*")
 _WORN_NUMBERS = re.compile(
     r"\b[0-9]{1,2}\s[1-7]/[248]\b|\b[1-6]x\b|\b(?:[sml]|x{1,3}l)t\b"
@@ -158,7 +165,9 @@ def traits_of(name: str, category: str = "") -> Traits:
         tastes.add(match[0])
         return " "
 
-    text = without_pack(_SHADE.sub(shade, name.casefold()), category)
+    text = name.casefold()
+    if _DIGIT.search(text):
+        text = without_pack(_SHADE.sub(shade, text), category)
     around = frozenset(_WORDS.findall(f"{text} {category.casefold()}".replace("t-s", "ts")))
     kind = _kind(around)
     worn = kind == "worn"
@@ -182,8 +191,8 @@ def traits_of(name: str, category: str = "") -> Traits:
         text = _SEASON_START.sub(season, text)
     if around & _NAMES["tinted"]:
         text = _SHADE_TO_THE_END.sub(shade, text)
-    for words_of_one in ("all-season", "one size", "plus size", "rose gold"):
-        text = text.replace(words_of_one, re.sub("[ -]", "", words_of_one))
+    for phrase, word in _PHRASES.items():
+        text = text.replace(phrase, word)
     words: list[str] = []
     for word in _WORDS.findall(text):
         if (len(word) < 7 and kind != "eaten" and _LETTERS.fullmatch(word)) or (
@@ -239,6 +248,7 @@ def _accessory(words: list[str]) -> str:
     return parts[0] if parts else ""
 
 
+@lru_cache(maxsize=16_384)
 def _part(word: str) -> str:
     """Return the accessory that a word names, alone or at its end."""
     for form in (word, word[:-1], word[:-2]):
