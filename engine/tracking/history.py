@@ -310,7 +310,12 @@ class _Reading:
 
     def _note_unknown(self, event: Event, offer_ids: Iterable[str | None]) -> None:
         """Count an event once as `unmatched` and once by `other_promotions` at most."""
-        unknown = {*filter(None, offer_ids)} - self._offers.keys() - self._uncounted_offers
+        # A difference of sets would go through all offers for each event.
+        unknown = {
+            offer_id
+            for offer_id in filter(None, offer_ids)
+            if offer_id not in self._offers and offer_id not in self._uncounted_offers
+        }
         own = {offer_id for offer_id in unknown if offer_id.startswith(OWN_OFFER_PREFIX)}
         if own:
             self._count("unmatched", [event])
