@@ -46,8 +46,8 @@ cdef class Rows:
 
     Attributes are those of the constructor:
 
-    labels: uint32 (n + n_rows,), the rows one behind the other; after each comes the size of its
-        order. It stays shorter than 2**31.
+    labels: uint32 (n,), the rows one behind the other, for `add_entries` behind each the size of
+        its order; shorter than 2**31.
     first: int64 (n_labels + 1,); the occurrences of label a are `position[first[a]:first[a + 1]]`.
     position, row_end: uint32 (n,), the place of each occurrence and where its row ends.
     held: uint8 (n_long, n_labels), rows too long to be walked, 1 where they hold a label; they are
@@ -174,7 +174,7 @@ def count_items(const int32_t[::1] items, int64_t low, int64_t high, int32_t[::1
 def file_block(
     const int64_t[::1] indptr, const int32_t[::1] items, const int32_t[::1] label_of, int64_t low,
     int64_t high, int64_t[::1] fill, int64_t start, uint32_t[::1] labels, uint32_t[::1] position,
-    uint32_t[::1] row_end, int64_t[::1] work,
+    uint32_t[::1] row_end, int64_t[::1] work, bint with_sizes,
 ):
     """File the orders of [low, high) by label; infrequent items are left out.
 
@@ -185,8 +185,8 @@ def file_block(
     label_of: int32 (n_items,), label of each item, -1 where it is infrequent.
     fill: int64 (n_labels,), where this block's occurrences of each label begin; moved on.
     start: where this block's rows begin in `labels`.
-    labels: uint32 (n + n_orders,), the rows one behind the other, behind each the size of its
-        order; written.
+    labels: uint32 (n,), the rows one behind the other; with sizes uint32 (n + n_orders,), behind
+        each the size of its order; written.
     position, row_end: uint32 (n,), the place of each occurrence and where its row ends; written.
     work: int64 (n_labels,), entries behind each label in its rows; added to.
     """
@@ -211,8 +211,9 @@ def file_block(
                     fill[name] = slot + 1
                     where += 1
             bounds[2 * (order - low) + 1] = where
-            labels[where] = <uint32_t>(indptr[order + 1] - indptr[order])
-            where += 1
+            if with_sizes:
+                labels[where] = <uint32_t>(indptr[order + 1] - indptr[order])
+                where += 1
         for label in range(n_labels):
             behind = 0
             end = fill[label]

@@ -183,7 +183,7 @@ def fullness_of(baskets: Baskets, itemsets: Itemsets) -> Fullness:
     """Return the entries of the orders that hold each of `itemsets`, which are of `baskets`."""
     n_threads = os.cpu_count() or 1
     with ThreadPoolExecutor(n_threads, thread_name_prefix="mersalg-mining") as threads:
-        filed = label_rows(baskets, itemsets.min_count, threads, n_threads)
+        filed = label_rows(baskets, itemsets.min_count, threads, n_threads, with_sizes=True)
         chunks = filed.chunks(_CHUNKS_A_THREAD * n_threads)
         found: list[NDArray[np.int64]] = []
         for rows, longer in zip(itemsets.items, itemsets.counts[1:], strict=False):
@@ -196,8 +196,17 @@ def fullness_of(baskets: Baskets, itemsets: Itemsets) -> Fullness:
     return Fullness(len(baskets.items), tuple(found))
 
 
-def label_rows(baskets: Baskets, min_count: int, threads: Executor, n_threads: int) -> Labelled:
+def label_rows(
+    baskets: Baskets,
+    min_count: int,
+    threads: Executor,
+    n_threads: int,
+    *,
+    with_sizes: bool = False,
+) -> Labelled:
     """Drop the items in fewer than `min_count` orders and file the others.
+
+    `with_sizes`: the size of each order behind its row, which slows a search down.
 
     Raises
     ------
@@ -205,8 +214,9 @@ def label_rows(baskets: Baskets, min_count: int, threads: Executor, n_threads: i
         Over 2**31 entries of frequent items.
     """
     long = _long_orders(baskets, min_count)
-    others = np.delete(np.arange(baskets.n_orders), long)
-    walked = baskets.take(others) if len(long) else baskets
+    walked = baskets
+    if len(long):
+        walked = baskets.take(np.delete(np.arange(baskets.n_orders), long))
     indptr = np.ascontiguousarray(walked.indptr, dtype=np.int64)
     items = np.ascontiguousarray(walked.items, dtype=np.int32)
     blocks = _blocks(indptr, walked.n_items, n_threads)
@@ -229,14 +239,14 @@ def label_rows(baskets: Baskets, min_count: int, threads: Executor, n_threads: i
     first = np.zeros(len(names) + 1, dtype=np.int64)
     np.cumsum(in_walked[by_label], out=first[1:])
     n_entries = int(first[-1])
-    if n_entries + walked.n_orders > _MOST_ENTRIES:
+    if n_entries + walked.n_orders * with_sizes > _MOST_ENTRIES:
         raise DataError(
             f"{n_entries:,} entries of frequent items are more than one machine's engine"
             " counts: raise the minimum count, or mine with --engine spark"
         )
     n_of_label = np.ascontiguousarray(n_of_item[:, by_label], dtype=np.int64)
     fill = np.cumsum(n_of_label, axis=0) - n_of_label + first[:-1]
-    n_orders = [high - low for low, high in blocks]
+    n_orders = [(high - low) * with_sizes for low, high in blocks]
     starts = np.append(0, np.cumsum(n_of_label.sum(axis=1) + n_orders)).astype(np.int64)
     labels, position, row_end = (
         np.empty(n, dtype=np.uint32) for n in (starts[-1], n_entries, n_entries)
@@ -246,7 +256,7 @@ def label_rows(baskets: Baskets, min_count: int, threads: Executor, n_threads: i
     def file(block: int) -> None:
         low, high = blocks[block]
         where = (fill[block], starts[block], labels, position, row_end, work[block])
-        kernels.file_block(indptr, items, label_of, low, high, *where)
+        kernels.file_block(indptr, items, label_of, low, high, *where, with_sizes)
 
     list(threads.map(file, range(len(blocks))))
     held = _held(baskets, long, label_of, len(names))
