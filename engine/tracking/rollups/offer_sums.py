@@ -1,4 +1,4 @@
-"""Rows of offers added up to what each unit has of any set of offers, as rows of a day have it."""
+"""Add rows of offers up to the totals of each unit over any set of offers, as a day has them."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def joined(tables: Sequence[OfferTable]) -> OfferTable:
 
 @dataclass(slots=True)
 class Totals:
-    """What units have of sets of offers.
+    """Totals of units over sets of offers.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class Totals:
 
 
 class Marks(NamedTuple):
-    """What a day notes of its units beside what they have of offers.
+    """Notes of a day about its units, beside their totals over offers.
 
     Attributes
     ----------
