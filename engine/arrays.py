@@ -136,7 +136,7 @@ def _arrays(value: object, name: str) -> Iterator[tuple[str, NDArray[Any]]]:
         yield name, np.array(value)
         return
     if is_dataclass(value):
-        parts = {each.name: getattr(value, each.name) for each in fields(value) if each.init}
+        parts = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
     elif isinstance(value, tuple):
         parts = {str(n): each for n, each in enumerate(cast("tuple[object, ...]", value))}
     elif isinstance(value, Mapping):
@@ -170,7 +170,7 @@ def read(kind: Any, arrays: Arrays, name: str = "") -> Any:
     origin, inside = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         (kind,) = (each for each in inside if each is not types.NoneType)
-        is_there = name in arrays or any(each.startswith(f"{name}.") for each in arrays)
+        is_there = name in arrays or any(array.startswith(f"{name}.") for array in arrays)
         return read(kind, arrays, name) if is_there else None
     if origin is np.ndarray:
         return _typed(arrays[name], get_args(inside[1])[0], name)
@@ -204,7 +204,7 @@ def read(kind: Any, arrays: Arrays, name: str = "") -> Any:
 @cache
 def _fields(kind: type[Any]) -> Mapping[str, Any]:
     hints = get_type_hints(kind)
-    return {each.name: hints[each.name] for each in fields(kind) if each.init}
+    return {field.name: hints[field.name] for field in fields(kind) if field.init}
 
 
 def _typed(array: NDArray[Any], kind: type[np.generic], name: str) -> NDArray[Any]:

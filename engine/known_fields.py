@@ -21,7 +21,7 @@ _MAX_EXCHANGED = 2
 @cache
 def strictly(struct: type[Struct]) -> type[Struct]:
     """Return a subclass that refuses fields it does not know, in itself and in structs inside."""
-    inside = [(each.name, _strict_type(each.type), each.default) for each in fields(struct)]
+    inside = [(field.name, _strict_type(field.type), field.default) for field in fields(struct)]
     changed = [each for each, known in zip(inside, fields(struct), strict=True)
                if each[1] != known.type]  # fmt: skip
     tag = struct.__struct_config__.tag
@@ -37,7 +37,7 @@ def unknown_fields(value: object, struct: type[Struct], where: str = "") -> Iter
     """Yield the paths of the fields of an object that a struct does not know, as `lines.colour`."""
     if not isinstance(value, dict):
         return
-    known = {each.encode_name: each.type for each in fields(struct)}
+    known = {field.encode_name: field.type for field in fields(struct)}
     for name, part in cast("dict[str, object]", value).items():
         if name not in known and name != struct.__struct_config__.tag_field:
             yield f"{where}{name}"

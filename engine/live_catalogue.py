@@ -88,11 +88,13 @@ class LiveCatalogue:
         if ids != self._new_ids:
             self._items, self._new_ids = Vocabulary.from_ids([*trained.items.ids, *ids]), ids
         category, category_names = self._groups["category"].with_new(
-            [_path(each.get("category")) for each in new]
+            [_path(update.get("category")) for update in new]
         )
-        family, family_names = self._groups["family"].with_new([each.get("family") for each in new])
-        states = [(each.get("active", True), each.get("in_stock", True)) for each in new]
-        attributes = [each.attributes() for each in new]
+        family, family_names = self._groups["family"].with_new(
+            [update.get("family") for update in new]
+        )
+        states = [(update.get("active", True), update.get("in_stock", True)) for update in new]
+        attributes = [update.attributes() for update in new]
         names = [each.get("name") or key for key, each in self._new.items()]
         rows = {
             name: _more_rows(rows, n_new)
@@ -104,20 +106,22 @@ class LiveCatalogue:
             trained,
             items=self._items,
             names=self._names.with_new(names),
-            price_minor=_more(self._price, (_minor(each.get("price"), trained) for each in new)),
-            cost_minor=_more(self._cost, (_minor(each.get("cost"), trained) for each in new)),
+            price_minor=_more(
+                self._price, (_minor(update.get("price"), trained) for update in new)
+            ),
+            cost_minor=_more(self._cost, (_minor(update.get("cost"), trained) for update in new)),
             category=category,
             category_names=category_names,
             family=family,
             family_names=family_names,
             offerable=_more(self._offerable, (active and stocked for active, stocked in states)),
             attributes={
-                name: texts.with_new([each.get(name, "") for each in attributes])
+                name: texts.with_new([attribute.get(name, "") for attribute in attributes])
                 for name, texts in self._attributes.items()
             },
             sold_out=_more(self._sold_out, (active and not stocked for active, stocked in states)),
             given_tier=None if tier is None else _more(tier, [UNKNOWN] * n_new),
-            image_urls=self._images.with_new([each.get("image_url", "") for each in new]),
+            image_urls=self._images.with_new([update.get("image_url", "") for update in new]),
             **rows,
         )
 
@@ -243,8 +247,11 @@ def with_rules(model: Model, rules: Mapping[str, LiveRule], offers: OffersSectio
     if not sections and offers is None:
         return model
     offers = offers or model.settings.offers
-    pins = (*(each for each in sections if isinstance(each, PinSection)), *offers.pins)
-    blocks = (*(each for each in sections if isinstance(each, BlockSection)), *offers.blocks)
+    pins = (*(section for section in sections if isinstance(section, PinSection)), *offers.pins)
+    blocks = (
+        *(section for section in sections if isinstance(section, BlockSection)),
+        *offers.blocks,
+    )
     offers = offers.model_copy(update={"pins": pins, "blocks": blocks})
     return replace(model, settings=replace(model.settings, offers=offers))
 
@@ -274,9 +281,9 @@ def rules_at(
 def rule_of(rules: Sequence[InForce], antecedent: Sequence[str], item_id: str) -> InForce | None:
     """Return the rule of exactly an item, or of an item beside others; a block is stronger."""
     own = [
-        each
-        for each in rules
-        if each.section.offered_item == item_id
-        and set(each.section.needed_items) == set(antecedent)
+        rule
+        for rule in rules
+        if rule.section.offered_item == item_id
+        and set(rule.section.needed_items) == set(antecedent)
     ]
     return min(own, key=lambda each: each.state != "stopped", default=None)

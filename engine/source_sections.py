@@ -364,7 +364,9 @@ class LogMap(Section):
         if self.outcomes:
             return next((each for each, words in self.outcomes.items() if word in words), None)
         usual = word_sets("mersalg.engine", "outcomes")
-        return next((each for each in OUTCOMES if word.strip().lower() in usual[each]), None)
+        return next(
+            (outcome for outcome in OUTCOMES if word.strip().lower() in usual[outcome]), None
+        )
 
     def instant(self, text: str) -> int:
         """Return the instant of a time; raises FactRejected for what is no time."""

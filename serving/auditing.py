@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("mersalg.audit")
 
 _NOTED_COUNTS = frozenset(10**power for power in range(1, 12))
-_MOST_ADDRESSES = 10_000
-_MOST_NOTES_AN_HOUR = 100
+_MAX_ADDRESSES = 10_000
+_MAX_NOTES_AN_HOUR = 100
 
 
 @asynccontextmanager
@@ -57,7 +57,7 @@ class KeyGuesses:
 
     def __init__(self, note: Callable[[AuditEntry], Awaitable[None]]) -> None:
         self._note = note
-        self._counts: Recent[str, int] = Recent(_MOST_ADDRESSES)
+        self._counts: Recent[str, int] = Recent(_MAX_ADDRESSES)
         self._hour, self._noted = float("-inf"), 0
         self._notes: set[asyncio.Future[None]] = set()
 
@@ -69,7 +69,7 @@ class KeyGuesses:
         if time.monotonic() - self._hour >= 3600:
             self._hour, self._noted = time.monotonic(), 0
         self._noted += 1
-        if self._noted > _MOST_NOTES_AN_HOUR:
+        if self._noted > _MAX_NOTES_AN_HOUR:
             return
         _log.warning("%d unknown keys came from %s", n, address)
         entry = AuditEntry(clock.now(), f"address:{address}", "guess keys", None, f"{n} unknown")

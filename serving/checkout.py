@@ -32,7 +32,7 @@ from mersalg.engine.facts import (
 from mersalg.engine.locales import Language, language_of
 from mersalg.engine.merchandising.placing import Complement
 from mersalg.engine.model import Model
-from mersalg.engine.ranking.purchases import MOST_ORDERS, Past
+from mersalg.engine.ranking.purchases import MAX_ORDERS, Past
 from mersalg.engine.slate import Recommenders, Slate, build_slate
 from mersalg.engine.storage.questions import Bought
 from mersalg.engine.texts import Extra, Wording, cross_sell_text, picked_text, upsell_text
@@ -42,10 +42,10 @@ from mersalg.serving.ids import new_id
 from mersalg.serving.offer_cache import CachedOffers, OfferCache
 from mersalg.serving.schemas import SuggestionRequest
 
-_MOST_NAMED = 100
+_MAX_NAMED = 100
 """Items of a call's own lists that are kept with its decision."""
 
-_MOST_RECORDED = 300
+_MAX_RECORDED = 300
 """Lines of a cart that are kept with its decision, besides those that an upsell would replace."""
 
 _LONGEST_REMEMBERED = 100
@@ -184,8 +184,8 @@ def decide(
 
 def _recorded_lines(lines: tuple[CartLine, ...], offers: Sequence[Offer]) -> tuple[CartLine, ...]:
     replaced = {offer.replaces.item_id for offer in offers if offer.replaces is not None}
-    rest = [line for line in lines[_MOST_RECORDED:] if line.item_id in replaced]
-    return (*lines[:_MOST_RECORDED], *rest)
+    rest = [line for line in lines[_MAX_RECORDED:] if line.item_id in replaced]
+    return (*lines[:_MAX_RECORDED], *rest)
 
 
 def row_of(model: Model, customer_id: str | None) -> int | None:
@@ -209,7 +209,7 @@ def past_of(model: Model, row: int | None, bought: Sequence[Bought], now: int) -
         return past
     index, n_items = model.catalogue.items.index_of, len(model.ladders.family)
     orders: list[tuple[float, np.ndarray]] = []
-    for occurred_at, item_ids in bought[-MOST_ORDERS:]:
+    for occurred_at, item_ids in bought[-MAX_ORDERS:]:
         items = {item for item in map(index, item_ids) if item is not None and item < n_items}
         age = max(now - occurred_at, 0) / clock.MICROS_PER_DAY
         orders.append((age, np.array(sorted(items), dtype=np.int32)))
@@ -233,7 +233,7 @@ def _cart_lines(request: SuggestionRequest, currency: str | None) -> tuple[CartL
 
 
 def _item_ids(model: Model, items: Sequence[int]) -> tuple[str, ...]:
-    return tuple(model.catalogue.items[item] for item in items[:_MOST_NAMED])
+    return tuple(model.catalogue.items[item] for item in items[:_MAX_NAMED])
 
 
 def _limits(model: Model, request: SuggestionRequest, *, foreign_currency: bool) -> Limits:

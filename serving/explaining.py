@@ -112,7 +112,11 @@ def _explanation_of(
         *(("cross_sell", ids[chosen.item]) for chosen in slate.cross_sell),
         *(("upsell", ids[chosen.item]) for chosen in slate.upsell),
     }
-    rejected = [each for each in slate.rejected if (each.kind, ids[each.item]) not in offered]
+    rejected = [
+        candidate
+        for candidate in slate.rejected
+        if (candidate.kind, ids[candidate.item]) not in offered
+    ]
     same = again == offered
     return DecisionExplanation(
         "complete" if same else "differs",
@@ -121,7 +125,7 @@ def _explanation_of(
         else "this model offers something else now: the decision was imported, its call stated"
         " what was not recorded (as of a long cart), or another release of the software made it",
         [ids[chosen.item] for chosen in slate.cross_sell if chosen.pinned],
-        dict(Counter(each.reason.code for each in rejected)),
+        dict(Counter(candidate.reason.code for candidate in rejected)),
         [_candidate(model, each) for each in _foremost(rejected, most)],
     )
 

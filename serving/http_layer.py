@@ -69,7 +69,7 @@ class HttpLayer:
         traces: Traces | None = None,
     ) -> None:
         self._app, self._meter, self._local_only = app, meter, local_only
-        self._allowed_origins = frozenset(each.encode() for each in allowed_origins)
+        self._allowed_origins = frozenset(origin.encode() for origin in allowed_origins)
         self._access_log, self._traces = access_log, traces
         # Random for each process and counted inside: nobody gains by guessing the next one.
         self._prefix, self._numbers = f"req_{secrets.token_hex(8)}_", count(1)

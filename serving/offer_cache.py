@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mersalg.engine.facts import Offer
 from mersalg.serving.recent import Recent
 
-_MOST = 512
+_MAX = 512
 """Each takes some ten kilobytes; a page is reloaded soon or not at all."""
 _MICROS_WITH_PAST = 60_000_000
 """What a customer bought grows older by the moment: for so long its age is taken as it was."""
@@ -30,7 +30,7 @@ class OfferCache:
     and what the buyer bought before; all of them are part of the key, except the moment.
     """
 
-    def __init__(self, most: int = _MOST) -> None:
+    def __init__(self, most: int = _MAX) -> None:
         self._made: Recent[Hashable, tuple[int, CachedOffers]] = Recent(most)
 
     def of(

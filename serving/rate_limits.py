@@ -19,7 +19,7 @@ from mersalg.serving.recent import Recent
 from mersalg.serving.schemas import SuggestionRequest
 from mersalg.serving.settings import ServeSettings
 
-_MOST_CALLERS = 20_000
+_MAX_CALLERS = 20_000
 _BURST_SECONDS = 2.0
 """What a caller may save up."""
 
@@ -30,7 +30,7 @@ class TokenBuckets:
     A rate of 0 sets no limit; `most` callers are remembered.
     """
 
-    def __init__(self, rate: float, burst: float, most: int = _MOST_CALLERS) -> None:
+    def __init__(self, rate: float, burst: float, most: int = _MAX_CALLERS) -> None:
         self._rate, self._burst = rate, burst
         self._buckets: Recent[Hashable, tuple[float, float]] = Recent(most)
 
@@ -71,7 +71,7 @@ class RateLimits:
         self._by_key = _buckets(settings.key_rate)
         self._by_address = _buckets(settings.address_rate)
         self._refusals = TokenBuckets(settings.refusal_rate, 60 * settings.refusal_rate)
-        self._admitted: Recent[tuple[str, str], None] = Recent(_MOST_CALLERS)
+        self._admitted: Recent[tuple[str, str], None] = Recent(_MAX_CALLERS)
 
     def caller_of(self, request: Request) -> str:
         """Return who sends a request, by the address."""
@@ -126,7 +126,7 @@ def _wait(seconds: float) -> None:
 OTHER = "other"
 """Replaces every further one."""
 
-_MOST_OF_SERVERS = 10_000
+_MAX_OF_SERVERS = 10_000
 _DAY_SECONDS = 86_400.0
 
 
@@ -139,7 +139,7 @@ class Labels:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._of_servers: Recent[tuple[str, str], None] = Recent(_MOST_OF_SERVERS)
+        self._of_servers: Recent[tuple[str, str], None] = Recent(_MAX_OF_SERVERS)
         self._of_pages: dict[str, set[str]] = {}
         self._since = time.monotonic()
 

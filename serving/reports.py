@@ -144,7 +144,7 @@ def _judge(judgement: Judgement) -> None:
 
 _THREADS = 2
 _IDLE_SECONDS = 60.0
-_MOST_KEPT = 64
+_MAX_KEPT = 64
 _TIMES = 3
 
 
@@ -166,7 +166,7 @@ class Reports:
 
     def __init__(self, store: Store, seconds: float, address: str | None = None) -> None:
         self._store, self._seconds, self._address = store, seconds, address
-        self._kept: Recent[ReportQuery, _Kept] = Recent(_MOST_KEPT)
+        self._kept: Recent[ReportQuery, _Kept] = Recent(_MAX_KEPT)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mersalg-reports")
         self._idle: list[tuple[float, Reporter]] = []
         self._busy: set[Reporter] = set()

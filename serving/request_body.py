@@ -25,11 +25,11 @@ from mersalg.serving.settings import ServeSettings
 Body = TypeVar("Body", bound=Struct)
 
 _BODY_SECONDS = 20
-_MOST_NAMED = 10
+_MAX_NAMED = 10
 _LONGEST_PATH = 200
-_MOST_DIGESTED = 16
+_MAX_DIGESTED = 16
 """Times the limit of bytes that are read to know by a signature who sent them."""
-_MOST_WAITING = 32
+_MAX_WAITING = 32
 """Bodies of the largest size, of which parts may wait for the rest, in one process."""
 
 
@@ -73,7 +73,7 @@ async def read_body(
     if headers.get("content-encoding", "identity") != "identity":
         raise errors.ApiError(415, "encoding_unknown", "send the body uncompressed")
     announced = headers.get("content-length", "")
-    most = limit if digest is None else _MOST_DIGESTED * limit
+    most = limit if digest is None else _MAX_DIGESTED * limit
     if announced.isdecimal() and int(announced[:20]) > most:
         raise _too_large(limit)
     try:
@@ -100,14 +100,14 @@ async def _received(request: Request, limit: int, digest: hmac.HMAC | None) -> b
             if digest is not None:
                 digest.update(part)
             if size > limit:
-                if digest is None or is_last or size > _MOST_DIGESTED * limit:
+                if digest is None or is_last or size > _MAX_DIGESTED * limit:
                     raise _too_large(limit)
                 parts.clear()
                 continue
             parts.append(part)
             if is_last:
                 return parts[0] if len(parts) == 1 else b"".join(parts)
-            _partial_bodies.add(len(part), _MOST_WAITING * limit)
+            _partial_bodies.add(len(part), _MAX_WAITING * limit)
             counted += len(part)
     finally:
         _partial_bodies.held -= counted
@@ -160,8 +160,8 @@ def decode(body: bytes, kind: type[Body], unknown: list[str] | None = None) -> B
 
 def ignored(names: Collection[str]) -> list[str]:
     """Return the warning of an answer to a call with fields that are not known; none without."""
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    listed = ", ".join(shown(name) for name in sorted(names)[:_MOST_NAMED])
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    listed = ", ".join(shown(name) for name in sorted(names)[:_MAX_NAMED])
     return [f"fields that are not known were ignored: {listed}{more}"] if names else []
 
 

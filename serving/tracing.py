@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanContext
 
 
-_MOST_WAITING = 10_000
-_MOST_LINKS = 128
+_MAX_WAITING = 10_000
+_MAX_LINKS = 128
 
 _span: ContextVar[Span | None] = ContextVar("span", default=None)
 
@@ -62,7 +62,7 @@ class Traces:
         self._provider = provider or _otlp()
         self._trace, self._incoming = trace, TraceContextTextMapPropagator()
         self._tracer = self._provider.get_tracer("mersalg")
-        self._waiting: Recent[str, SpanContext] = Recent(_MOST_WAITING)
+        self._waiting: Recent[str, SpanContext] = Recent(_MAX_WAITING)
 
     def begin(self, scope: Scope) -> Span:
         """Begin the span of a request; a child of the one that `traceparent` names."""
@@ -114,14 +114,14 @@ class Traces:
     def committing(self, facts: Sequence[FactRow]) -> AbstractContextManager[Span]:
         """Return a span around the transaction that writes these facts."""
         decisions = [fact.decision_id for fact in facts if fact.decision_id is not None]
-        found = [self._waiting.pop(each, None) for each in decisions]
+        found = [self._waiting.pop(decision, None) for decision in decisions]
         links = [self._trace.Link(each) for each in found if each is not None]
         attributes = {
             "mersalg.facts": len(facts),
-            "mersalg.decision_ids": decisions[:_MOST_LINKS],
+            "mersalg.decision_ids": decisions[:_MAX_LINKS],
         }
         return self._tracer.start_as_current_span(
-            "commit", links=links[:_MOST_LINKS], attributes=attributes, record_exception=False
+            "commit", links=links[:_MAX_LINKS], attributes=attributes, record_exception=False
         )
 
     def close(self) -> None:

@@ -33,7 +33,7 @@ from mersalg.training.ranking.choice import FITTED, Choice, choose
 from mersalg.training.ranking.examples import bought
 from mersalg.training.ranking.examples import hide_one as examples_of
 from mersalg.training.ranking.hits import LIST_LENGTH, Reliability, Tested
-from mersalg.training.ranking.ranker import LEAST_EXAMPLES, fit_scorers
+from mersalg.training.ranking.ranker import MIN_EXAMPLES, fit_scorers
 from mersalg.training.ranking.signals import fit_base, purchases_of
 from mersalg.training.reading.catalogue_file import catalogue_of_ids
 from mersalg.training.reading.dataset import split_by_time, usual_prices
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 Ranker = Callable[[NDArray[np.int32]], NDArray[np.int32]]
 """A cart of dense indices -> items to offer beside it, best first, none of the cart."""
 
-_MOST = 1_000
+_MAX = 1_000
 """Items a list holds at most: enough that ten are left when what was bought before is not."""
-_LEAST_JOINT = 5
+_MIN_JOINT = 5
 LEARNED_SHARE = 0.125
 """Of the orders before the split: the last part, which the scorers learn from."""
 
@@ -56,7 +56,7 @@ def rules_of_pairs(baskets: Baskets, progress: Progress) -> RuleTable:
 
     Many rules rank better than sure ones.
     """
-    least = affordable_min_count(baskets, _LEAST_JOINT, max_length=2)
+    least = affordable_min_count(baskets, _MIN_JOINT, max_length=2)
     itemsets = LocalEngine().itemsets(baskets, least, 2, progress)
     return rules_from_itemsets(itemsets, baskets.n_orders)
 
@@ -75,10 +75,10 @@ def plain_rules(table: RuleTable, n_orders_of_item: NDArray[np.int64]) -> Ranker
     def rank(cart: NDArray[np.int32]) -> NDArray[np.int32]:
         fired = rules_of.of(cart)
         fired = fired[np.argsort(-conviction[fired], kind="stable")]
-        found = np.append(table.consequent[fired], popular[: _MOST + len(cart)])
+        found = np.append(table.consequent[fired], popular[: _MAX + len(cart)])
         found = found[~np.isin(found, cart)]
         _, first = np.unique(found, return_index=True)
-        return found[np.sort(first)][:_MOST]
+        return found[np.sort(first)][:_MAX]
 
     return rank
 
@@ -290,7 +290,7 @@ def learn_scorers(dataset: Dataset, progress: Progress) -> dict[Mode, Scorer] | 
         before, later = split_by_time(dataset, LEARNED_SHARE)
     except DataError:
         return None
-    if later.n_orders < LEAST_EXAMPLES:
+    if later.n_orders < MIN_EXAMPLES:
         return None
     base = fit_base(before, usual_prices(before), progress)
     return fit_scorers(base, before, later, purchases_of(dataset), progress)

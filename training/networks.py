@@ -17,8 +17,8 @@ from mersalg.engine.ranking.scorer import Scorer
 Floats = NDArray[np.float32]
 Layers = Sequence[NDArray[np.floating]]
 
-MOST_EPOCHS = 24
-_MOST_ROWS = 6_000_000
+MAX_EPOCHS = 24
+_MAX_ROWS = 6_000_000
 """Rows that one network learns from, each counted once an epoch: a bound on the time of a fit."""
 _PATIENCE = 2
 """Epochs without a lower loss on what was held out, after which a fit ends."""
@@ -78,7 +78,7 @@ def _fit(plan: Plan, seed: int, learned: Rows, held_out: Rows) -> tuple[Layers, 
     }
     network = MLPClassifier(plan.layers, **settings)
     best, lowest, n_worse = ((), ()), np.inf, 0
-    for _ in range(min(MOST_EPOCHS, max(_MOST_ROWS // len(learned.features), 1))):
+    for _ in range(min(MAX_EPOCHS, max(_MAX_ROWS // len(learned.features), 1))):
         network.partial_fit(*learned, classes=[False, True])
         chance = network.predict_proba(held_out.features)
         loss = log_loss(held_out.labels, chance, labels=[False, True])

@@ -177,8 +177,8 @@ def translate(rows: Iterable[Row], log_map: LogMap) -> Translation:
     if log_map.columns.outcome is None:
         _match(sorted(happenings), log_map, done)
     else:
-        for each in sorted(happenings):
-            _record_outcome(each, log_map, done)
+        for happening in sorted(happenings):
+            _record_outcome(happening, log_map, done)
     return done
 
 
@@ -285,18 +285,18 @@ def _record_outcome(each: _Happening, log_map: LogMap, done: Translation) -> Non
 def _match(happenings: Iterable[_Happening], log_map: LogMap, done: Translation) -> None:
     sendings: defaultdict[tuple[str, str], list[_Sending]] = defaultdict(list)
     numbers: Counter[tuple[str, str, str, int]] = Counter()
-    for each in happenings:
-        name = (each.step, each.customer, each.offer, each.at)
+    for happening in happenings:
+        name = (happening.step, happening.customer, happening.offer, happening.at)
         numbers[name] += 1
         key = _key(*map(str, name), str(numbers[name]))
         # Of offers to nobody in particular nothing says which of them a view means.
-        theirs = sendings[each.customer, each.offer] if each.customer else []
-        opened = [sending for sending in theirs if each.at <= sending.until]
-        if each.step == "received":
+        theirs = sendings[happening.customer, happening.offer] if happening.customer else []
+        opened = [sending for sending in theirs if happening.at <= sending.until]
+        if happening.step == "received":
             done.counts.received += 1
-            theirs.append(_Sending(key, each.at, each.at + each.open_for))
-            done.facts.append(_decision(key, each, log_map))
-        elif each.step == "viewed":
+            theirs.append(_Sending(key, happening.at, happening.at + happening.open_for))
+            done.facts.append(_decision(key, happening, log_map))
+        elif happening.step == "viewed":
             done.counts.viewed += 1
             if not opened:
                 done.counts.unmatched_views += 1
@@ -304,9 +304,9 @@ def _match(happenings: Iterable[_Happening], log_map: LogMap, done: Translation)
             # Of several the first not yet seen: each is looked at once.
             unseen = [sending for sending in opened if sending.viewed_at is None]
             sending = (unseen or opened[-1:])[0]
-            sending.viewed_at = each.at if sending.viewed_at is None else sending.viewed_at
-            done.facts.append(_view(key, each, sending))
-        elif each.step == "completed":
+            sending.viewed_at = happening.at if sending.viewed_at is None else sending.viewed_at
+            done.facts.append(_view(key, happening, sending))
+        elif happening.step == "completed":
             done.counts.completed += 1
             done.counts.ambiguous += len(opened) > 1
             if not opened:
@@ -319,10 +319,10 @@ def _match(happenings: Iterable[_Happening], log_map: LogMap, done: Translation)
                 (sending for sending in reversed(fitting) if not sending.is_completed), fitting[-1]
             )
             sending.is_completed = True
-            done.facts.append(_completion(key, each, sending, log_map, credited=bool(viewed)))
+            done.facts.append(_completion(key, happening, sending, log_map, credited=bool(viewed)))
         else:
             done.counts.purchased += 1
-            done.facts.append(_purchase(key, each, log_map))
+            done.facts.append(_purchase(key, happening, log_map))
 
 
 def _key(*parts: str) -> str:

@@ -80,7 +80,9 @@ def _translated(message: Mapping[str, object], received_at: int) -> Iterator[Rec
         order = text_of(properties, "order_id")
         if order is None:
             raise FactRejected("invalid", f"{name} needs an order_id")
-        lines = [_line(record_of(each, "products")) for each in list_of(properties, "products")]
+        lines = [
+            _line(record_of(product, "products")) for product in list_of(properties, "products")
+        ]
         currency = text_of(properties, "currency")
         of_order = {name: amount_of(properties, name) for name in ("discount", "tax")}
         lines = goods_of_order(lines, currency, **(of_order if kind == "purchase" else {}))

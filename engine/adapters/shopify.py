@@ -185,15 +185,17 @@ def _refund(refund: Mapping[str, object]) -> list[Record]:
 
 def _payments(refund: Mapping[str, object]) -> list[Mapping[str, object]]:
     """Return the transactions that gave money back."""
-    all_of_it = [record_of(each, "transactions") for each in list_of(refund, "transactions")]
+    all_of_it = [
+        record_of(transaction, "transactions") for transaction in list_of(refund, "transactions")
+    ]
     return [each for each in all_of_it if (each.get("kind"), each.get("status")) == _PAID_BACK]
 
 
 def _given_back(refund: Mapping[str, object], paid: Sequence[Mapping[str, object]]) -> Decimal:
     """Return the money paid back, less that for shipping, which nothing credits."""
     amount = sum((amount_of(each, "amount") or Decimal(0) for each in paid), Decimal(0))
-    for each in list_of(refund, "order_adjustments"):
-        change = record_of(each, "order_adjustments")
+    for adjustment in list_of(refund, "order_adjustments"):
+        change = record_of(adjustment, "order_adjustments")
         if change.get("kind") == "shipping_refund":
             # Both are negative.
             for part in ("amount", "tax_amount"):
@@ -238,8 +240,8 @@ def _line(line: Mapping[str, object]) -> Record:
     properties = (record_of(each, "properties") for each in list_of(line, "properties"))
     offers = (text_of(each, "value") for each in properties if each.get("name") == OFFER_PROPERTY)
     allocated = [
-        amount_of(record_of(each, "discount_allocations"), "amount") or Decimal(0)
-        for each in list_of(line, "discount_allocations")
+        amount_of(record_of(allocation, "discount_allocations"), "amount") or Decimal(0)
+        for allocation in list_of(line, "discount_allocations")
     ]
     discount = sum(allocated, Decimal(0)) if allocated else amount_of(line, "total_discount")
     taxes = [record_of(each, "tax_lines") for each in list_of(line, "tax_lines")]

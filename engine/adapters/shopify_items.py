@@ -27,7 +27,7 @@ TOPICS = frozenset({"products/create", "products/update", DELETED, STOCK})
 
 _PRODUCT, _INVENTORY = "shopify.product", "shopify.inventory_item"
 _OVERSELLS, _AT_LOCATION = "shopify.oversells", "shopify.available."
-_MOST_VARIANTS = 100
+_MAX_VARIANTS = 100
 """A webhook of a product has no more; of a product with fewer, the others are deleted."""
 _ONLY_VARIANT = "Default Title"
 
@@ -49,8 +49,8 @@ def stated_items(
     if topic == STOCK:
         return _stock(body, known)
     variants = () if topic == DELETED else list_of(body, "variants")
-    stated = [_variant(body, record_of(each, "variants"), received_at) for each in variants]
-    if len(stated) >= _MOST_VARIANTS:
+    stated = [_variant(body, record_of(variant, "variants"), received_at) for variant in variants]
+    if len(stated) >= _MAX_VARIANTS:
         return stated
     product, listed = text_of(body, "id"), {each.item_id for each in stated}
     at = max((each.at for each in stated), default=received_at)

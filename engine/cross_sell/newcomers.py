@@ -97,7 +97,7 @@ class Newcomers:
             groups: list[int] = self.groups[self.items == item].tolist()
             for group in groups:
                 siblings: list[int] = self.stand_ins[group].tolist()
-                held.update([each for each in siblings if each not in held][:1])
+                held.update([sibling for sibling in siblings if sibling not in held][:1])
         return np.array(sorted(held), dtype=np.int32)
 
     def ranked(

@@ -142,10 +142,10 @@ def rejected_complements(
     offered
         The complements chosen, of at most `limit`.
     """
-    chosen = {each.item for each in offered}
-    families = {substitutes.item(each.item) for each in offered} - {-1}
-    held = Counter(category.item(each.item) for each in offered)
-    by_score = {category.item(each.item) for each in offered if not each.pinned}
+    chosen = {offer.item for offer in offered}
+    families = {substitutes.item(offer.item) for offer in offered} - {-1}
+    held = Counter(category.item(offer.item) for offer in offered)
+    by_score = {category.item(offer.item) for offer in offered if not offer.pinned}
     # A cap that gave way, or had no need to, is no reason.
     gave_way = cap.gives_way and any(held[code] > cap.most for code in by_score if code >= 0)
     full = {code for code, many in held.items() if code >= 0 and many >= cap.most and not gave_way}
@@ -167,7 +167,7 @@ def rejected_complements(
     for item, reason in zip(away.tolist(), eligibility.reasons(away), strict=True):
         score = candidates.score_of(item)
         rejected.append(Rejected("cross_sell", item, score, reason or Reason.KEPT_APART))
-    others = [each for each in rejected if each.item not in chosen]
+    others = [candidate for candidate in rejected if candidate.item not in chosen]
     return sorted(others, key=lambda each: (-each.score, each.item))
 
 

@@ -19,7 +19,7 @@ cdef extern from "lanes.h" nogil:
 
 cdef enum:
     AT_ONCE = 8  # rows of signals
-    MOST_SIGNALS = 64
+    MAX_SIGNALS = 64
 
 
 cdef inline float standard(const Network *network, int feature, float value) noexcept nogil:
@@ -29,7 +29,7 @@ cdef inline float standard(const Network *network, int feature, float value) noe
 
 cdef inline bint network_fits(const Network *network, int n_features) noexcept nogil:
     """Return whether `fill_network` filled it, of so many features."""
-    return network.n_layers > 0 and network.n_features == n_features <= MOST_SIGNALS
+    return network.n_layers > 0 and network.n_features == n_features <= MAX_SIGNALS
 
 
 cdef void network_outputs(
@@ -63,8 +63,8 @@ cdef void weigh_signals(
 
     `memory` has room for 3 * AT_ONCE * WIDEST numbers.
     """
-    cdef float value[MOST_SIGNALS]
-    cdef int32_t place[MOST_SIGNALS]
+    cdef float value[MAX_SIGNALS]
+    cdef int32_t place[MAX_SIGNALS]
     cdef int64_t row, many, first = 0, width = network.width[0]
     cdef int64_t n_signals = network.n_features
     cdef int k
@@ -94,7 +94,7 @@ cdef int fill_network(Network *network, list held, scorer) except -1:
     widths = [len(scorer.mean), *map(len, scorer.biases)]
     n_layers = len(scorer.weights)
     if (
-        not 0 < n_layers <= MOST_LAYERS
+        not 0 < n_layers <= MAX_LAYERS
         or [weights.shape for weights in scorer.weights] != list(pairwise(widths))
         or len(scorer.scale) != widths[0]
         or widths[n_layers] != 1  # the directives of this module allow no index below 0

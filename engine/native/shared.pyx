@@ -16,7 +16,7 @@ cdef enum:
     NO_MEMORY = -1
     BROKEN = -2
     NEVER = 999  # days since a purchase that never was
-    MOST_LAYERS = 8
+    MAX_LAYERS = 8
     WIDEST = 4096
     LANES = 16  # layers of a network are as wide as a multiple of this
 
@@ -45,12 +45,12 @@ cdef struct Network:
     int64_t n_layers, n_features
     const float *mean
     const float *scale  # one over it
-    int64_t width[MOST_LAYERS]
+    int64_t width[MAX_LAYERS]
     # (width before, width); of the last, if it is not the first: (width before,)
-    const float *weights[MOST_LAYERS]
-    const float *biases[MOST_LAYERS]
+    const float *weights[MAX_LAYERS]
+    const float *biases[MAX_LAYERS]
     # Of each LANES columns of a layer: the first row with a weight, and one beyond the last.
-    const int32_t *spans[MOST_LAYERS]
+    const int32_t *spans[MAX_LAYERS]
     double slope, intercept
 
 # All that calls of one thread keep.

@@ -13,7 +13,7 @@ from mersalg.engine.arrays import Ragged
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.native.kernels import bought_before
 
-MOST_ORDERS = 250
+MAX_ORDERS = 250
 """Orders of one customer that are looked at, the last ones."""
 NEVER = 999.0
 """Days since a purchase that never was."""
@@ -121,7 +121,7 @@ class Past(Struct, frozen=True, gc=False):
             begin = int(purchases.ordered_at.indptr[customer])
             moments = purchases.ordered_at[customer]
             end = begin + int(np.searchsorted(moments, int(until[cart])))
-            begins[cart] = max(begin, end - MOST_ORDERS)
+            begins[cart] = max(begin, end - MAX_ORDERS)
             ends[cart] = end
         lengths = ends - begins
         owner = np.repeat(np.arange(len(customers)), lengths)
@@ -139,7 +139,7 @@ class Past(Struct, frozen=True, gc=False):
         ordered_at, items = purchases.ordered_at, purchases.items
         starts = (ordered_at.indptr, ordered_at.values, items.indptr)
         first, age, order = bought_before(
-            *starts, len(items.values), customer, now, MOST_ORDERS, MICROS_PER_DAY
+            *starts, len(items.values), customer, now, MAX_ORDERS, MICROS_PER_DAY
         )
         bought = items.values[first : first + len(age)]
         return cls(np.zeros(len(age), dtype=np.int64), bought, age, order)

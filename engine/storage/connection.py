@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_305_101  # any number, the same in every process
 _LOCK_SECONDS = 10.0
-_MOST_LOCK_SECONDS = 3600
+_MAX_LOCK_SECONDS = 3600
 UPGRADE_PROGRAM = "it belongs to a later version of Mersalg: upgrade this program"
 POSTGRES_ARGUMENTS = {
     "connect_timeout": 3,
@@ -97,9 +97,9 @@ def lock_seconds(url: URL) -> float:
         seconds = float(str(stated))
     except ValueError:
         seconds = math.nan
-    if not 0 <= seconds <= _MOST_LOCK_SECONDS:
+    if not 0 <= seconds <= _MAX_LOCK_SECONDS:
         raise ConfigError(
-            f"timeout={stated} of the database URL must be seconds, at most {_MOST_LOCK_SECONDS}"
+            f"timeout={stated} of the database URL must be seconds, at most {_MAX_LOCK_SECONDS}"
         )
     return seconds
 

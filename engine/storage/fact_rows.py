@@ -63,7 +63,7 @@ def row_of(fact: Fact, pseudonyms: Pseudonyms, *, trusted: bool = False) -> Fact
         named = tuple(sorted({each.offer_id for each in fact.items if each.offer_id}))
     else:
         kind, offer_id, transaction_id, named = "decision", None, None, ()
-        decision_id, offer_ids = fact.decision_id, tuple([each.offer_id for each in fact.offers])
+        decision_id, offer_ids = fact.decision_id, tuple([offer.offer_id for offer in fact.offers])
         problem = None if all(map(is_id, _ids_of(fact))) else _NO_IDS
     digest, body = (b"", b"") if problem else digest_and_pack(fact)
     return FactRow(

@@ -116,7 +116,7 @@ class Facts:
                 pair = (each.customer_id, each.session_id)
                 names[f"checkout {each.checkout_id}"] = pair
                 names[f"order {each.transaction_id}"] = pair
-        of_order = {each.transaction_id: each.checkout_id for each in of_orders}
+        of_order = {order.transaction_id: order.checkout_id for order in of_orders}
 
         def untied(row: FactRow) -> FactRow:
             pair = (

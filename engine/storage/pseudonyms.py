@@ -35,7 +35,7 @@ class Pseudonyms:
 
     def __init__(self, secret: bytes) -> None:
         self._secrets = secrets_in(secret)
-        self._hashes = tuple(hmac.new(each, digestmod=hashlib.sha256) for each in self._secrets)
+        self._hashes = tuple(hmac.new(secret, digestmod=hashlib.sha256) for secret in self._secrets)
         # The facts of one visit come together and name the same ids.
         self._remembered = lru_cache(_REMEMBERED)(self._hashed)
         self._fingerprints = tuple(map(_fingerprint, self._secrets))

@@ -121,15 +121,15 @@ class _Attribution:
         """Yield the credits of one order."""
         order = bought[0].order
         returns = self._history.returns.get(order.transaction_id, ())
-        lines = {each.line for each in bought}
+        lines = {sale.line for sale in bought}
         left = remaining_units(order.purchase, returns, lines)
         beyond = given_back(order.purchase, returns, lines, with_tax=order.with_tax)
-        for each in bought:
-            remaining = left[each.line]
-            gross, net = each.worth(remaining, beyond[each.line])
-            untaxed = gross is not None and each.is_untaxed
-            credit = Credit(order, remaining, gross, net, each.is_repriced, untaxed)
-            yield each.placed.offer.offer_id, credit
+        for sale in bought:
+            remaining = left[sale.line]
+            gross, net = sale.worth(remaining, beyond[sale.line])
+            untaxed = gross is not None and sale.is_untaxed
+            credit = Credit(order, remaining, gross, net, sale.is_repriced, untaxed)
+            yield sale.placed.offer.offer_id, credit
 
     def _creditor(self, order: Order, line: PurchaseItem) -> PlacedOffer | None:
         """Return the one offer that a line may be credited to."""

@@ -28,7 +28,8 @@ def first_with_offers(history: History, checkout_id: str, kind: Kind) -> Decisio
     """Return the decision that a checkout is judged by; None without offers of the kind."""
     decided = history.checkouts[checkout_id]
     return next(
-        (each for each in decided if any(offer.kind == kind for offer in each.offers)), None
+        (decision for decision in decided if any(offer.kind == kind for offer in decision.offers)),
+        None,
     )
 
 
@@ -134,14 +135,14 @@ def checkout_of(
     counted = Cluster(checkouts=1, converted=bool(bought), orders=len(orders))
     counted.foreign = any(order.currency not in (None, currency) for order in orders)
     for order in orders:
-        of_order = [each for each in bought if each.order is order]
+        of_order = [sale for sale in bought if sale.order is order]
         returns = history.returns.get(order.transaction_id, ())
         # A refund that names an offer says which of two equal lines came back; control cannot.
         lines = {each.line for each in of_order}
         left = remaining_units(order.purchase, returns, lines, by_offer=False)
         beyond = given_back(order.purchase, returns, lines, with_tax=order.with_tax, by_offer=False)
         counted.kept_orders += any(left)
-        counted.completed |= all(each.type != "cancel" for each in returns)
+        counted.completed |= all(returned.type != "cancel" for returned in returns)
         for each in of_order:
             kept = min(each.quantity, left[each.line])
             counted.offered_units += round(each.quantity * WHOLE)

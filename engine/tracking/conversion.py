@@ -109,7 +109,7 @@ class Bought:
         paid = [_paid(line) for line in lines]
         units = Fraction(self.replaced)
         if None not in paid:
-            total = sum((each for each in paid if each is not None), start=Fraction(0))
+            total = sum((amount for amount in paid if amount is not None), start=Fraction(0))
             return total * units / Fraction(cart_units(decision, replaces.item_id))
         offered, difference = self.placed.offer.unit_price_minor, replaces.price_difference_minor
         return None if offered is None or difference is None else (offered - difference) * units
@@ -253,10 +253,10 @@ class ConversionRule:
         """Share out the units of one base item that left one cart."""
         sold: list[Bought] = []
         taken: Quantity = 0
-        for each in sorted(candidates, key=_by_position):
-            units = min(each.quantity, self._vanished(each.placed) - taken)
+        for candidate in sorted(candidates, key=_by_position):
+            units = min(candidate.quantity, self._vanished(candidate.placed) - taken)
             if units > 0:
-                sold.append(replace(each, quantity=units, replaced=units))
+                sold.append(replace(candidate, quantity=units, replaced=units))
                 taken += units
         if sold:
             rest = max(self._vanished(sold[-1].placed) - taken, 0)

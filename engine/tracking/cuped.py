@@ -111,7 +111,7 @@ def adjusted_difference(
     if not strata or min(len(units) for arms in strata for units in arms) < 2:
         return None
     checkouts = [math.fsum(unit.m for units in arms for unit in units.values()) for arms in strata]
-    weights = [each / math.fsum(checkouts) for each in checkouts]
+    weights = [checkout / math.fsum(checkouts) for checkout in checkouts]
     pairs = [(_Arm.of(treatment), _Arm.of(control)) for treatment, control in strata]
     both = [arm for pair in pairs for arm in pair]
     spread = math.fsum(c * c for arm in both for c in arm.past)

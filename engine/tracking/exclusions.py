@@ -31,11 +31,13 @@ class Checkouts:
     def __init__(self, facts: Sequence[Fact]) -> None:
         decisions = [fact for fact in facts if isinstance(fact, Decision)]
         # From the last to the first: the first decision of a checkout stays.
-        begun = {each.checkout_id: each.occurred_at for each in reversed(decisions)}
-        vouched = {each.checkout_id for each in decisions if is_vouched(each)}
+        begun = {decision.checkout_id: decision.occurred_at for decision in reversed(decisions)}
+        vouched = {decision.checkout_id for decision in decisions if is_vouched(decision)}
         self.begun = list(begun.values())
         self.unvouched = [at for checkout_id, at in begun.items() if checkout_id not in vouched]
-        self.of_strangers = {each.event_id: each for each in decisions if not is_vouched(each)}
+        self.of_strangers = {
+            decision.event_id: decision for decision in decisions if not is_vouched(decision)
+        }
 
 
 class Bots:
@@ -53,18 +55,21 @@ class Bots:
         decisions = [fact for fact in facts if isinstance(fact, Decision)]
         events = [fact for fact in facts if isinstance(fact, Event)]
         self._people = {
-            offer.offer_id for each in decisions if not each.is_bot for offer in each.offers
+            offer.offer_id
+            for decision in decisions
+            if not decision.is_bot
+            for offer in decision.offers
         }
         bots = [decision for decision in decisions if decision.is_bot]
-        self.offers = {offer.offer_id for each in bots for offer in each.offers} - self._people
-        self._checkouts = {each.checkout_id for each in bots}
-        self._checkouts -= {each.checkout_id for each in decisions if not each.is_bot}
+        self.offers = {offer.offer_id for bot in bots for offer in bot.offers} - self._people
+        self._checkouts = {bot.checkout_id for bot in bots}
+        self._checkouts -= {decision.checkout_id for decision in decisions if not decision.is_bot}
         self.facts = {fact.event_id for fact in facts if fact.is_bot}
         if bots:
             self.facts |= {event.event_id for event in events if self._followed(event)}
         bought = [event for event in events if event.type == "purchase"]
-        theirs = {each.transaction_id for each in bought if each.event_id in self.facts}
-        theirs -= {each.transaction_id for each in bought if each.event_id not in self.facts}
+        theirs = {sale.transaction_id for sale in bought if sale.event_id in self.facts}
+        theirs -= {sale.transaction_id for sale in bought if sale.event_id not in self.facts}
         self.facts |= {
             event.event_id
             for event in events

@@ -131,7 +131,7 @@ class ExtraSales:
                 [self._strata[kind].units(arm, shares[kind], MEASURE) for arm in ARMS]
                 for kind in kinds
             ]
-            quantile = max(anytime_quantile(intrinsic_time(*each), self._level) for each in units)
+            quantile = max(anytime_quantile(intrinsic_time(*unit), self._level) for unit in units)
         else:
             parts = [
                 (factors[kind] ** 2 * each, n)

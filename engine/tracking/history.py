@@ -223,7 +223,7 @@ class _Reading:
         self._units = Units([fact for fact in distinct if is_vouched(fact) or not only_vouched])
         self._read_decisions([fact for fact in kept if isinstance(fact, Decision)])
         events = [fact for fact in kept if isinstance(fact, Event)]
-        redated = [each for each in events if each.stated_at not in (None, NOT_STATED)]
+        redated = [event for event in events if event.stated_at not in (None, NOT_STATED)]
         self._count("dated_on_arrival", redated)
         self._read_orders([event for event in events if event.type in ORDER_TYPES])
         self._read_promotions([event for event in events if event.type not in ORDER_TYPES])

@@ -144,7 +144,7 @@ class _Effects:
 
     def _stratum(self, share: int, unstated_by: str) -> Entry:
         arms = {arm: self._strata.arms.get((share, arm)) for arm in ARMS}
-        sums = [each for each in arms.values() if each is not None]
+        sums = [arm for arm in arms.values() if arm is not None]
         unstated = sum(each.unstated for each in sums)
         stated = sum(each.checkouts for each in sums) > unstated
         return {

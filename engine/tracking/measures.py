@@ -72,7 +72,9 @@ class Part:
 
     def last_orders(self) -> Mapping[str, int]:
         """Return when each unit last bought in the part; microseconds."""
-        return {unit: each.placed_at for each in self.orders for unit in self.history.buyers(each)}
+        return {
+            unit: order.placed_at for order in self.orders for unit in self.history.buyers(order)
+        }
 
     def currencies(self) -> frozenset[str]:
         """Return the currencies named by the part's decisions and orders, and orders of these."""
@@ -129,8 +131,8 @@ class Period:
         self.history = history
         self.all = Part(
             history,
-            [each for each in history.decisions if self._has(each.occurred_at)],
-            [each for each in history.orders if self._has(each.placed_at)],
+            [decision for decision in history.decisions if self._has(decision.occurred_at)],
+            [order for order in history.orders if self._has(order.placed_at)],
             [each for each in found.values() if self._has(each.placed.decision.occurred_at)],
         )
         self.quality = {
@@ -162,7 +164,7 @@ class Period:
         """Return the checkouts with decisions that share an order with each checkout."""
         tied: defaultdict[str, set[str]] = defaultdict(set)
         for order in self.history.orders:
-            ended = {each for each in order.checkouts if each in self.history.checkouts}
+            ended = {checkout for checkout in order.checkouts if checkout in self.history.checkouts}
             for checkout_id in ended if len(ended) > 1 else ():
                 tied[checkout_id] |= ended
         return tied
@@ -195,7 +197,7 @@ class Period:
 
     def immature(self, part: Part, since: date) -> int:
         """Return how many decisions of a part are not before a local day; see `open_since`."""
-        return sum(self._buckets.day(each.occurred_at) >= since for each in part.decisions)
+        return sum(self._buckets.day(decision.occurred_at) >= since for decision in part.decisions)
 
     def parts(self, time_keys: Sequence[str]) -> Mapping[tuple[str, ...], Part]:
         """Split the period by local days, weeks or months; no part is empty."""

@@ -43,7 +43,10 @@ def counted_at(history: History, checkout_days: int) -> Mapping[str, Sequence[in
 def _reused(history: History, longest: int) -> Iterator[int]:
     for checkout_id, decisions in history.checkouts.items():
         orders = history.orders_of.get(checkout_id, ())
-        facts = (*decisions, *(each.purchase for each in orders if each.checkout_id == checkout_id))
+        facts = (
+            *decisions,
+            *(order.purchase for order in orders if order.checkout_id == checkout_id),
+        )
         instants = [fact.occurred_at for fact in facts]
         customers = {fact.customer_id for fact in facts} - {None}
         if len(customers) > 1 or max(instants) - min(instants) > longest:
@@ -55,9 +58,11 @@ def n_logged(history: History, decisions: Sequence[Decision], orders: Sequence[O
 
     An order that such a log knows apart from its offers is none of them, for it has no checkout.
     """
-    logged = {each.checkout_id for each in history.decisions if each.placement == OFFER_LOG}
-    return sum(each.placement == OFFER_LOG for each in decisions) + sum(
-        bool(each.checkouts) and logged.issuperset(each.checkouts) for each in orders
+    logged = {
+        decision.checkout_id for decision in history.decisions if decision.placement == OFFER_LOG
+    }
+    return sum(decision.placement == OFFER_LOG for decision in decisions) + sum(
+        bool(order.checkouts) and logged.issuperset(order.checkouts) for order in orders
     )
 
 
@@ -99,9 +104,9 @@ def lines_in_doubt(counts: Iterable[Counts]) -> dict[str, int]:
     """Return how many credited lines have no known worth, another price, or an unknown tax."""
     of_kinds = list(counts)
     return {
-        "unpriced": sum(each.lines_unpriced for each in of_kinds),
-        "repriced": sum(each.lines_repriced for each in of_kinds),
-        "untaxed": sum(each.lines_untaxed for each in of_kinds),
+        "unpriced": sum(kind.lines_unpriced for kind in of_kinds),
+        "repriced": sum(kind.lines_repriced for kind in of_kinds),
+        "untaxed": sum(kind.lines_untaxed for kind in of_kinds),
     }
 
 

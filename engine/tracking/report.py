@@ -192,7 +192,7 @@ def _rows(
         if not query.offer_keys:
             groups[()] = part.outcomes
         for group, members in split.items() if query.offer_keys else ():
-            n_units = len({each.placed.unit for each in members})
+            n_units = len({member.placed.unit for member in members})
             groups[folded_group(query, group, n_units)] += members
         found.append((bucket, part, dict(sorted(groups.items()))))
     return found

@@ -97,7 +97,7 @@ def _days_until(first: str, last: str, before: str) -> list[str]:
     begin, n_days = date.fromisoformat(first), 1
     n_days += (date.fromisoformat(last) - begin).days
     days = [(begin + timedelta(days=n)).isoformat() for n in range(n_days)]
-    return [each for each in days if each < before]
+    return [day for day in days if day < before]
 
 
 def _instant(store: Store, since: date) -> int:

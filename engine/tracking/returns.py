@@ -101,7 +101,7 @@ def mismatched(order: Event, returns: Iterable[Event], *, with_tax: bool) -> Ite
     for line in order.items:
         left[line.item_id] += line.quantity
     paid = line_payments(order, with_tax=with_tax)
-    money_left = None if None in paid else sum(max(each or 0, 0) for each in paid)
+    money_left = None if None in paid else sum(max(amount or 0, 0) for amount in paid)
     for event in returns:
         for item in event.items:
             left[item.item_id] -= item.quantity

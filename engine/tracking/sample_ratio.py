@@ -158,7 +158,7 @@ def sample_ratio(drawn: Drawn, holdout: float) -> SampleRatio:
 
 
 def _text(arms: Mapping[int, Arms], p_value: float) -> str:
-    n, control = (sum(each[at] for each in arms.values()) for at in (0, 1))
+    n, control = (sum(arm[at] for arm in arms.values()) for at in (0, 1))
     expected = sum(total * share for share, (total, _) in arms.items()) / WHOLE
     return (
         f"of {counted(n, 'unit')} {expected:.1f} were expected in the control arm,"

@@ -224,7 +224,7 @@ class Strata:
     def _variance(self, name: str, arm: Arm, share: int) -> float:
         """Return the variance of an arm's ratio in a stratum with both arms; see `POOLED`."""
         own = self.arms[share, arm].of[name]
-        both = [self.arms[share, each].of[name] for each in ARMS]
+        both = [self.arms[share, arm].of[name] for arm in ARMS]
         degrees = sum(each.n - 1 for each in both)
         pooled = math.fsum((each.n - 1) * each.spread() for each in both) / degrees
         return own.n * ((1 - POOLED) * own.spread() + POOLED * pooled) / own.sum_m**2

@@ -81,7 +81,9 @@ def worthwhile(
     decisions : iterable of Decision
         Recent ones, which show how often a pinned item would be new.
     """
-    tested = [each for each in candidates if _money(each.measured)["p_value"] is not None]
+    tested = [
+        candidate for candidate in candidates if _money(candidate.measured)["p_value"] is not None
+    ]
     significant = holm([_money(each.measured)["p_value"] for each in tested], ERROR)
     chosen = [each for each, is_so in zip(tested, significant, strict=True) if is_so]
     pins = [each for each in chosen if each.by == "rule" and each.antecedent]
@@ -102,7 +104,7 @@ def worthwhile(
                 effect.upper - min(0.0, displaced.lower),
             )
             actions.append(Action("pin", each, _times(net, carts), carts))
-    certain = [each for each in actions if each.gain.lower > 0]
+    certain = [action for action in actions if action.gain.lower > 0]
     return sorted(certain, key=lambda each: -each.gain.value)[:MAXIMUM_ACTIONS]
 
 
@@ -127,7 +129,9 @@ def _of_average_offer(candidates: Iterable[Candidate], total: Report) -> Interva
     """Return the effect of one cross-sell offer in one checkout, on average."""
     kind = KINDS[0]
     offers = sum(
-        _checkouts(each.measured) for each in candidates if each.by == "item" and each.kind == kind
+        _checkouts(candidate.measured)
+        for candidate in candidates
+        if candidate.by == "item" and candidate.kind == kind
     )
     entry = _money(total[kind]) if kind in total else {"value": None}
     if entry["value"] is None or not offers:
@@ -148,12 +152,12 @@ def _missing(pins: Sequence[Candidate], decisions: Iterable[Decision]) -> Mappin
         return defaultdict(float)
     days = (max(instants) - min(instants)) / MICROS_PER_DAY
     n_lacking = {
-        each.key: sum(
-            held.issuperset(each.antecedent)
-            and each.item_id not in held
-            and each.item_id not in offered[checkout_id]
+        pin.key: sum(
+            held.issuperset(pin.antecedent)
+            and pin.item_id not in held
+            and pin.item_id not in offered[checkout_id]
             for checkout_id, held in carts.items()
         )
-        for each in pins
+        for pin in pins
     }
     return {key: n * WEEK / max(days, 1.0) for key, n in n_lacking.items()}

@@ -324,9 +324,9 @@ class Upsell:
         """Return whether the sizes of an item differ in price, as of pizzas, but not of shirts."""
         members = self.ladders.members[int(self.ladders.family[base])][:_MAX_SIZES].tolist()
         stem = self.reading(base).traits.stem
-        read = ((each, self.reading(each).traits) for each in members)
+        read = ((member, self.reading(member).traits) for member in members)
         sizes = {each: traits.sizes for each, traits in read if traits.stem == stem}
-        prices = {int(self.catalogue.price_minor[each]) for each in sizes}
+        prices = {int(self.catalogue.price_minor[size]) for size in sizes}
         return len(prices) == len(sizes) == len({*sizes.values()})
 
     def _is_version(self, base: int, better: int, comparison: Comparison) -> bool:

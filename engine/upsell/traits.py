@@ -243,7 +243,7 @@ def _accessory(words: list[str]) -> str:
     """Return the accessory a phrase names: its last word (`phone case`) or its first."""
     while len(words) > 1 and (words[-1] in _BEHIND or _MADE_SO.fullmatch(words[-1])):
         words = words[:-1]
-    first = [each for each in words[:1] if each.endswith(_FIRST)]
+    first = [word for word in words[:1] if word.endswith(_FIRST)]
     parts = [part for word in (*words[-1:], *first) if (part := _part(word))]
     return parts[0] if parts else ""
 

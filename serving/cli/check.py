@@ -70,7 +70,9 @@ def command(
             findings += part
     failed = any(finding.status == "failed" for finding in findings)
     if as_json:
-        console.print_json({"ok": not failed, "findings": [asdict(each) for each in findings]})
+        console.print_json(
+            {"ok": not failed, "findings": [asdict(finding) for finding in findings]}
+        )
     else:
         for finding in findings:
             console.out.print(f"{_MARKS[finding.status]} [bold]{finding.part}[/]: ", end="")

@@ -47,7 +47,7 @@ class Strip(RenderHook):
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         """Return what rich prints instead."""
-        return [_Stripped(each) for each in renderables]
+        return [_Stripped(renderable) for renderable in renderables]
 
 
 out = Console(soft_wrap=True)

@@ -144,10 +144,10 @@ class _Answers:
 
 def _given(settings: Sequence[str], shop: Mapping[str, str | None]) -> dict[str, Any]:
     given: dict[str, Any] = {f"shop.{name}": value for name, value in shop.items() if value}
-    for each in settings:
-        key, equals, value = each.partition("=")
+    for setting in settings:
+        key, equals, value = setting.partition("=")
         if not equals or not re.fullmatch(r"\w+(\.[\w-]+)+", key, re.ASCII):
-            raise ConfigError(f"--set {each}: give SECTION.KEY=VALUE, as shop.currency=NOK")
+            raise ConfigError(f"--set {setting}: give SECTION.KEY=VALUE, as shop.currency=NOK")
         try:
             given[key] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:

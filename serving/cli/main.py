@@ -241,7 +241,7 @@ def _defaults(command: object, database: str | None) -> dict[str, object]:
     if isinstance(command, TyperGroup):
         return {name: _defaults(each, database) for name, each in command.commands.items()}
     params = command.params if isinstance(command, TyperCommand) else ()
-    return {each.name: database for each in params if each.name and each.envvar == _VARIABLE}
+    return {param.name: database for param in params if param.name and param.envvar == _VARIABLE}
 
 
 def _end(error: MersalgError, code: int) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mersalg.training.mining.search import Counted, MinedRules
 
 _SHOWN = 15
-_MOST = 2**53
+_MAX = 2**53
 _LONGEST = 1_000
 
 
@@ -44,7 +44,7 @@ def command(
     min_count: Annotated[
         int | None,
         typer.Option(
-            min=1, max=_MOST, help="Orders that must hold all items of a rule.", show_default=False
+            min=1, max=_MAX, help="Orders that must hold all items of a rule.", show_default=False
         ),
     ] = None,
     min_support: Annotated[
@@ -70,7 +70,7 @@ def command(
         int | None,
         typer.Option(
             min=1,
-            max=_MOST,
+            max=_MAX,
             help="Leave out, and count, the baskets of more items; all are mined if not given.",
             show_default=False,
         ),

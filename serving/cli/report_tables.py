@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _GAP = "  "
 _LABEL_WIDTH = 24
-_LEAST_CELL = 26
+_MIN_CELL = 26
 """Narrower columns of the two kinds are put below each other."""
 
 
@@ -43,7 +43,7 @@ def terminal_lines(view: ReportText, width: int) -> Iterator[Text]:
     beside = range(len(view.kinds))
     label = min(_LABEL_WIDTH, width // 3)
     cell = (width - label) // max(1, len(beside)) - len(_GAP)
-    for places in [beside] if cell >= _LEAST_CELL else [[place] for place in beside]:
+    for places in [beside] if cell >= _MIN_CELL else [[place] for place in beside]:
         yield Text()
         widths = [label, *[(width - label) // len(places) - len(_GAP)] * len(places)]
         titles = [[view.kinds[at].term.name, view.kinds[at].translation] for at in places]
@@ -108,7 +108,7 @@ def _groups(view: ReportText, width: int) -> Iterator[Text]:
                 yield from (Text(each, "bold") for each in _wrap(key, width))
             narrow = _wrap(_GAP.join(cells), width - 2 * len(_GAP))
             lines = [line] if rest <= width else narrow
-            yield from (Text(_GAP + each, style) for each in lines)
+            yield from (Text(_GAP + line, style) for line in lines)
         before = key
 
 

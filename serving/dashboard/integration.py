@@ -62,7 +62,7 @@ async def show_health(visit: TheVisit) -> Response:
         "health",
         "health.html",
         checks=checks,
-        n_wrong=sum(each.state == "warn" for each in checks),
+        n_wrong=sum(check.state == "warn" for check in checks),
         counts=[
             (term, visit.figures.count(report["quality"][name]))
             for name in QUALITY

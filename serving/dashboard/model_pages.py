@@ -31,8 +31,8 @@ router = pages_router()
 
 _ENTRIES = 1_000
 _PUBLISHING = ("publish", "roll back")
-_MOST_FOUND = 20
-_MOST_ITEMS = 50
+_MAX_FOUND = 20
+_MAX_ITEMS = 50
 _REJECTED = 30
 _COUNTS = ("orders", "items", "rules", "tiers_ladders_with_steps", "customers")
 _METRICS = ("hit_rate_at_10", "discovery_hit_rate_at_10")
@@ -63,9 +63,9 @@ async def show_models(
     manifests = await asyncio.to_thread(service.registry.versions)
     entries = await asyncio.to_thread(service.store.audit.latest, _ENTRIES, _PUBLISHING)
     current = service.registry.current()
-    versions = [_version(visit, each, entries, current) for each in reversed(manifests)]
+    versions = [_version(visit, manifest, entries, current) for manifest in reversed(manifests)]
     difference, problem = None, ""
-    missing = {before, after} - {"", *(each.version for each in manifests)}
+    missing = {before, after} - {"", *(manifest.version for manifest in manifests)}
     if missing:
         problem = visit.words("version_not_there", version=", ".join(sorted(missing)))
     elif before and after:
@@ -190,7 +190,7 @@ class Given:
 @router.get("/dashboard/try")
 async def try_cart(
     visit: TheVisit,
-    item: Annotated[list[str] | None, Query(max_length=_MOST_ITEMS)] = None,
+    item: Annotated[list[str] | None, Query(max_length=_MAX_ITEMS)] = None,
     q: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """Show what a cart would be offered, and why; nothing is recorded."""
@@ -266,7 +266,7 @@ def _find(model: Model | None, text: str, chosen: set[str]) -> list[tuple[str, s
         searched = f"{name} {item_id}".casefold()
         if item_id not in chosen and all(word in searched for word in words):
             found.append((item_id, name or item_id))
-    return sorted(found, key=lambda each: (len(each[1]), each[1]))[:_MOST_FOUND]
+    return sorted(found, key=lambda each: (len(each[1]), each[1]))[:_MAX_FOUND]
 
 
 def _given(visit: Visit, offer: Offer, seen: OfferDisplay, pinned: set[str]) -> Given:

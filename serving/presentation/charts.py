@@ -32,7 +32,7 @@ class Scale:
     @classmethod
     def of(cls, numbers: Iterable[float | None], *, with_zero: bool = True) -> Scale:
         """Return a scale with all numbers and a little room at its ends."""
-        known = [each for each in numbers if each is not None] + [0.0] * with_zero
+        known = [number for number in numbers if number is not None] + [0.0] * with_zero
         low, high = min(known, default=0.0), max(known, default=0.0)
         room = (high - low) * 0.04 or 1.0
         return cls(low - room * (low < 0), high + room * (high > 0 or low == high))
@@ -164,15 +164,15 @@ def band_chart(
         return _PLOT_HEIGHT * (1 - scale.part(number))
 
     axis = "".join(
-        f'<text x="0" y="{_PLOT_TOP + height(each) + 4:.4g}">{escape(tick_text(each))}</text>'
-        for each in ticks
+        f'<text x="0" y="{_PLOT_TOP + height(tick) + 4:.4g}">{escape(tick_text(tick))}</text>'
+        for tick in ticks
     )
     bottom = _PLOT_TOP + _PLOT_HEIGHT
     plot = "".join(
         f'<line class="gridline" x1="0" x2="100%" y1="{y}" y2="{y}"/>'
-        for y in (f"{_PLOT_TOP + height(each):.4g}" for each in ticks)
+        for y in (f"{_PLOT_TOP + height(tick):.4g}" for tick in ticks)
     )
-    plot += "".join(_flag(each, n, bottom) for each in marks)
+    plot += "".join(_flag(mark, n, bottom) for mark in marks)
     lines = "".join(
         f'<g class="{each.colour}">{_line(each, lambda at: at + 0.5, height)}</g>'
         for each in series

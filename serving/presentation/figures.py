@@ -114,10 +114,10 @@ class Figures:
 
         To three of the largest where the first is far smaller.
         """
-        largest = max((abs(each) for each in amounts), default=Decimal(0))
+        largest = max((abs(amount) for amount in amounts), default=Decimal(0))
         digits = max(amounts[0].adjusted() - 1, largest.adjusted() - 2) if amounts else 0
         step = Decimal(10) ** max(0, digits)
-        return [(each / step).to_integral_value() * step for each in amounts]
+        return [(amount / step).to_integral_value() * step for amount in amounts]
 
     def day(self, day: date, *, year: bool = False, weekday: bool = False) -> str:
         """Return `3 Nov`, `3 Nov 2026` or `Tue 3 Nov`; in Norwegian `3. nov.`."""

@@ -114,8 +114,8 @@ class _Page(EntryWords):
     def overview(
         self, shop: str | None, experiment: ExperimentSection | None, occurred: Occurrences
     ) -> Overview:
-        effects = [each["incremental"] for each in self._kinds.values()]
-        shown = [each["checkout"]["denominator"] for each in self._kinds.values()]
+        effects = [kind["incremental"] for kind in self._kinds.values()]
+        shown = [kind["checkout"]["denominator"] for kind in self._kinds.values()]
         text = present(self._report, shop, self.language, experiment=experiment)
         return Overview(
             report=text,
@@ -124,16 +124,16 @@ class _Page(EntryWords):
             worth=self._worth(),
             worth_formula=self._worth_formula(),
             checks=checks_of(self._report, self.language),
-            cards=[self._card(each) for each in text.kinds],
+            cards=[self._card(kind) for kind in text.kinds],
             level=self.level(self._report["level"]),
-            has_data=any(shown) or any(sum(arms_of(each)) for each in effects),
+            has_data=any(shown) or any(sum(arms_of(effect)) for effect in effects),
             step=self._step,
             timeline=timeline_of(self._report, self.language, self._step, occurred),
             funnels=[funnel_of(each, kind, self.language) for kind, each in self._kinds.items()],
         )
 
     def _exposures(self, effects: Sequence[Report]) -> str:
-        treated, control = max((arms_of(each) for each in effects), default=(0, 0))
+        treated, control = max((arms_of(effect) for effect in effects), default=(0, 0))
         return self.phrase(
             "exposures",
             all=self.count(treated + control),
@@ -213,8 +213,8 @@ class _Page(EntryWords):
         if known and treated and treated > control:
             anyway = self.phrase("anyway_of_ten", n=round(10 * control / treated))
         formula = [
-            (each.term.name, f"{each.value} {each.interval} {each.fraction}. {each.term.formula}")
-            for each in text.rates
+            (rate.term.name, f"{rate.value} {rate.interval} {rate.fraction}. {rate.term.formula}")
+            for rate in text.rates
         ]
         formula.append((self.terms["incremental"].name, "; ".join(text.incremental)))
         unknown = "effect_blocked" if effect["status"] == "blocked" else "effect_not_yet"

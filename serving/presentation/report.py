@@ -52,7 +52,9 @@ def headline_of(report: Report) -> str:
     An offer log may know only who accepted, so that its rates of buyers are not comparable.
     """
     entries = (measured["customer"] for measured in report["total"].values())
-    return "checkout" if any(each["status"] == "not_comparable" for each in entries) else "customer"
+    return (
+        "checkout" if any(entry["status"] == "not_comparable" for entry in entries) else "customer"
+    )
 
 
 class _Presenter(EntryWords):

@@ -124,14 +124,14 @@ def _marks(
 
     found: list[tuple[date, float | None, str]] = []
     resumed = float(len(buckets))
-    for each in occurred.actions:
-        if each.outcome != "done":
+    for action in occurred.actions:
+        if action.outcome != "done":
             continue
-        day = day_of(each.occurred_at)
-        texts = {"target": each.target or "", "who": each.who}
-        end = resumed if each.action == "pause offers" else None
-        resumed = place(day) if each.action == "resume offers" else resumed
-        found.append((day, end, words.phrase(_MARKED[each.action], **texts)))
+        day = day_of(action.occurred_at)
+        texts = {"target": action.target or "", "who": action.who}
+        end = resumed if action.action == "pause offers" else None
+        resumed = place(day) if action.action == "resume offers" else resumed
+        found.append((day, end, words.phrase(_MARKED[action.action], **texts)))
     found.reverse()
     repriced = Counter[date]()
     for at, n in occurred.price_changes:

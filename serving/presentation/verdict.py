@@ -73,20 +73,20 @@ class _Verdicts(EntryWords):
         self._level: float = report["level"]
 
     def verdict(self) -> Verdict:
-        effects = [each["incremental"] for each in self._kinds.values()]
+        effects = [kind["incremental"] for kind in self._kinds.values()]
         if lost := self._lost(effects):
             return lost
-        statuses = {self._extra["status"], *(each["status"] for each in effects)}
+        statuses = {self._extra["status"], *(effect["status"] for effect in effects)}
         if "blocked" in statuses:
             return Verdict("warn", self.phrase("say_uneven"), self.phrase("why_uneven"))
         if self._extra["value"] is not None:
             return self._known()
         if "not_comparable" in statuses:
             return Verdict("warn", self.phrase("say_unlike"), self.phrase("why_unlike"))
-        if not any(each["control"]["denominator"] for each in effects):
-            if any(_is_held_out(share) for each in effects for share in each["shares"]):
+        if not any(effect["control"]["denominator"] for effect in effects):
+            if any(_is_held_out(share) for effect in effects for share in effect["shares"]):
                 return Verdict("wait", self.phrase("say_wait"), self.phrase("why_no_control"))
-            decided = any(each["treatment"]["denominator"] for each in effects)
+            decided = any(effect["treatment"]["denominator"] for effect in effects)
             if not decided and not self._shown():
                 return Verdict("wait", self.phrase("say_nothing"), self.phrase("why_nothing"))
             has_one_now = self._experiment is not None and self._experiment.holdout > 0
@@ -95,12 +95,12 @@ class _Verdicts(EntryWords):
         return self._wait(self.phrase("why_few"))
 
     def _shown(self) -> bool:
-        return any(each["checkout"]["denominator"] for each in self._kinds.values())
+        return any(kind["checkout"]["denominator"] for kind in self._kinds.values())
 
     def _lost(self, effects: Sequence[Report]) -> Verdict | None:
         """Return that offers keep buyers from completing checkouts, where that is shown."""
-        for each in effects:
-            entry = each["completion"]
+        for effect in effects:
+            entry = effect["completion"]
             if entry["upper"] is not None and entry["upper"] < 0:
                 texts = {
                     "treated": self.percent(entry["treatment"]["value"]),

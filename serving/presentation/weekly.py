@@ -52,10 +52,11 @@ def weekly_of(
     year, week, _ = first.isocalendar()
     phrase = words.phrase
     worthwhile = [
-        Block(each.title, (f"{each.gain} ({each.gain_range})", each.reason)) for each in changes
+        Block(change.title, (f"{change.gain} ({change.gain_range})", change.reason))
+        for change in changes
     ]
     nothing = Block(phrase("nothing_to_change"), (phrase("nothing_to_change_why"),))
-    checks = [Block(each.name, (each.text,), each.state) for each in view.checks]
+    checks = [Block(check.name, (check.text,), check.state) for check in view.checks]
     sections = (
         (phrase("worth_caption"), _worth(view, words)),
         (phrase("weekly_rates"), [_rate(card, words) for card in view.cards]),
@@ -69,7 +70,7 @@ def weekly_of(
         f" ({words.period(first, last)})",
         verdict=view.verdict,
         recent=phrase("weekly_recent", say=recent.say) if view.verdict.state == "wait" else "",
-        sections=[each for each in sections if each[1]],
+        sections=[section for section in sections if section[1]],
         foot=("; ".join(view.report.notes), " · ".join(view.report.settings)),
     )
 

@@ -138,7 +138,7 @@ async def from_shopify(request: Request) -> Response:
             _log.info("a webhook of %s was ignored", shown(taken.ignored))
     if taken.rejected:
         # Shopify ends a subscription after some refusals, which no retry would mend.
-        problems = [f"{each.code}: {each.message}" for each in taken.rejected]
+        problems = [f"{candidate.code}: {candidate.message}" for candidate in taken.rejected]
         _log.warning("a webhook of %s was refused: %s", shown(topic), "; ".join(problems))
         await asyncio.to_thread(service.store.facts.count_refusal, clock.now())
     return answer_of(taken, retries=False)

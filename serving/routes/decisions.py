@@ -15,7 +15,7 @@ from mersalg.serving.service import TheService
 
 router = APIRouter(tags=["decisions"])
 
-_REJECTED, _MOST_REJECTED = 100, 10_000
+_REJECTED, _MAX_REJECTED = 100, 10_000
 
 
 @router.get(
@@ -28,7 +28,7 @@ async def explain_decision(
     service: TheService,
     caller: Reporter,
     decision_id: str,
-    rejected: Annotated[int, Query(ge=0, le=_MOST_REJECTED)] = _REJECTED,
+    rejected: Annotated[int, Query(ge=0, le=_MAX_REJECTED)] = _REJECTED,
 ) -> Response:
     """Return the cart, the arm, the model version, and every offer with its evidence; ghosts too.
 

@@ -23,7 +23,7 @@ from mersalg.engine.ranking.scorer import Scorer
 from mersalg.engine.ranking.signals import ItemSignals
 from mersalg.engine.upsell.likelihood import WINDOWS, Facts, Likelihood, Standing
 
-N_CUSTOMERS, MOST_ORDERS, ITEMS_EACH = 5_000, 120, 8
+N_CUSTOMERS, MAX_ORDERS, ITEMS_EACH = 5_000, 120, 8
 KEY = b"benchmark"
 _NEIGHBOURS, _LEADERS, _POPULAR = 180, 10, 40
 _DAY = 86_400_000_000
@@ -117,7 +117,7 @@ def _scorer(draw: Draw, widths: tuple[int, ...]) -> Scorer:
 
 
 def _purchases(draw: Draw, n_items: int) -> Purchases:
-    lengths = draw.integers(1, MOST_ORDERS, N_CUSTOMERS)
+    lengths = draw.integers(1, MAX_ORDERS, N_CUSTOMERS)
     n_orders = int(lengths.sum())
     items = _csr(_popular(draw, (n_orders, ITEMS_EACH), n_items))
     moments = UNTIL - draw.integers(0, 365 * _DAY, n_orders)

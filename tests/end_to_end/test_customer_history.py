@@ -26,7 +26,7 @@ def _train(folder: Path, models: Path) -> str:
     """Train with little effort: how well a ranking does is tested elsewhere."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ranker, "N_EXAMPLES", {"discovery": 1_000, "complete": 1_000})
-        patch.setattr(ranker, "_MOST_NETWORKS", 1)
+        patch.setattr(ranker, "_MAX_NETWORKS", 1)
         config = load_config(write_habit_shop(folder))
         trained = train(config, folder, models, n_back_test=100, progress=SilentProgress())
     return trained.version

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 EFFORT = os.environ.get("MERSALG_TEST_EFFORT", "usual")
-LEAST = 3
+MIN = 3
 
 if EFFORT not in {"fast", "usual", "thorough"}:
     raise ValueError(f"MERSALG_TEST_EFFORT is {EFFORT!r}; it takes fast, usual or thorough")
@@ -21,7 +21,7 @@ def repetitions(usual: int, thorough: int | None = None) -> int:
     `thorough` is four times the usual number if not given.
     """
     if EFFORT == "fast":
-        return max(LEAST, usual // 10)
+        return max(MIN, usual // 10)
     if EFFORT == "thorough":
         return 4 * usual if thorough is None else thorough
     return usual

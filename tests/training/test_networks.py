@@ -49,7 +49,7 @@ def test_a_fit_ends_at_the_epoch_that_is_best_on_what_was_held_out(
         return one_epoch(self, *rows, **settings)
 
     monkeypatch.setattr(MLPClassifier, "partial_fit", counted)
-    monkeypatch.setattr(networks, "MOST_EPOCHS", 300)
+    monkeypatch.setattr(networks, "MAX_EPOCHS", 300)
     stopped = fit_networks(PLAN, learned, held_out)
     n_stopped = len(epochs)
     assert n_stopped < 100
@@ -63,7 +63,7 @@ def test_a_fit_ends_at_the_epoch_that_is_best_on_what_was_held_out(
     assert _loss(held_out, by_heart) > _loss(held_out, stopped) + 0.1
     # The bound on rows is one on epochs too.
     epochs.clear()
-    monkeypatch.setattr(networks, "_MOST_ROWS", 60 * 7)
+    monkeypatch.setattr(networks, "_MAX_ROWS", 60 * 7)
     fit_networks(PLAN, learned, held_out)
     assert len(epochs) == 7
 

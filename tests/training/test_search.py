@@ -44,7 +44,7 @@ def test_it_is_the_least_count_that_few_enough_sets_reach(
     while sum(count >= expected for count in met.values()) > most_sets:
         expected += 1
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "MOST_SETS", most_sets)
+        patch.setattr(search, "MAX_SETS", most_sets)
         found = affordable_min_count(baskets_of(orders), at_least, max_length=max_length)
     assert found == expected
 
@@ -52,8 +52,8 @@ def test_it_is_the_least_count_that_few_enough_sets_reach(
 def test_what_an_engine_can_afford_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     # 28 pairs and 56 triples stand in at least 4 orders, 6 pairs and 4 triples of them in 7.
     baskets = baskets_of([frozenset(range(8))] * 4 + [frozenset(range(4))] * 3)
-    monkeypatch.setattr(search, "MOST_PAIRS", 28)
-    monkeypatch.setattr(search, "MOST_SETS", 83)
+    monkeypatch.setattr(search, "MAX_PAIRS", 28)
+    monkeypatch.setattr(search, "MAX_SETS", 83)
     assert affordable_min_count(baskets, 2, engine="mlxtend") == 2
     assert affordable_min_count(baskets, 2, engine="local") == 5
     assert affordable_min_count(baskets, 2, engine="local", max_length=2) == 2

@@ -239,7 +239,7 @@ def test_confidence_is_shrunk_as_far_as_stores_are_alike() -> None:
 def test_only_the_largest_stores_are_kept_where_there_are_too_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(strata, "MOST_CELLS", 1)
+    monkeypatch.setattr(strata, "MAX_CELLS", 1)
     _, counts = counted([(5, 5, 5, 5), (50, 50, 50, 50), (8, 8, 8, 8)])
     assert counts.stores.values.tolist() == [1]
 

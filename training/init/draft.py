@@ -112,7 +112,7 @@ def _described(draft: Draft, section: str, files: Sequence[Survey], folder: Path
     first = files[0]
     # A given path is relative to where the command runs, not to the shop file.
     draft.given = {key: value for key, value in draft.given.items() if key != f"{section}.path"}
-    paths = [os.path.relpath(each.path.resolve(), folder) for each in files]
+    paths = [os.path.relpath(file.path.resolve(), folder) for file in files]
     path = paths[0] if len(paths) == 1 else _pattern_of(paths, folder)
     what = f"an export: {first.export['name']}" if first.export else "by its columns"
     draft.set(f"{section}.path", Path(path).as_posix(), what)
@@ -126,7 +126,7 @@ def _described(draft: Draft, section: str, files: Sequence[Survey], folder: Path
         draft.choose(key, f"Text encoding of {first.path.name}", first.encoding, why)
         written = (draft.value(f"{section}.separator"), draft.value(key))
     if len(files) > 1 or written != (first.separator, first.encoding):
-        first = survey([each.path for each in files], *written)
+        first = survey([file.path for file in files], *written)
     if not first.source.n_rows:
         raise DataError("there are no rows", file=str(first.path))
     return first

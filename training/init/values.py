@@ -77,8 +77,8 @@ def find_decimals(draft: Draft, section: str, file: Survey, usual: str) -> None:
         marks[name] = answers[-1].value
     if marks:
         value = next(iter(marks.values())) if len({*marks.values()}) == 1 else marks
-        why = "; ".join(each.why for each in answers) or "by the numbers"
-        draft.set(key, value, why, guessed=any(each.guessed for each in answers))
+        why = "; ".join(answer.why for answer in answers) or "by the numbers"
+        draft.set(key, value, why, guessed=any(answer.guessed for answer in answers))
 
 
 def find_amounts(draft: Draft, file: Survey) -> None:
@@ -225,7 +225,7 @@ def find_dates(draft: Draft, file: Survey) -> None:
     """Find how dates are written; ask where day and month may be either."""
     columns, key = _columns_of(draft.value("orders.columns.ordered_at")), "orders.date_format"
     texts = [next(iter(file.texts(name)), "") for name in columns]
-    if not columns or key in draft.given or not all(isinstance(each, str) for each in texts):
+    if not columns or key in draft.given or not all(isinstance(text, str) for text in texts):
         return
     text = " ".join(each.strip() for each in texts)
     read = {form: _read_dates(draft, file, columns, form) for form in forms_of(text)}

@@ -20,12 +20,12 @@ from mersalg.training.mining.protocol import Fullness, Itemsets
 
 _CHUNKS_A_THREAD = 12
 """Parts of the work for each thread: enough that none waits long for the last one."""
-_MOST_ENTRIES = 2**31 - 1
+_MAX_ENTRIES = 2**31 - 1
 _BLOCK_ENTRIES = 1 << 20
-_MOST_BLOCKS = 32
+_MAX_BLOCKS = 32
 _LONG_ROW = 1_000
 """Rows of more frequent items than this are not walked, which costs the square of their length."""
-_MOST_LONG_ROWS = 32
+_MAX_LONG_ROWS = 32
 
 _Part = TypeVar("_Part")
 
@@ -239,7 +239,7 @@ def label_rows(
     first = np.zeros(len(names) + 1, dtype=np.int64)
     np.cumsum(in_walked[by_label], out=first[1:])
     n_entries = int(first[-1])
-    if n_entries + walked.n_orders * with_sizes > _MOST_ENTRIES:
+    if n_entries + walked.n_orders * with_sizes > _MAX_ENTRIES:
         raise DataError(
             f"{n_entries:,} entries of frequent items are more than one machine's engine"
             " counts: raise the minimum count, or mine with --engine spark"
@@ -268,7 +268,7 @@ def label_rows(
 def _blocks(indptr: NDArray[np.int64], n_items: int, n_threads: int) -> list[tuple[int, int]]:
     """Ranges of orders with about as many entries; the counters of all take less than the rows."""
     n_entries = int(indptr[-1])
-    few_enough = min(n_entries // _BLOCK_ENTRIES, n_entries // max(n_items, 1), _MOST_BLOCKS)
+    few_enough = min(n_entries // _BLOCK_ENTRIES, n_entries // max(n_items, 1), _MAX_BLOCKS)
     cuts = np.linspace(0, n_entries, max(n_threads, few_enough) + 1)[1:-1]
     orders = {0, len(indptr) - 1, *np.searchsorted(indptr, cuts).tolist()}
     return list(pairwise(sorted(orders)))
@@ -279,7 +279,7 @@ def _long_orders(baskets: Baskets, min_count: int) -> NDArray[np.int64]:
     sizes = baskets.sizes
     long = np.flatnonzero(sizes > _LONG_ROW)
     longest = long[np.argsort(-sizes[long], kind="stable")]
-    return np.sort(longest[: min(_MOST_LONG_ROWS, min_count - 1)])
+    return np.sort(longest[: min(_MAX_LONG_ROWS, min_count - 1)])
 
 
 def _held(

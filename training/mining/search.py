@@ -36,9 +36,9 @@ from mersalg.training.mining.significance import (
     significant,
 )
 
-MOST_PAIRS = 30_000
+MAX_PAIRS = 30_000
 """Frequent pairs a default threshold allows for mlxtend: about ten seconds of FP-growth."""
-MOST_SETS = 400_000
+MAX_SETS = 400_000
 """Frequent sets of two and more items for the other engines: about a million rules to test."""
 
 
@@ -55,9 +55,9 @@ def affordable_min_count(
     Sets of 2..`max_length` items are counted exactly and only their counts are kept; for mlxtend
     those of two items, since what it takes goes by their number.
     """
-    most_sets = MOST_SETS
+    most_sets = MAX_SETS
     if engine == "mlxtend":
-        max_length, most_sets = 2, MOST_PAIRS
+        max_length, most_sets = 2, MAX_PAIRS
     sets_of_count = LocalEngine().sets_of_count(baskets, at_least, max_length)
     reaching = np.cumsum(sets_of_count[::-1])[::-1]
     few_enough = np.flatnonzero(reaching <= most_sets)

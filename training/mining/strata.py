@@ -28,7 +28,7 @@ from mersalg.engine.orders import Baskets
 from mersalg.training.mining.significance import q_values
 from mersalg.training.mining.tallies import Tallies
 
-MOST_CELLS = 6_000_000
+MAX_CELLS = 6_000_000
 """Rules by stores that are kept: of the largest stores, where a shop has more."""
 _CELLS_AT_A_TIME = 2_000_000
 _WORTH_A_TEST = -1.0
@@ -151,8 +151,8 @@ def count_by_store(
 
 
 def _listed(stratum: Integers, n_strata: int, n_rules: int) -> NDArray[np.bool_]:
-    """Return the largest strata of which MOST_CELLS has room; bool (n_strata,)."""
-    room = max(MOST_CELLS // max(n_rules, 1), 1)
+    """Return the largest strata of which MAX_CELLS has room; bool (n_strata,)."""
+    room = max(MAX_CELLS // max(n_rules, 1), 1)
     largest = np.argsort(-np.bincount(stratum, minlength=n_strata), kind="stable")[:room]
     listed = np.zeros(n_strata, dtype=np.bool_)
     listed[largest] = True

@@ -25,11 +25,11 @@ _WORK = 3e10
 """Multiplications spent on the regressions: where items are fewer, each has more neighbours."""
 KEPT = 120
 """Entries kept of each item by weight, and half as many by joint count and by confidence."""
-LEAST_ORDERS = 3
+MIN_ORDERS = 3
 """Items in fewer orders, and pairs in fewer, say nothing."""
 _CHUNK = 64
 """Items whose equations are solved at once: at most 41 MB of them in each thread."""
-_LEAST_WEIGHT = 1e-4
+_MIN_WEIGHT = 1e-4
 
 
 def fit_neighbours(baskets: Baskets, progress: Progress, *, name: str) -> Neighbours:
@@ -53,7 +53,7 @@ def _ease(baskets: Baskets) -> _Entries:
     """
     indptr, items, values, diagonal = _gram(baskets)
     n_items = baskets.n_items
-    n_known = int((baskets.item_counts() >= LEAST_ORDERS).sum())
+    n_known = int((baskets.item_counts() >= MIN_ORDERS).sum())
     n_neighbours = int(np.clip(np.cbrt(_WORK / max(n_known, 1)), NEIGHBOURHOOD, _WIDEST))
 
     lengths = np.diff(indptr)
@@ -70,7 +70,7 @@ def _ease(baskets: Baskets) -> _Entries:
         matrix = (indptr, items, values, diagonal)
         kernels.regressions(targets, *matrix, REGULARISATION, near, gram, right[:, :, 0])
         weights = np.linalg.solve(gram, right)[:, :, 0]
-        columns, places = np.nonzero((weights > _LEAST_WEIGHT) & (near >= 0))
+        columns, places = np.nonzero((weights > _MIN_WEIGHT) & (near >= 0))
         return targets[columns], near[columns, places].astype(np.int64), weights[columns, places]
 
     # Threads of the linear algebra library would wait for those of ours.
@@ -95,7 +95,7 @@ def _gram(
     """X'X of the weighted baskets as CSR without its diagonal, and the diagonal."""
     from scipy.sparse import csr_array
 
-    known = (baskets.item_counts() >= LEAST_ORDERS)[baskets.items]
+    known = (baskets.item_counts() >= MIN_ORDERS)[baskets.items]
     indptr = np.append(0, np.cumsum(known))[baskets.indptr]
     sizes = np.diff(indptr)
     root = (1 / np.sqrt(np.maximum(sizes, 1))).astype(np.float32)
@@ -132,7 +132,7 @@ def _rank_in_row(
 
 def _joint_counts(baskets: Baskets, progress: Progress) -> _Entries:
     """Both directions of every pair met often enough; of each item the most telling partners."""
-    itemsets = LocalEngine().itemsets(baskets, LEAST_ORDERS, 2, progress)
+    itemsets = LocalEngine().itemsets(baskets, MIN_ORDERS, 2, progress)
     pairs, counts = itemsets.of_length(2)
     first, second = pairs[:, 0].astype(np.int64), pairs[:, 1].astype(np.int64)
     rows, columns = np.append(first, second), np.append(second, first)

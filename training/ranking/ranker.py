@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 N_EXAMPLES: dict[Mode, int] = {"discovery": 18_000, "complete": 26_000}
 """Carts a scorer learns from, at most."""
-LEAST_EXAMPLES = 400
+MIN_EXAMPLES = 400
 """Fewer say too little: such a shop is served by its rules."""
 _NEGATIVES = 20
 """Candidates of each cart that were not bought and that are learned from, drawn at random."""
@@ -34,11 +34,11 @@ _LAYERS: dict[Mode, tuple[int, ...]] = {"discovery": (32, 16), "complete": (64, 
 _PENALTY: dict[Mode, float] = {"discovery": 0.03, "complete": 0.003}
 """What customers have never bought leaves fewer traces: a larger network would learn noise."""
 _NETWORKS: dict[Mode, int] = {"discovery": 3, "complete": 1}
-_MOST_NETWORKS = 3
+_MAX_NETWORKS = 3
 _FEW_EXAMPLES = 6_000
 """Networks of other first weights whose mean counts, and how many where examples are few: the
 fewer the traces, the more it steadies."""
-_MOST_STALE = 80 * MICROS_PER_DAY
+_MAX_STALE = 80 * MICROS_PER_DAY
 """Microseconds that what is known of a customer may lie back."""
 _SEED = 11
 
@@ -69,10 +69,10 @@ def fit_scorers(
                     only_new=mode == "discovery",
                 )
             )
-            if len(rounds[0]) < LEAST_EXAMPLES:
+            if len(rounds[0]) < MIN_EXAMPLES:
                 break
         examples = Examples.joined(rounds)
-        if len(examples) < LEAST_EXAMPLES:
+        if len(examples) < MIN_EXAMPLES:
             if mode == "complete":
                 return None
             scorers[mode] = scorers["complete"]
@@ -92,7 +92,7 @@ def _fit(base: Ranking, mode: Mode, examples: Examples, purchases: Purchases) ->
     # Half see all that was bought up to the checkout, half only what was known some time before:
     # shops that do not report purchases are served by what they knew when they trained.
     fresh, stale = (examples.take(np.sort(half)) for half in (learned[::2], learned[1::2]))
-    delay = np.random.default_rng(_SEED).integers(0, _MOST_STALE, len(stale), dtype=np.int64)
+    delay = np.random.default_rng(_SEED).integers(0, _MAX_STALE, len(stale), dtype=np.int64)
     parts = [
         rows_of(base, mode, fresh, purchases, None, _NEGATIVES),
         rows_of(base, mode, stale, purchases, stale.at - delay, _NEGATIVES),
@@ -102,7 +102,7 @@ def _fit(base: Ranking, mode: Mode, examples: Examples, purchases: Purchases) ->
         penalty=_PENALTY[mode],
         rate=3e-3,
         batch_size=2048,
-        networks=_MOST_NETWORKS if len(examples) < _FEW_EXAMPLES else _NETWORKS[mode],
+        networks=_MAX_NETWORKS if len(examples) < _FEW_EXAMPLES else _NETWORKS[mode],
         seed=_SEED,
     )
     scorer = fit_networks(

@@ -22,7 +22,7 @@ from mersalg.training.reading.numbers import Marks, money_to_minor, parse_number
 from mersalg.training.reading.sources import SourceTable, as_field
 from mersalg.training.reading.validation import RowAudit
 
-_MOST = np.iinfo(np.int16).max
+_MAX = np.iinfo(np.int16).max
 _TEXT = pa.large_string()
 _CELLS = read_toml("mersalg.training")["cells"]
 YES, NO = frozenset(_CELLS["yes"]), frozenset(_CELLS["no"])
@@ -56,7 +56,7 @@ def ranks_of(
             place = {
                 text: float(sum(_above(text, other) for other in on_scale)) for text in on_scale
             }
-    distinct = {value: rank for rank, value in enumerate(sorted({*place.values()})[:_MOST])}
+    distinct = {value: rank for rank, value in enumerate(sorted({*place.values()})[:_MAX])}
     ranks = {text: distinct.get(value, UNKNOWN) for text, value in place.items()}
     words = [cell.strip().casefold() for cell in cells]
     found = [ranks.get(word, UNKNOWN) for word in words]

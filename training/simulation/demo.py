@@ -42,7 +42,7 @@ _REPORTING = 3
 
 _SAMPLES = 5
 _CART_SIZES = range(2, 5)
-_LEAST_LIFT, _LEAST_ORDERS = 2, 50
+_MIN_LIFT, _MIN_ORDERS = 2, 50
 """Of what speaks for itself: less lift is mere popularity, fewer orders one household's habit."""
 
 
@@ -237,8 +237,8 @@ def _clarity(outcome: Outcome, catalogue: Catalogue) -> tuple[bool, int, float]:
         evidence = offer["evidence"]
         if (
             evidence["antecedent_item_ids"]
-            and evidence["lift_lower"] >= _LEAST_LIFT
-            and evidence["n_antecedent"] >= _LEAST_ORDERS
+            and evidence["lift_lower"] >= _MIN_LIFT
+            and evidence["n_antecedent"] >= _MIN_ORDERS
             and _family(catalogue, offer["item_id"]) not in families
         ):
             clear += 1

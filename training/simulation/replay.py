@@ -18,7 +18,7 @@ from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.reading.dataset import Dataset
 from mersalg.training.simulation.shoppers import Behaviour, Outcome, Service, Truth, Visit, play
 
-_MOST_UNITS = 20  # a shopper's line; larger quantities in order files are wholesale or errors
+_MAX_UNITS = 20  # a shopper's line; larger quantities in order files are wholesale or errors
 _VISITS_A_BATCH = 20
 
 
@@ -51,7 +51,7 @@ class Visits:
         totals = wanted.groupby(["order", "item"], sort=True)["quantity"].sum()
         found: dict[int, dict[int, int]] = {}
         for (order, item), quantity in totals.items():  # type: ignore[misc]
-            units = min(max(round(float(quantity)), 1), _MOST_UNITS)
+            units = min(max(round(float(quantity)), 1), _MAX_UNITS)
             found.setdefault(int(order), {})[int(item)] = units
         return found
 

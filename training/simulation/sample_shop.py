@@ -94,7 +94,7 @@ def _basket(
     def of_family(name: str) -> Mapping[str, str]:
         members = families[name]
         # The cheaper a version, the more buy it.
-        return draw.choices(members, [1 / float(each["price"]) ** 0.5 for each in members])[0]
+        return draw.choices(members, [1 / float(member["price"]) ** 0.5 for member in members])[0]
 
     (first,) = draw.choices([*habits["first"]], [*habits["first"].values()])
     yield of_family(first)

@@ -17,8 +17,8 @@ from mersalg.training.reading.dataset import usual_prices
 from mersalg.training.upsell.events import Integers, Questions, protocol_ladders
 from mersalg.training.upsell.families import groups_of
 from mersalg.training.upsell.fitting import (
-    MOST_TURNS,
-    MOST_UPGRADES,
+    MAX_TURNS,
+    MAX_UPGRADES,
     WARM_UP,
     Asker,
     drawn,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 TRAIN_SHARE = 292 / 366
 """Of the days: those before the split are learned from."""
-_MOST_TESTED = 40_000
+_MAX_TESTED = 40_000
 _BINS = 10
 _MIN_LINES = 5
 """Lines of each period that an item's usual price is read from."""
@@ -74,7 +74,7 @@ def _which(
     asker = _asker(dataset, before, family, "terciles")
     turns, days = asker.turns, asker.turns.seconds // 86_400
     new = asker.upgrades() & turns.is_new
-    scorer = asker.which(np.flatnonzero(new & (days < split) & _warm(days, split)), MOST_UPGRADES)
+    scorer = asker.which(np.flatnonzero(new & (days < split) & _warm(days, split)), MAX_UPGRADES)
     chosen = np.flatnonzero(new & (days >= split))
     if scorer is None or not len(chosen):
         return None
@@ -135,11 +135,11 @@ def _whether(
     turns, days = asker.turns, asker.turns.seconds // 86_400
     up, below = asker.goes_up(), asker.below_top()
     learned = below & (days < split)
-    scorer = asker.whether(np.flatnonzero(learned & _warm(days, split)), up, MOST_TURNS)
+    scorer = asker.whether(np.flatnonzero(learned & _warm(days, split)), up, MAX_TURNS)
     chosen = np.flatnonzero(below & (days >= split))
     if scorer is None or not len(chosen):
         return None
-    chosen = drawn(chosen, _MOST_TESTED)
+    chosen = drawn(chosen, _MAX_TESTED)
     tested = turns.take(chosen)
     known, _ = asker.memory.signals(tested.customer, asker.ask(tested), tested.seconds)
     went_up = up[chosen]

@@ -63,7 +63,7 @@ class Turns:
 
     def take(self, chosen: Integers | NDArray[np.bool_]) -> Turns:
         """Return the turns chosen."""
-        return Turns(*(getattr(self, each.name)[chosen] for each in fields(self)))
+        return Turns(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)

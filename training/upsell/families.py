@@ -41,7 +41,7 @@ CLEARLY_APART = 0.5
 ONE_NAME_TOGETHER = 2.0
 """How many times chance the sizes of one name must meet to be no family: guests of one table take
 a small and a large one."""
-MOST_UNITS = 1_500
+MAX_UNITS = 1_500
 """Units that are linked at once; more are linked by closer likeness first."""
 
 Integers = NDArray[np.int64]
@@ -171,8 +171,8 @@ def _link(
 def _complete(pairs: Integers, alike: Floats, clusters: Integers) -> None:
     """Complete linkage of one component: two clusters join where every pair of theirs fits."""
     nodes = np.unique(pairs)
-    if len(nodes) > MOST_UNITS:
-        nodes = np.unique(pairs[np.argsort(-alike, kind="stable")][: MOST_UNITS // 2])
+    if len(nodes) > MAX_UNITS:
+        nodes = np.unique(pairs[np.argsort(-alike, kind="stable")][: MAX_UNITS // 2])
         kept = np.isin(pairs, nodes).all(axis=1)
         pairs, alike = pairs[kept], alike[kept]
     fits: dict[int, set[int]] = {int(node): set() for node in nodes}

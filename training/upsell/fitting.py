@@ -32,9 +32,9 @@ PLAN = Plan((32, 16), penalty=0.003, rate=2e-3, batch_size=1024, networks=1, see
 HELD_OUT = 0.15
 """Share of the questions that are held out: on them a fit sees when to end, and is calibrated."""
 _SLOPES = np.geomspace(0.2, 3.0, 55)
-LEAST_UPGRADES, LEAST_TURNS = 300, 1_000
+MIN_UPGRADES, MIN_TURNS = 300, 1_000
 """Fewer say too little: such a shop's upgrades are ordered by popularity and price."""
-MOST_UPGRADES, MOST_TURNS = 30_000, 70_000
+MAX_UPGRADES, MAX_TURNS = 30_000, 70_000
 WARM_UP = 0.15
 """Share of the time that only teaches what there is to know, and is not learned from."""
 _UNKNOWN_BUYERS = 0.15
@@ -122,7 +122,7 @@ class Asker:
     def which(self, chosen: Integers, most: int) -> Scorer | None:
         """Return the model of which better item is taken; None where too few were."""
         chosen = drawn(chosen, most)
-        if len(chosen) < LEAST_UPGRADES:
+        if len(chosen) < MIN_UPGRADES:
             return None
         turns = self.turns.take(chosen)
         asked = self.ask(turns)
@@ -134,7 +134,7 @@ class Asker:
         """`went_up` is bool (n_turns,), of all turns."""
         chosen = drawn(chosen, most)
         labels = went_up[chosen]
-        if len(chosen) < LEAST_TURNS or labels.sum() < 50:
+        if len(chosen) < MIN_TURNS or labels.sum() < 50:
             return None
         turns = self.turns.take(chosen)
         known, _ = self.memory.signals(
@@ -164,10 +164,10 @@ def fit_likelihood(
     end = int((dataset.ordered_at.max() - dataset.ordered_at.min()) // 1_000_000)
     warm = seconds >= WARM_UP * end
     upgrades = asker.upgrades()
-    which = asker.which(np.flatnonzero(upgrades & warm), MOST_UPGRADES)
+    which = asker.which(np.flatnonzero(upgrades & warm), MAX_UPGRADES)
     if which is None:
         return None
-    whether = asker.whether(np.flatnonzero(asker.below_top() & warm), upgrades, MOST_TURNS)
+    whether = asker.whether(np.flatnonzero(asker.below_top() & warm), upgrades, MAX_TURNS)
     if whether is None:
         return None
     return Likelihood(facts, memory.standing(end + 1), which, whether)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.words import read_toml
 
-LEAST_SIMILAR = 0.3
+MIN_SIMILARITY = 0.3
 """Names less alike than this are never compared further."""
-MOST_COMMON = 150
+MAX_OCCURRENCES = 150
 """Among very many names, a word or piece of a word that is in more of them finds no pairs."""
 FEW = 2_000
 """Up to so many names every word and every piece finds pairs."""
@@ -103,7 +103,7 @@ def similar_pairs(
         part = found[start : start + 64 * CHUNK]
         product = vectors[part[:, 0]].multiply(vectors[part[:, 1]])
         alike[start : start + len(part)] = np.asarray(product.sum(axis=1)).ravel()
-    kept = alike >= LEAST_SIMILAR
+    kept = alike >= MIN_SIMILARITY
     return found[kept], np.minimum(alike[kept], 1.0)
 
 
@@ -111,12 +111,12 @@ def _near(vectors: Any) -> NDArray[np.int64]:
     """Pairs of rows that may be alike, (n, 2), in both senses or one."""
     finding = vectors
     if vectors.shape[0] > FEW:
-        common = np.bincount(vectors.indices, minlength=vectors.shape[1]) > MOST_COMMON
+        common = np.bincount(vectors.indices, minlength=vectors.shape[1]) > MAX_OCCURRENCES
         finding = vectors[:, np.flatnonzero(~common)]
     transposed = finding.T.tocsr()
     found: list[NDArray[np.int64]] = []
     # What common words would add is not known here, so many names are let by more easily.
-    least = LEAST_SIMILAR if finding is vectors else LEAST_SIMILAR / 2
+    least = MIN_SIMILARITY if finding is vectors else MIN_SIMILARITY / 2
     for start in range(0, vectors.shape[0], CHUNK):
         near = (finding[start : start + CHUNK] @ transposed).tocoo()
         left, right, alike = near.row.astype(np.int64) + start, near.col, near.data

@@ -26,8 +26,8 @@ from mersalg.engine.upsell.likelihood import Likelihood, log_odds
 from mersalg.engine.words import counted
 from mersalg.training.networks import fit_platt
 
-LEAST_SHOWN, LEAST_CONVERTED = 1_000, 50
-_MOST_READ = 50_000
+MIN_SHOWN, MIN_CONVERTED = 1_000, 50
+_MAX_READ = 50_000
 
 
 Platt = tuple[float, float]
@@ -47,7 +47,7 @@ class Answers:
     @property
     def enough(self) -> bool:
         """Whether there are enough offers to calibrate on."""
-        return len(self.odds) >= LEAST_SHOWN and int(self.converted.sum()) >= LEAST_CONVERTED
+        return len(self.odds) >= MIN_SHOWN and int(self.converted.sum()) >= MIN_CONVERTED
 
 
 def outcomes_from_facts(
@@ -77,7 +77,7 @@ def outcomes_from_facts(
     shown.sort(key=lambda found: found.placed.recency)
     odds: list[float] = []
     converted: list[bool] = []
-    for found in shown[-_MOST_READ:]:
+    for found in shown[-_MAX_READ:]:
         # Only the whole decision tells the score an offer was made with.
         decision = store.facts.decision(found.placed.decision.decision_id)
         platt = platt_of(decision.model_version or "") if decision is not None else None
@@ -136,7 +136,7 @@ def with_outcomes(model: Model, url: str, registry: Registry) -> tuple[Model, li
             "outcomes are not used: of versions still here"
             f" {counted(len(answers.odds), 'shown upsell offer')} and"
             f" {counted(int(answers.converted.sum()), 'conversion')} are recorded;"
-            f" {LEAST_SHOWN:,} and {LEAST_CONVERTED:,} are needed"
+            f" {MIN_SHOWN:,} and {MIN_CONVERTED:,} are needed"
         ]
     return replace(model, likelihood=recalibrated(model.likelihood, answers)), []
 

@@ -105,7 +105,7 @@ def test_a_simple_ranking_is_served_where_the_fitted_one_finds_less(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A network that has learned nothing is fitted in time, but finds nothing.
-    monkeypatch.setattr("mersalg.training.networks.MOST_EPOCHS", 1)
+    monkeypatch.setattr("mersalg.training.networks.MAX_EPOCHS", 1)
     monkeypatch.setattr("mersalg.training.ranking.ranker._NEGATIVES", 0)
     config = load_config(write_habit_shop(tmp_path))
     dataset = load_dataset(config, tmp_path, SilentProgress())

@@ -50,7 +50,7 @@ def test_with_all_items_as_neighbours_it_is_ease() -> None:
     held = dense > 0
     counted = held.T.astype(int) @ held.astype(int)
     np.fill_diagonal(counted, 0)
-    np.testing.assert_array_equal(joint, np.where(counted >= item_item.LEAST_ORDERS, counted, 0))
+    np.testing.assert_array_equal(joint, np.where(counted >= item_item.MIN_ORDERS, counted, 0))
 
 
 @pytest.fixture(scope="module")

@@ -114,7 +114,7 @@ def mine_source(
         levels = counting.grow(spark, baskets, len(rising), least, max_length, task)
     # The entries beside sets are sorted as their counts are.
     named = names[rising].astype(np.int32)
-    held = [replace(each, counts=each.entries) for each in levels]
+    held = [replace(level, counts=level.entries) for level in levels]
     entries = _itemsets(named, found["entries"].to_numpy()[rising], held, totals.n_orders, least)
     return Counted(
         itemsets=_itemsets(named, counts[rising], levels, totals.n_orders, least),

@@ -33,7 +33,7 @@ _CELL = r',("[^"]*+(?:""[^"]*+)*+"|(?!")[^,]*+)'
 """A comma and the cell behind it; every line is read with a comma before it."""
 _WHOLE = rf"(?s)(?:{_CELL})*+"
 _ROWS_AT_A_TIME = 20_000
-_MOST_CONNECTIONS = 16
+_MAX_CONNECTIONS = 16
 _TEXTS = 'CAST("order_id" AS text) AS order_id, CAST("item_id" AS text) AS item_id'
 
 
@@ -237,7 +237,7 @@ def _read_database(spark: SparkSession, url: str, query: str) -> DataFrame:
         options = {"fetchsize": str(_ROWS_AT_A_TIME)}
         return spark.read.jdbc(expand_environment(url, "url"), inner, properties=options)
     address, options = _postgres(url)
-    n_shares = min(spark.sparkContext.defaultParallelism, _MOST_CONNECTIONS)
+    n_shares = min(spark.sparkContext.defaultParallelism, _MAX_CONNECTIONS)
     shares = [
         f"mod(hashtext(order_id) & 2147483647, {n_shares}) = {share}" for share in range(n_shares)
     ]

@@ -42,6 +42,6 @@ def _change(collation: str, storage: str) -> None:
     if op.get_bind().dialect.name != "postgresql":
         return
     for table, columns in _IDS.items():
-        changes = (f"ALTER COLUMN {each} TYPE text COLLATE {collation}" for each in columns)
+        changes = (f"ALTER COLUMN {column} TYPE text COLLATE {collation}" for column in columns)
         op.execute(f"ALTER TABLE {table} {', '.join(changes)}")
     op.execute(f"ALTER TABLE rollups ALTER COLUMN body SET STORAGE {storage}")
