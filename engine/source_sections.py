@@ -363,10 +363,8 @@ class LogMap(Section):
         """Return what a word of the outcome column means; None for an unknown one."""
         if self.outcomes:
             return next((each for each, words in self.outcomes.items() if word in words), None)
-        usual = word_sets("mersalg.engine", "outcomes")
-        return next(
-            (outcome for outcome in OUTCOMES if word.strip().lower() in usual[outcome]), None
-        )
+        usual, word = word_sets("mersalg.engine", "outcomes"), word.strip().lower()
+        return next((outcome for outcome in OUTCOMES if word in usual[outcome]), None)
 
     def instant(self, text: str) -> int:
         """Return the instant of a time; raises FactRejected for what is no time."""
