@@ -21,7 +21,7 @@ SHARED_DAYS = 90
 
 _MAY_LOOK = ("admin", "report")
 _NOT_SIGNED = ("lang", "share", "sort", "order", "start")
-"""Parameters that whoever has a link may change: they show nothing that the page has not."""
+"""Parameters that the holder of a link may change: they show nothing that the page has not."""
 
 
 def open_session(settings: ServeSettings, presented: str) -> str | None:

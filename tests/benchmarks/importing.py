@@ -122,7 +122,7 @@ def main() -> None:
         reports = [report_seconds(store) for _ in range(3)]
         store.close()
         assert result.recorded == n_facts
-        told = f"{n_facts:,} facts in {seconds:.1f} s: {n_facts / seconds:,.0f} a second"
+        reported = f"{n_facts:,} facts in {seconds:.1f} s: {n_facts / seconds:,.0f} a second"
         if not url:
             connection = sqlite3.connect(database)
             rows = connection.execute("select * from facts").fetchall()
@@ -134,9 +134,11 @@ def main() -> None:
             ]
             connection.close()
             alone = floor(rows, schema, Path(folder) / "floor.db")
-            told += f"; {seconds / alone:.2f}x the driver alone ({n_facts / alone:,.0f} a second)"
+            reported += (
+                f"; {seconds / alone:.2f}x the driver alone ({n_facts / alone:,.0f} a second)"
+            )
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{told}; peak memory {peak:,.0f} MiB, the floor's rows included")
+        print(f"{reported}; peak memory {peak:,.0f} MiB, the floor's rows included")
         print(
             f"the year by week: {reports[0]:.1f} s the first time, which rolls up its days"
             f" ({n_facts / reports[0]:,.0f} facts a second), then {min(reports[1:]):.2f} s"

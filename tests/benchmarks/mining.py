@@ -133,19 +133,19 @@ def print_case(case: str, found: dict[str, Measured]) -> None:
 
 def ratios(found: dict[str, Measured]) -> list[str]:
     """What the others take, in times of what the local engine takes with rules."""
-    told = {name: of_engine for name, of_engine in found.items() if "problem" not in of_engine}
-    ours = told.get("local")
+    reported = {name: of_engine for name, of_engine in found.items() if "problem" not in of_engine}
+    ours = reported.get("local")
     if ours is None:
         return []
-    slow = [name for name in _SLOW if name in told]
+    slow = [name for name in _SLOW if name in reported]
     if slow:
-        best = min(slow, key=lambda name: told[name]["median"]["with rules"])
-        told["best of mlxtend"] = told[best]
+        best = min(slow, key=lambda name: reported[name]["median"]["with rules"])
+        reported["best of mlxtend"] = reported[best]
     lines: list[str] = []
     for name, part, aim in _AIMS:
-        if name not in told:
+        if name not in reported:
             continue
-        theirs = told[name]
+        theirs = reported[name]
         by_median, by_least = (
             theirs[kind][part] / ours[kind]["with rules"] for kind in ("median", "least")
         )
@@ -235,8 +235,8 @@ def main() -> None:
             groceries()
         except Missing as missing:
             print(f"\ngroceries: left out, {missing}")
-        if told := giant_ratio(every):
-            print(f"\n{told}")
+        if reported := giant_ratio(every):
+            print(f"\n{reported}")
         if options.millions:
             linear(options, folder)
         if options.json:

@@ -226,8 +226,8 @@ def tell_tracking(server: Server) -> None:
     """How many of the calls were on disk in time."""
     with server.client() as client:
         lines: Sequence[str] = client.get("/metrics").text.splitlines()
-    told = [line for line in lines if line.startswith("mersalg_decisions_total")]
-    print("; ".join(told))
+    reported = [line for line in lines if line.startswith("mersalg_decisions_total")]
+    print("; ".join(reported))
 
 
 if __name__ == "__main__":

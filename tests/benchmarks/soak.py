@@ -156,9 +156,9 @@ def visit(server: Server, client: httpx.Client, number: int) -> int:
         "currency": "NOK",
         "items": [{"item_id": "phone-64", "quantity": 1, "price": "5990.00"}],
     }
-    told = client.post("/v1/events", json={"events": [*views, bought]})
+    reported = client.post("/v1/events", json={"events": [*views, bought]})
     asked = client.get("/v1/reports/rates" if number % 500 == 0 else "/readyz")
-    return int(told.status_code != 200) + int(asked.status_code != 200)
+    return int(reported.status_code != 200) + int(asked.status_code != 200)
 
 
 def hang_up(server: Server) -> None:

@@ -58,13 +58,13 @@ def test_money_is_written_as_babel_writes_it(minor: int, currency: str, language
     decimals = "." + digits * "0" if amount % 1 else ""
     grouped = language == "nb" or abs(amount) >= 10_000
     pattern = ("#,##0" if grouped else "0") + decimals
-    told = money_text(minor, currency, language)
-    assert told.startswith(format_decimal(amount, format=pattern, locale=language))
+    reported = money_text(minor, currency, language)
+    assert reported.startswith(format_decimal(amount, format=pattern, locale=language))
 
 
 @given(st.floats(0, 1))
 def test_a_share_is_never_overstated(share: float) -> None:
-    told = share_text(share, "en")
-    assert int(told.removesuffix("%")) <= share * 100 + 1e-6
-    assert int(told.removesuffix("%")) > share * 100 - 1 - 1e-6
-    assert share_text(share, "nb") == told.replace("%", "\u00a0%")
+    reported = share_text(share, "en")
+    assert int(reported.removesuffix("%")) <= share * 100 + 1e-6
+    assert int(reported.removesuffix("%")) > share * 100 - 1 - 1e-6
+    assert share_text(share, "nb") == reported.replace("%", "\u00a0%")

@@ -258,8 +258,8 @@ def test_no_completion_is_credited_twice_and_none_is_lost(rows: list[Any]) -> No
     ids = Counter(fact["event_id"] for fact in done.facts)
     assert not ids or max(ids.values()) == 1
     purchases = [fact for fact in done.facts if fact["type"] == "purchase"]
-    told = counts.completed - counts.unmatched_completions + counts.purchased
-    assert len(purchases) == told
+    reported = counts.completed - counts.unmatched_completions + counts.purchased
+    assert len(purchases) == reported
     named: list[Any] = [item for fact in purchases for item in fact["items"]]  # type: ignore[attr-defined]
     credited = sum("offer_id" in item for item in named)
     assert credited == counts.completed - counts.unmatched_completions - counts.unviewed

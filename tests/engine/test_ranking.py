@@ -128,8 +128,8 @@ def test_evidence_by_hand(rows: list[list[int]]) -> None:
             for place in range(near.items.indptr[held], near.items.indptr[held + 1]):
                 key = cart * N_ITEMS + int(near.items.values[place])
                 weight[key] += float(near.weight[place])
-                told = float(near.n_joint[place]) / (float(signals.n_orders[held]) + 10)
-                confidence[key] = max(confidence[key], told)
+                reported = float(near.n_joint[place]) / (float(signals.n_orders[held]) + 10)
+                confidence[key] = max(confidence[key], reported)
     cart, item, found = _all_signals(ranking, carts, Past.unknown(), "complete")
     keys = (cart * N_ITEMS + item).tolist()
     in_carts = {n * N_ITEMS + held for n, row in enumerate(rows) for held in row}

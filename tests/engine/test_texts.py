@@ -106,10 +106,10 @@ def test_a_stated_rate_is_near_the_true_one(part: int, whole: int) -> None:
     part, whole = min(part, whole), max(part, whole)
     whole = min(whole, 5 * part)
     told_part, _, told_whole = rate_text(part, whole, "en").partition(" of ")
-    told, true = int(told_part) / int(told_whole), part / whole
-    assert abs(told - true) <= 0.1 + 1e-9
-    assert told <= true * 1.25
-    assert (told == 1) == (part == whole)
+    reported, true = int(told_part) / int(told_whole), part / whole
+    assert abs(reported - true) <= 0.1 + 1e-9
+    assert reported <= true * 1.25
+    assert (reported == 1) == (part == whole)
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,8 @@ def memory_mib(server: Server) -> float:
     total = 0
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
-            told = path.read_text().rpartition(")")[2].split()
-            if int(told[2]) == server.process.pid:
+            reported = path.read_text().rpartition(")")[2].split()
+            if int(reported[2]) == server.process.pid:
                 total += int((path.parent / "statm").read_text().split()[1])
         except (OSError, ValueError):
             continue
@@ -225,9 +225,13 @@ def test_whatever_a_text_says_it_stays_a_text(
         "exclude_item_ids": [text],
     }
     answer = client.post("/v1/suggestions", json=cart).raise_for_status().json()
-    told = client.get(f"/v1/decisions/{answer['decision_id']}").raise_for_status().json()
-    assert (told["checkout_id"], told["placement"], told["segment"]) == (text, text, text)
-    assert told["lines"][0]["item_id"] == text
+    reported = client.get(f"/v1/decisions/{answer['decision_id']}").raise_for_status().json()
+    assert (reported["checkout_id"], reported["placement"], reported["segment"]) == (
+        text,
+        text,
+        text,
+    )
+    assert reported["lines"][0]["item_id"] == text
     offer = answer["offers"][0]
     events = [
         {"type": "view_promotion", "event_id": f"v{text}", "offer_id": offer["offer_id"],

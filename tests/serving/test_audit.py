@@ -68,8 +68,8 @@ def test_actions_over_http_are_noted_with_key_target_and_outcome(server: Server)
         client.get("/v1/customers/kari.nordmann").raise_for_status()
         client.delete("/v1/customers/kari.nordmann").raise_for_status()
         found = entries(client)[:5][::-1]
-    told = [(entry["who"], entry["action"], entry["outcome"]) for entry in found]
-    assert told == [
+    reported = [(entry["who"], entry["action"], entry["outcome"]) for entry in found]
+    assert reported == [
         (admin_id, "publish", "done"),
         (admin_id, "publish", "failed: model_not_found"),
         (admin_id, "roll back", "failed: model_not_found"),
@@ -113,11 +113,11 @@ def test_actions_from_the_command_line_are_noted(tmp_path: Path) -> None:
     run("customers", "erase", "kari", "--database", database)
     run("customers", "export", "kari", "--database", database)
     run("retention", "--database", database)
-    told = json.loads(run("audit", "--database", database, "--json"))["entries"]
-    assert [entry["action"] for entry in told][::-1] == [
+    reported = json.loads(run("audit", "--database", database, "--json"))["entries"]
+    assert [entry["action"] for entry in reported][::-1] == [
         *("pause offers", "resume offers", "erase customer", "export customer", "drop facts")
     ]
-    assert all(str(entry["who"]).startswith("user:") for entry in told)
+    assert all(str(entry["who"]).startswith("user:") for entry in reported)
     assert "kari" not in run("audit", "--database", database)
 
 
@@ -127,13 +127,13 @@ def test_versions_and_keys_changed_from_the_command_line_are_noted(tmp_path: Pat
     store.migrate()
     store.close()
     first, second = publish_model(models), publish_model(models)
-    told = ("--database", database)
-    run("models", "publish", first, "--models", models, *told)
+    reported = ("--database", database)
+    run("models", "publish", first, "--models", models, *reported)
     with pytest.raises(ModelNotFound):
-        run("models", "publish", "no-such-version", "--models", models, *told)
-    run("models", "rollback", "--models", models, *told)
-    made = json.loads(run("keys", "create", "report", "--file", keys, *told, "--json"))
-    run("keys", "revoke", made["id"], "--file", keys, *told)
+        run("models", "publish", "no-such-version", "--models", models, *reported)
+    run("models", "rollback", "--models", models, *reported)
+    made = json.loads(run("keys", "create", "report", "--file", keys, *reported, "--json"))
+    run("keys", "revoke", made["id"], "--file", keys, *reported)
     run("keys", "create", "report", "--file", keys)
     noted = json.loads(run("audit", "--database", database, "--json"))["entries"][::-1]
     key = f"report {made['id']}"
@@ -174,8 +174,10 @@ def test_what_is_done_while_the_database_is_locked_is_noted_afterwards(tmp_path:
             other.execute("ROLLBACK")
         other.close()
         eventually(lambda: is_empty(tmp_path / "spool"))
-        told = [(entry["action"], entry["target"], entry["outcome"]) for entry in entries(client)]
-        assert told == [("publish", version, "done")]
+        reported = [
+            (entry["action"], entry["target"], entry["outcome"]) for entry in entries(client)
+        ]
+        assert reported == [("publish", version, "done")]
 
 
 @pytest.mark.parametrize("record", [b'{"audit":{"who":1}}', b'{"audit":[]}', b'{"audit":'])

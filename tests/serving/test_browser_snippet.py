@@ -207,11 +207,11 @@ def test_offers_are_shown_seen_and_bought(page: Page, shop: Shop) -> None:
     assert {offer["kind"] for offer in offers} == {"cross_sell", "upsell"}
     assert page.locator("#offers .mersalg-list > li").count() == len(offers)
     upsell = next(offer for offer in offers if offer["kind"] == "upsell")
-    told = page.inner_text("li.mersalg-upsell")
+    reported = page.inner_text("li.mersalg-upsell")
     assert upsell["display"]["difference"] == "+1000 NOK"
-    assert "+1000 NOK" in told
-    assert told.count("4x the storage") == 1, "the gains are said once"
-    assert upsell["text"] not in told
+    assert "+1000 NOK" in reported
+    assert reported.count("4x the storage") == 1, "the gains are said once"
+    assert upsell["text"] not in reported
     assert offers[0]["text"] in page.inner_text("li.mersalg-cross_sell >> nth=0")
     becomes(page, lambda: kinds(shop, "k-1"), ["view_promotion"] * len(offers))
     page.get_by_role("button", name=f"Add: {offers[0]['name']}").click()
@@ -471,8 +471,8 @@ def test_it_speaks_the_language_of_the_page(
     region = page.get_by_role("region", name=title)
     assert region.get_attribute("lang") == lang
     assert f"mersalg-{placement}" in (region.get_attribute("class") or "").split()
-    told = region.inner_text()
-    assert price in told
+    reported = region.inner_text()
+    assert price in reported
     assert {
         button.inner_text() for button in region.locator(".mersalg-cross_sell .mersalg-add").all()
     } == {add}

@@ -38,9 +38,9 @@ def checked(place: Path, *more: object) -> tuple[int, dict[str, dict[str, str]]]
         *("check", "--config", place / "shop.toml", "--models", place / "models", "--json"),
         *("--database", place / "facts.db", *more),
     )
-    told = json.loads(result.stdout)
-    assert told["ok"] == (result.exit_code == 0)
-    return result.exit_code, {each["part"]: each for each in told["findings"]}
+    reported = json.loads(result.stdout)
+    assert reported["ok"] == (result.exit_code == 0)
+    return result.exit_code, {each["part"]: each for each in reported["findings"]}
 
 
 def test_it_finds_in_the_shop_what_training_would(place: Path) -> None:

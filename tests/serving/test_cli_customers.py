@@ -36,9 +36,9 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _of(customer: str, database: Path) -> list[str]:
-    told = json.loads(run("customers", "export", customer, "--database", database, "--json"))
-    assert told["customer_id"] == customer
-    return [fact["event_id"] for fact in told["facts"]]
+    reported = json.loads(run("customers", "export", customer, "--database", database, "--json"))
+    assert reported["customer_id"] == customer
+    return [fact["event_id"] for fact in reported["facts"]]
 
 
 def test_what_is_kept_is_printed_and_names_nobody(database: Path) -> None:
@@ -57,8 +57,8 @@ def test_what_waits_in_the_spool_is_erased_too(database: Path, tmp_path: Path) -
     waiting.set_aside(b'{"customer_id":"kari"', "damaged")
     kept = waiting.set_aside(b'{"customer_id":"karianne"', "damaged")
     waiting.close()
-    told = json.loads(run("customers", "erase", "kari", "--database", database, "--json"))
-    assert told["facts"] == 4
+    reported = json.loads(run("customers", "erase", "kari", "--database", database, "--json"))
+    assert reported["facts"] == 4
     assert _of("kari", database) == []
     assert not list(kept.parent.glob("*.spool"))
     left = b"".join(path.read_bytes() for path in kept.parent.iterdir())
@@ -78,8 +78,8 @@ def test_erased_in_facts_and_models(database: Path, tmp_path: Path) -> None:
 def test_a_new_secret_twice(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = run("events", "export", "--database", database)
     for turn in (2, 3):
-        told = json.loads(run("customers", "rotate", "--database", database, "--json"))
-        assert told == {"facts": 3, "secret_file": f"{database}.key"}
+        reported = json.loads(run("customers", "rotate", "--database", database, "--json"))
+        assert reported == {"facts": 3, "secret_file": f"{database}.key"}
         assert len(Path(f"{database}.key").read_text().split()) == turn
         assert _of("kari", database) == ["e1", "e3"]
     assert run("events", "export", "--database", database) != stored

@@ -73,11 +73,11 @@ def shown(shop: FileShop, *options: str) -> Any:
 
 
 def test_a_ladder_for_machines(shop: FileShop) -> None:
-    told = shown(shop, "--ladder", "kaffe-s")
-    assert (told["item_id"], told["currency"]) == ("kaffe-s", "NOK")
-    assert (told["family"], told["method"]) == ("kaffe", "learned")
-    assert told["shared_words"] == ["kaffe"]
-    rungs = {rung["item_id"]: rung for rung in told["ladder"]}
+    reported = shown(shop, "--ladder", "kaffe-s")
+    assert (reported["item_id"], reported["currency"]) == ("kaffe-s", "NOK")
+    assert (reported["family"], reported["method"]) == ("kaffe", "learned")
+    assert reported["shared_words"] == ["kaffe"]
+    rungs = {rung["item_id"]: rung for rung in reported["ladder"]}
     assert [*rungs] == ["kaffe-s", "kaffe-m", "kaffe-l"]
     assert [rung["tier"] for rung in rungs.values()] == [0, 1, 2]
     assert [rung["price"] for rung in rungs.values()] == ["30.00", "40.00", "50.00"]
@@ -89,7 +89,7 @@ def test_a_ladder_for_machines(shop: FileShop) -> None:
     # Nine were followed from the small one: four bought the large next, and one came back.
     assert (large["moves_to"], large["moves_back"]) == (4, 1)
     assert large["moves_to_share"] == pytest.approx(4 / 9)
-    assert told["moves"] == {"purchases_followed": 9, "up": 4, "same": 5, "down": 0}
+    assert reported["moves"] == {"purchases_followed": 9, "up": 4, "same": 5, "down": 0}
 
 
 def test_a_ladder_for_people(shop: FileShop) -> None:
@@ -111,10 +111,14 @@ def test_a_ladder_for_people(shop: FileShop) -> None:
 
 
 def test_a_family_by_name_and_by_item(shop: FileShop) -> None:
-    told = shown(shop, "--family", "Kaffe")
-    assert told == shown(shop, "--family", "kaffe-l")
-    assert [member["item_id"] for member in told["members"]] == ["kaffe-s", "kaffe-m", "kaffe-l"]
-    assert told["pairs_met"] == 0
+    reported = shown(shop, "--family", "Kaffe")
+    assert reported == shown(shop, "--family", "kaffe-l")
+    assert [member["item_id"] for member in reported["members"]] == [
+        "kaffe-s",
+        "kaffe-m",
+        "kaffe-l",
+    ]
+    assert reported["pairs_met"] == 0
     drawn = run("models", "show", "--models", shop.models, "--family", "kaffe")
     assert "learned from names and baskets" in drawn
     assert "names 100% alike" in drawn
@@ -144,11 +148,11 @@ def test_what_is_not_known_ends_with_two_and_close_matches(
     with pytest.raises(SystemExit) as stopped:
         entry_point()
     assert stopped.value.code == 2
-    told = " ".join(capsys.readouterr().err.split())
-    assert repr(wanted) in told
-    assert ("did you mean" in told) == (near is not None)
+    reported = " ".join(capsys.readouterr().err.split())
+    assert repr(wanted) in reported
+    assert ("did you mean" in reported) == (near is not None)
     if near is not None:
-        assert near in told.split("did you mean")[1]
+        assert near in reported.split("did you mean")[1]
 
 
 def test_training_names_the_prices_that_keep_items_off(shop: FileShop, tmp_path: Path) -> None:
@@ -158,7 +162,7 @@ def test_training_names_the_prices_that_keep_items_off(shop: FileShop, tmp_path:
     ]
     assert [found["item_id"] for found in prices["far_off"]] == ["bolle-l"]
     drawn = run("train", "--config", shop.shop_file, "--models", tmp_path, "--no-publish")
-    told = " ".join(drawn.split())
-    assert "1 priced against their own orders, 1 far off their family's prices" in told
-    assert "item 'te-l' is priced 35000.00 NOK, orders paid 35.00" in told
-    assert "item 'bolle-l' is priced 900.00 NOK, its family's median is 30.00" in told
+    reported = " ".join(drawn.split())
+    assert "1 priced against their own orders, 1 far off their family's prices" in reported
+    assert "item 'te-l' is priced 35000.00 NOK, orders paid 35.00" in reported
+    assert "item 'bolle-l' is priced 900.00 NOK, its family's median is 30.00" in reported

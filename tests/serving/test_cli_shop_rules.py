@@ -30,8 +30,8 @@ consequent = "croissant"
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ruled")
     shop = write_small_shop(folder, more=RULES)
-    told = json.loads(run("train", "--config", shop, "--models", folder / "models", "--json"))
-    assert told["warnings"] == [
+    reported = json.loads(run("train", "--config", shop, "--models", folder / "models", "--json"))
+    assert reported["warnings"] == [
         "offers.pins.1: no item 'croisant' in the catalogue; is 'croissant' meant?"
     ]
     return folder
@@ -53,9 +53,9 @@ def test_rules_reach_the_answer(trained: Path) -> None:
 
 
 def test_people_are_warned_of_names_nobody_knows(trained: Path) -> None:
-    told = run("train", "--config", trained / "shop.toml", "--models", trained / "models")
-    assert "warning" in told
-    assert "no item 'croisant'" in " ".join(told.split())
+    reported = run("train", "--config", trained / "shop.toml", "--models", trained / "models")
+    assert "warning" in reported
+    assert "no item 'croisant'" in " ".join(reported.split())
 
 
 def test_impossible_rules_stop_the_training(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ def test_planted_effects_lie_in_their_intervals_and_the_attributed_rate_overstat
     """Both kinds over four seeds: of eight 95% intervals at most one may miss."""
     missed = 0
     for seed in range(1, 5):
-        told = simulated("--checkouts", 2_500, "--seed", seed, "--holdout", 0.5)
+        reported = simulated("--checkouts", 2_500, "--seed", seed, "--holdout", 0.5)
         for kind in ("cross_sell", "upsell"):
-            found = told["checked"][kind]
+            found = reported["checked"][kind]
             assert found["status"] == "ok"
             assert found["lower"] < found["measured"] < found["upper"]
             missed += not found["inside"]
@@ -29,14 +29,14 @@ def test_planted_effects_lie_in_their_intervals_and_the_attributed_rate_overstat
             # What the control arm bought is what was planted as bought anyway, less the abandoned.
             anyway = {"cross_sell": 0.11, "upsell": 0.05}[kind] * 0.92
             assert found["control"] == pytest.approx(anyway, abs=0.025)
-            refunded = told["report"]["total"][kind]
+            refunded = reported["report"]["total"][kind]
             assert refunded["net_offer"]["value"] < refunded["offer"]["value"]
     assert missed <= 1
 
 
 def test_no_effect_is_reported_as_none() -> None:
-    told = simulated("--checkouts", 4_000, "--persuaded", 0, "--upgraded", 0, "--holdout", 0.5)
-    for found in told["checked"].values():
+    reported = simulated("--checkouts", 4_000, "--persuaded", 0, "--upgraded", 0, "--holdout", 0.5)
+    for found in reported["checked"].values():
         assert found["planted"] == 0
         assert found["lower"] < 0 < found["upper"]
         assert found["attributed"] > 0.03
@@ -76,6 +76,6 @@ def test_a_shops_own_database_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("holdout", [0, 1])
 def test_an_arm_with_nobody_is_reported(holdout: int) -> None:
-    told = simulated("--checkouts", 200, "--holdout", holdout)
-    assert {found["status"] for found in told["checked"].values()} == {"no_data"}
+    reported = simulated("--checkouts", 200, "--holdout", holdout)
+    assert {found["status"] for found in reported["checked"].values()} == {"no_data"}
     assert "no effect can be reported" in run("simulate", "--checkouts", 200, "--holdout", holdout)

@@ -58,10 +58,10 @@ def report(url: str, *arguments: str) -> Any:
 
 def test_import_report_export_import_report(url: str, tmp_path: Path) -> None:
     file = write(tmp_path / "facts.jsonl", *FACTS)
-    told = json.loads(mersalg("events", "import", file, "--database", url, "--json"))
-    assert told == {"recorded": 5, "duplicates": 0, "rejected": 0, "rejected_file": None}
-    told = json.loads(mersalg("events", "import", file, "--database", url, "--json"))
-    assert told == {"recorded": 0, "duplicates": 5, "rejected": 0, "rejected_file": None}
+    reported = json.loads(mersalg("events", "import", file, "--database", url, "--json"))
+    assert reported == {"recorded": 5, "duplicates": 0, "rejected": 0, "rejected_file": None}
+    reported = json.loads(mersalg("events", "import", file, "--database", url, "--json"))
+    assert reported == {"recorded": 0, "duplicates": 5, "rejected": 0, "rejected_file": None}
     made = report(url, "--by", "day,rule")
     cross_sell, upsell = made["total"]["cross_sell"], made["total"]["upsell"]
     assert (cross_sell["offer"]["numerator"], cross_sell["net_offer"]["numerator"]) == (1, 0)
@@ -95,9 +95,9 @@ def test_rejected_lines_are_kept_aside_and_the_rest_recorded(tmp_path: Path) -> 
         b'{"type": "refund", "event_id": "n", "price": NaN}',
         FACTS[2],
     )
-    told = json.loads(mersalg("events", "import", file, "--database", url, "--json", code=2))
-    rejected = Path(told.pop("rejected_file"))
-    assert told == {"recorded": 2, "duplicates": 0, "rejected": 5}
+    reported = json.loads(mersalg("events", "import", file, "--database", url, "--json", code=2))
+    rejected = Path(reported.pop("rejected_file"))
+    assert reported == {"recorded": 2, "duplicates": 0, "rejected": 5}
     assert rejected == tmp_path / "facts.jsonl.rejected.jsonl"
     lines = [json.loads(line) for line in rejected.read_text().splitlines()]
     by_line = {line["line"]: (line["code"], line["message"]) for line in lines}
@@ -110,8 +110,8 @@ def test_rejected_lines_are_kept_aside_and_the_rest_recorded(tmp_path: Path) -> 
     assert "not UTF-8" in by_line[6][1]
     # Mended and sent again: the old accusations are gone.
     write(file, FACTS[0], FACTS[1])
-    told = json.loads(mersalg("events", "import", file, "--database", url, "--json"))
-    assert (told["recorded"], told["duplicates"]) == (1, 1)
+    reported = json.loads(mersalg("events", "import", file, "--database", url, "--json"))
+    assert (reported["recorded"], reported["duplicates"]) == (1, 1)
     assert not rejected.exists()
 
 
@@ -136,8 +136,8 @@ def test_money_means_its_digits(tmp_path: Path) -> None:
 def test_facts_come_through_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     lines = b"\xef\xbb\xbf" + b"\r\n".join(json.dumps(fact).encode() for fact in FACTS)
-    told = mersalg("events", "import", "-", "--database", "facts.db", stdin=lines)
-    assert "5 recorded, 0 duplicates, 0 rejected" in told
+    reported = mersalg("events", "import", "-", "--database", "facts.db", stdin=lines)
+    assert "5 recorded, 0 duplicates, 0 rejected" in reported
     assert not (tmp_path / "stdin.rejected.jsonl").exists()
 
 
@@ -146,8 +146,8 @@ def test_a_batch_boundary_loses_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     views = [seen("d-bun", hour) for hour in range(10)]
     broken = [b"{", *views[:4], b"[]", *views[4:], views[0]]
     file, url = write(tmp_path / "f.jsonl", *broken), str(tmp_path / "facts.db")
-    told = json.loads(mersalg("events", "import", file, "--database", url, "--json", code=2))
-    assert (told["recorded"], told["duplicates"], told["rejected"]) == (10, 1, 2)
+    reported = json.loads(mersalg("events", "import", file, "--database", url, "--json", code=2))
+    assert (reported["recorded"], reported["duplicates"], reported["rejected"]) == (10, 1, 2)
     lines = (tmp_path / "f.jsonl.rejected.jsonl").read_text().splitlines()
     assert [json.loads(line)["line"] for line in lines] == [1, 6]
 

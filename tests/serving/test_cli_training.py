@@ -134,9 +134,9 @@ def test_models_show_names_the_broken_file(own_shop: Path) -> None:
     (models / version / "ladders.tier.npy").unlink()
     shown = attempt("models", "show", "--models", models, "--json")
     assert shown.exit_code == 2
-    told = json.loads(shown.stdout)
-    assert not told["verified"]
-    assert "ladders.tier.npy" in told["problem"]
+    reported = json.loads(shown.stdout)
+    assert not reported["verified"]
+    assert "ladders.tier.npy" in reported["problem"]
     with pytest.raises(ModelCorrupt):
         attempt("models", "publish", version, "--models", models)
 
@@ -181,7 +181,7 @@ def test_evaluate_prints_reliability_also_of_older_versions(
 
 def test_mine_writes_the_promised_columns(basket_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "rules.parquet"
-    told = as_json("mine", basket_file, "--min-count", 2, "--all-rules", "--out", out)
+    reported = as_json("mine", basket_file, "--min-count", 2, "--all-rules", "--out", out)
     table = parquet.read_table(out)
     assert [(field.name, field.type) for field in table.schema] == [
         ("antecedent", pa.list_(pa.field("element", pa.string()))),
@@ -200,7 +200,7 @@ def test_mine_writes_the_promised_columns(basket_file: Path, tmp_path: Path) -> 
         *((("milk",), "bread"), (("bread",), "milk"), (("butter",), "bread")),
         (("bread",), "butter"),
     }
-    assert told["rules"] == told["rules_mined"] == 4
+    assert reported["rules"] == reported["rules_mined"] == 4
     rule = rules[("milk",), "bread"]
     assert (rule["n_joint"], rule["n_antecedent"], rule["n_consequent"]) == (3, 4, 4)
     assert rule["n_orders"] == 6
@@ -270,8 +270,8 @@ def test_mine_leaves_out_large_baskets_only_where_asked(basket_file: Path) -> No
 @pytest.mark.parametrize("engine", ["local", "mlxtend"])
 def test_mine_names_the_engine_and_all_agree(shop: Path, tmp_path: Path, engine: str) -> None:
     out = {name: tmp_path / f"{name}.parquet" for name in ("default", engine)}
-    told = as_json("mine", shop / "orders.csv", "--out", out["default"])
-    assert told["engine"] == "local"
+    reported = as_json("mine", shop / "orders.csv", "--out", out["default"])
+    assert reported["engine"] == "local"
     named = as_json("mine", shop / "orders.csv", "--engine", engine, "--out", out[engine])
     assert named["engine"] == engine
     assert parquet.read_table(out["default"]).equals(parquet.read_table(out[engine]))

@@ -359,8 +359,8 @@ def test_programs_that_use_it_are_checked_by_its_types(tmp_path: Path) -> None:
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
     command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable]
     done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path)
-    told = json.loads(done.stdout)["generalDiagnostics"]
-    assert {Path(each["file"]).name for each in told} == {"wrong.py"}
+    reported = json.loads(done.stdout)["generalDiagnostics"]
+    assert {Path(each["file"]).name for each in reported} == {"wrong.py"}
 
 
 def test_it_loads_nothing_of_the_server() -> None:

@@ -99,8 +99,8 @@ def test_the_counts_work_without_anybody(served: tuple[str, Path, httpx.Client])
 
 def _report(folder: Path) -> dict:
 
-    told = run("report", "--database", folder / "facts.db", "--format", "json")
-    return json.loads(told)["total"]["cross_sell"]
+    reported = run("report", "--database", folder / "facts.db", "--format", "json")
+    return json.loads(reported)["total"]["cross_sell"]
 
 
 def test_an_event_that_says_no_names_nobody() -> None:

@@ -112,10 +112,10 @@ def test_a_past_decision_is_explained_by_the_rules_of_its_moment(
         monkeypatch.setattr(clock, "now", lambda moment=moment: clock.parse_instant(moment))
         made.append(decided(model))
     monkeypatch.undo()
-    told = [explain(model, decision, tmp_path) for decision in made]
-    assert [each["status"] for each in told] == ["complete"] * 3
-    assert [each["pinned_item_ids"] for each in told] == [[], [], ["sim-pin"]]
-    assert [reasons(each).get("case-1") for each in told] == [None, "blocked_item", None]
+    reported = [explain(model, decision, tmp_path) for decision in made]
+    assert [each["status"] for each in reported] == ["complete"] * 3
+    assert [each["pinned_item_ids"] for each in reported] == [[], [], ["sim-pin"]]
+    assert [reasons(each).get("case-1") for each in reported] == [None, "blocked_item", None]
     assert [decision.offers[0].item_id for decision in made] == ["case-1", "glass-1", "sim-pin"]
 
 
@@ -127,19 +127,19 @@ def test_an_older_model_is_read_from_disk_and_missed_when_it_is_gone(tmp_path: P
     assert reasons(explain(live, decision, tmp_path))["case-1"] == "blocked_item"
     damaged = tmp_path / version / "rules.consequent.npy"
     damaged.write_bytes(damaged.read_bytes()[:-1])
-    told = explain(live, decision, tmp_path)
-    assert told["status"] == "model_unusable"
-    assert "rules.consequent.npy" in told["message"]
+    reported = explain(live, decision, tmp_path)
+    assert reported["status"] == "model_unusable"
+    assert "rules.consequent.npy" in reported["message"]
     shutil.rmtree(tmp_path / version)
-    told = explain(live, decision, tmp_path)
-    assert told["status"] == "model_gone"
-    assert version in told["message"]
-    assert (told["rejected"], told["counts"]) == ([], {})
+    reported = explain(live, decision, tmp_path)
+    assert reported["status"] == "model_gone"
+    assert version in reported["message"]
+    assert (reported["rejected"], reported["counts"]) == ([], {})
 
 
 def test_without_a_model_there_is_nothing_to_explain(tmp_path: Path) -> None:
-    told = explain(shop(), decided(None), tmp_path)
-    assert told["status"] == "no_model"
+    reported = explain(shop(), decided(None), tmp_path)
+    assert reported["status"] == "no_model"
 
 
 def test_what_cannot_be_made_again_is_said_to_differ(tmp_path: Path) -> None:
@@ -147,10 +147,10 @@ def test_what_cannot_be_made_again_is_said_to_differ(tmp_path: Path) -> None:
     decision = decided(model)
     first, *rest = decision.offers
     odd = replace(first, item_id="sim-pin", offer_id="off_other")
-    told = explain(model, replace(decision, offers=(odd, *rest)), tmp_path)
-    assert told["status"] == "differs"
-    assert "something else" in told["message"]
-    assert "sim-pin" not in reasons(told)
+    reported = explain(model, replace(decision, offers=(odd, *rest)), tmp_path)
+    assert reported["status"] == "differs"
+    assert "something else" in reported["message"]
+    assert "sim-pin" not in reasons(reported)
 
 
 def test_imported_decisions_are_explained_as_well_as_can_be(tmp_path: Path) -> None:
@@ -169,9 +169,9 @@ def test_a_foreign_cart_is_asked_for_no_upsell(tmp_path: Path) -> None:
     model = shop()
     decision = decided(model, currency="EUR", lines=[{"item_id": "phone-64", "unit_price": "9"}])
     assert decision.limits == Limits(3, 0)
-    told = explain(model, decision, tmp_path)
-    assert told["status"] == "complete"
-    assert reasons(told, "upsell") == {}
+    reported = explain(model, decision, tmp_path)
+    assert reported["status"] == "complete"
+    assert reasons(reported, "upsell") == {}
 
 
 def test_of_the_calls_own_lists_only_what_mattered_is_kept() -> None:
@@ -226,9 +226,9 @@ def test_the_service_explains_over_http(tmp_path: Path) -> None:
             },
         ).json()
         path = f"/v1/decisions/{answer['decision_id']}"
-        told = client.get(path).json()
-        assert told["model_version"] == version
-        found = reasons(told["explanation"])
+        reported = client.get(path).json()
+        assert reported["model_version"] == version
+        found = reasons(reported["explanation"])
         assert (found["glass-1"], found["buds"]) == ("blocked_item", "excluded_by_caller")
         assert len(client.get(path, params={"rejected": 1}).json()["explanation"]["rejected"]) == 1
         assert client.get(path, params={"rejected": -1}).status_code == 422

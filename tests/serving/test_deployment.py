@@ -68,8 +68,8 @@ def test_every_setting_is_documented_with_its_default() -> None:
         if given is None:
             assert field.default in (None, (), False, PydanticUndefined), name
         else:
-            told = load_settings({f"MERSALG_{name.upper()}": given})
-            assert getattr(told, name) == getattr(defaults, name), name
+            reported = load_settings({f"MERSALG_{name.upper()}": given})
+            assert getattr(reported, name) == getattr(defaults, name), name
 
 
 def test_every_variable_that_is_read_is_documented_and_the_other_way_round() -> None:
@@ -452,8 +452,8 @@ def test_what_the_container_runs_runs(
     try:
         eventually(lambda: healthy() or process.poll() is not None)
         assert process.poll() is None, (tmp_path / "log").read_text()
-        told = _suggest(port)
-        assert (told["tracking"], bool(told["offers"])) == ("recorded", True), told
+        reported = _suggest(port)
+        assert (reported["tracking"], bool(reported["offers"])) == ("recorded", True), reported
         # Its worker, and the processes of that: one of them judges the guardrail.
         seen = eventually(lambda: (found := _environments_below(process.pid))[2:] and found)
         assert not any(fresh_postgres_url.encode() in each for each in seen)

@@ -85,12 +85,12 @@ def test_the_decision_tells_why(shop: httpx.Client) -> None:
     _dismiss(shop, first["phone-pro"])
     body = {"checkout_id": "k9", "lines": [{"item_id": "phone-64"}]}
     answer = shop.post("/v1/suggestions", json=body).json()
-    told = shop.get(f"/v1/decisions/{answer['decision_id']}").raise_for_status().json()
-    assert told["declined_item_ids"] == ["phone-pro"]
-    assert told["explanation"]["status"] == "complete"
-    reasons = {each["item_id"]: each["reason"] for each in told["explanation"]["rejected"]}
+    reported = shop.get(f"/v1/decisions/{answer['decision_id']}").raise_for_status().json()
+    assert reported["declined_item_ids"] == ["phone-pro"]
+    assert reported["explanation"]["status"] == "complete"
+    reasons = {each["item_id"]: each["reason"] for each in reported["explanation"]["rejected"]}
     assert reasons["phone-pro"] == "already_declined"
-    upsell = told["offers"][-1]
+    upsell = reported["offers"][-1]
     assert (upsell["kind"], upsell["step"], upsell["total_difference"]) == (
         *("upsell", "tier"),
         "1000.00",

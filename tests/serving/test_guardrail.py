@@ -64,9 +64,9 @@ def test_planted_harm_pauses_every_worker_and_resuming_offers_again(tmp_path: Pa
         assert state is not None
         store.facts.append(checkouts(state.since + 1, 3_000, treated=0.5, untreated=0.8))
         eventually(lambda: pauses(server) == (2, 0))  # by either worker
-        told = readiness(server)
-        assert "less often" in told["paused"]
-        assert told["status"] == "degraded"
+        reported = readiness(server)
+        assert "less often" in reported["paused"]
+        assert reported["status"] == "degraded"
         assert offers_of(server, "paused") == []
         with server.client() as client:
             assert "mersalg_paused 1.0" in client.get("/metrics").text
@@ -78,7 +78,7 @@ def test_planted_harm_pauses_every_worker_and_resuming_offers_again(tmp_path: Pa
         ]
         assert recorded, "decisions are kept while nothing is offered"
         seen = mersalg("guardrail", "status", "--database", database)
-        assert seen["paused"] == told["paused"]
+        assert seen["paused"] == reported["paused"]
         assert seen["completion"]["cross_sell"]["upper"] < 0
         resume(store, state.since + 4_000 * 60_000_000)  # after all that was planted
         eventually(lambda: pauses(server) == (2, 2))
@@ -92,8 +92,8 @@ def test_somebody_pauses_and_resumes(tmp_path: Path) -> None:
     database = str(tmp_path / "facts.db")
     with running_server(tmp_path, environment=FAST) as server:
         assert readiness(server)["paused"] is None
-        told = mersalg("guardrail", "pause", "--why", "stocktaking", "--database", database)
-        assert told["paused"] == "stocktaking"
+        reported = mersalg("guardrail", "pause", "--why", "stocktaking", "--database", database)
+        assert reported["paused"] == "stocktaking"
         eventually(lambda: pauses(server) == (1, 0))
         assert offers_of(server, "paused") == []
         assert mersalg("guardrail", "resume", "--database", database)["paused"] is None

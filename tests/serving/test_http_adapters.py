@@ -63,8 +63,8 @@ def test_ga4_from_view_to_purchase(client: httpx.Client, folder: Path) -> None:
     assert refused.status_code == 422
     assert [each["code"] for each in refused.json()["rejected"]] == ["forbidden"]
     assert client.post("/v1/adapters/ga4", json=purchase).json()["recorded"] == 1
-    told = run("report", "--database", folder / "facts.db", "--by", "item", "--format", "json")
-    rows = {row["key"]["item"]: row for row in json.loads(told)["groups"]}
+    reported = run("report", "--database", folder / "facts.db", "--by", "item", "--format", "json")
+    rows = {row["key"]["item"]: row for row in json.loads(reported)["groups"]}
     assert rows[item]["cross_sell"]["offer"]["numerator"] == 1
     unknown = client.post("/v1/adapters/ga4", json=view, headers={"Authorization": "Bearer nobody"})
     assert unknown.status_code == 401
@@ -272,8 +272,8 @@ def test_files_of_other_systems(tmp_path: Path) -> None:
     command = ("events", "import", file, "--from", "ga4", "--database", tmp_path / "facts.db")
     for recorded in (1, 0):
         result = attempt(*command, "--json")
-        told = json.loads(result.stdout)
-        assert (told["recorded"], told["rejected"], told["ignored"]) == (recorded, 1, 1)
+        reported = json.loads(result.stdout)
+        assert (reported["recorded"], reported["rejected"], reported["ignored"]) == (recorded, 1, 1)
     rejected = json.loads((tmp_path / "ga4.jsonl.rejected.jsonl").read_text())
     assert rejected["line"] == 3
     assert "transaction_id" in rejected["message"]

@@ -96,17 +96,17 @@ def test_a_recorded_decision_can_be_explained(server: Server, front: httpx.Clien
     with server.client(key="report-key") as reporter:
         response = reporter.get(f"/v1/decisions/{answer['decision_id']}")
     assert response.status_code == 200
-    told = response.json()
-    assert told["arm"] == "treatment"
-    assert told["model_version"] == answer["model_version"]
-    assert told["control_share"] == 0.0
-    assert told["lines"] == [{"item_id": "phone-64", "quantity": 1, "unit_price": "5990.00"}]
-    assert [offer["offer_id"] for offer in told["offers"]] == [
+    reported = response.json()
+    assert reported["arm"] == "treatment"
+    assert reported["model_version"] == answer["model_version"]
+    assert reported["control_share"] == 0.0
+    assert reported["lines"] == [{"item_id": "phone-64", "quantity": 1, "unit_price": "5990.00"}]
+    assert [offer["offer_id"] for offer in reported["offers"]] == [
         offer["offer_id"] for offer in answer["offers"]
     ]
-    assert told["offers"][0]["evidence"]["n_antecedent"] == 1310
-    assert told["offers"][-1]["gains"]
-    assert told.get("customer_id") != "c_9"  # only pseudonyms are kept
+    assert reported["offers"][0]["evidence"]["n_antecedent"] == 1310
+    assert reported["offers"][-1]["gains"]
+    assert reported.get("customer_id") != "c_9"  # only pseudonyms are kept
 
 
 @pytest.mark.parametrize(

@@ -163,8 +163,8 @@ def test_any_events_are_taken_or_refused(application: Application, body: object)
     if response.status_code == 200:
         answer = response.json()
         assert isinstance(body, dict)
-        told = answer["recorded"] + answer["duplicates"] + len(answer["rejected"])
-        assert told == len(body["events"])
+        reported = answer["recorded"] + answer["duplicates"] + len(answer["rejected"])
+        assert reported == len(body["events"])
 
 
 @settings(max_examples=repetitions(100))
@@ -223,12 +223,12 @@ def test_the_tail_of_all_this_is_a_report_that_still_works(application: Applicat
 
 
 def test_what_is_malformed_is_named_in_plain_words(application: Application) -> None:
-    def told(body: bytes) -> str:
+    def reported(body: bytes) -> str:
         return str(application.call("POST", "/v1/suggestions", body).json()["error"]["message"])
 
-    assert told(b'{"checkout_id": "a", "lines": {}}') == "lines: must be a list"
-    assert told(b'{"checkout_id": "a", "lines": ["b"]}') == "lines.0: must be a JSON object"
-    assert told(b"[]") == "must be a JSON object"
+    assert reported(b'{"checkout_id": "a", "lines": {}}') == "lines: must be a list"
+    assert reported(b'{"checkout_id": "a", "lines": ["b"]}') == "lines.0: must be a JSON object"
+    assert reported(b"[]") == "must be a JSON object"
 
 
 @pytest.mark.parametrize("text", ["1_0", "\u0661", "1e", "0x1"])

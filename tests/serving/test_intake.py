@@ -249,20 +249,20 @@ def test_the_question_of_a_call_and_its_fact_share_its_time(tmp_path: Path) -> N
 def test_a_database_that_was_away_at_the_start_is_found_without_a_call(tmp_path: Path) -> None:
     store = FakeStore()
     store.away = True
-    told: list[str] = []
+    reported: list[str] = []
     intake = Intake(
         store,  # type: ignore[arg-type]
         Spool(tmp_path, 1_000_000),
         Metrics(),
         deadlines=Deadlines(database=WAIT_SECONDS, spool=WAIT_SECONDS, events=WAIT_SECONDS),
-        mended=lambda: told.append("told"),
+        mended=lambda: reported.append("told"),
     )
     intake.start(available=False)
     assert run(lambda: intake.record(decision())) == "deferred"
     assert intake.outlook(database_there=False) == "deferred"
     store.away = False
     eventually(lambda: intake.available)
-    eventually(lambda: bool(told))
+    eventually(lambda: bool(reported))
     intake.close()
     assert store.recorded == {"d-1": row(decision())}
 

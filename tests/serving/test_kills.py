@@ -233,16 +233,18 @@ def killed_again_and_again(
     store.close()
     decisions = Counter(fact.decision_id for fact in facts if isinstance(fact, Decision))
     events = Counter(fact.event_id for fact in facts if not isinstance(fact, Decision))
-    told = Counter(shoppers.trackings.values())
-    about = f"seed {seed}: {told}, {len(shoppers.events)} events\n{server.log.read_text()[-4000:]}"
+    reported = Counter(shoppers.trackings.values())
+    about = (
+        f"seed {seed}: {reported}, {len(shoppers.events)} events\n{server.log.read_text()[-4000:]}"
+    )
     acknowledged = {each for each, said in shoppers.trackings.items() if said != "off"}
     assert shoppers.surprises == [], about
     assert {each: decisions[each] for each in acknowledged if decisions[each] != 1} == {}, about
     assert {each: events[each] for each in shoppers.events if events[each] != 1} == {}, about
     assert set(events) <= shoppers.sent, about
     assert set(decisions.values()) | set(events.values()) == {1}, about
-    assert told["recorded"] > 0, about
-    assert told["deferred"] > 0, about
+    assert reported["recorded"] > 0, about
+    assert reported["deferred"] > 0, about
     assert len(acknowledged) + len(shoppers.events) > n_kills, about
     assert "Traceback" not in server.log.read_text(), about
     # A record that was being written is set aside as damaged; nothing else is.

@@ -55,9 +55,9 @@ def test_the_web_process_stays_light(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    told = json.loads(done.stdout)
-    print(f"peak memory before a model: {told['peak_mib']:.0f} MiB")
-    assert told["status"] == 200
-    assert told["tracking"] == "recorded"
-    assert told["loaded"] == []
-    assert told["peak_mib"] < 120
+    reported = json.loads(done.stdout)
+    print(f"peak memory before a model: {reported['peak_mib']:.0f} MiB")
+    assert reported["status"] == 200
+    assert reported["tracking"] == "recorded"
+    assert reported["loaded"] == []
+    assert reported["peak_mib"] < 120

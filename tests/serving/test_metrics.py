@@ -117,7 +117,7 @@ def test_offers_and_parts_are_counted(tmp_path: Path) -> None:
 
     async def calls(client: Client, app: FastAPI) -> None:
         del app
-        told: dict[str, int] = {"cross_sell": 0, "upsell": 0}
+        reported: dict[str, int] = {"cross_sell": 0, "upsell": 0}
         arms = {"treatment": 0, "control": 0}
         for number in range(24):
             answer = await client.post(
@@ -125,10 +125,10 @@ def test_offers_and_parts_are_counted(tmp_path: Path) -> None:
             )
             arms[answer.json()["arm"]] += 1
             for offer in answer.json()["offers"]:
-                told[offer["kind"]] += 1
+                reported[offer["kind"]] += 1
         assert min(arms.values()) > 0
         found = await values(client)
-        for kind, n in told.items():
+        for kind, n in reported.items():
             assert found["mersalg_offers_total", "treatment", kind] == n > 0
             # The same cart every time: ghosts are as many a decision as offers.
             ghosts = found["mersalg_offers_total", "control", kind]

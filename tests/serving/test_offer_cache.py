@@ -40,7 +40,7 @@ def ask(model: Model, **fields: object) -> Decision:
     return decide(model, convert(body, SuggestionRequest), holdout=False)
 
 
-def told(decision: Decision) -> list[object]:
+def reported(decision: Decision) -> list[object]:
     return [structs.replace(offer, offer_id="") for offer in decision.offers]
 
 
@@ -48,7 +48,7 @@ def test_the_same_cart_is_worked_out_once(slates: list[object]) -> None:
     model = tiny_model()
     first, second = ask(model), ask(model, checkout_id="another", session_id="s")
     assert len(slates) == 1
-    assert told(first) == told(second) != []
+    assert reported(first) == reported(second) != []
     ids = [offer.offer_id for decision in (first, second) for offer in decision.offers]
     assert len(set(ids)) == len(ids) == 2 * len(first.offers)
 
@@ -73,7 +73,7 @@ def test_whatever_could_change_the_offers_asks_anew(
     ask(model)
     changed = ask(model, **fields)
     assert len(slates) == 2
-    assert told(changed) == told(ask(tiny_model(), **fields))
+    assert reported(changed) == reported(ask(tiny_model(), **fields))
 
 
 def test_a_rule_that_comes_into_force_asks_anew(

@@ -39,7 +39,7 @@ class Buyers:
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
-        self.told: dict[str, str] = {}
+        self.reported: dict[str, str] = {}
         self._number = 0
 
     def ask(self, **ids: str) -> str:
@@ -49,7 +49,7 @@ class Buyers:
         assert response.status_code == 200
         answer = response.json()
         assert answer["offers"] or answer["arm"] == "control"
-        self.told[answer["decision_id"]] = answer["tracking"]
+        self.reported[answer["decision_id"]] = answer["tracking"]
         return str(answer["tracking"])
 
     def ask_until(self, tracking: str) -> None:
@@ -62,7 +62,7 @@ class Buyers:
 
     def are_kept_once(self, url: str, secret: bytes | None = None) -> None:
         kept = kept_facts(url, secret)
-        acknowledged = [each for each, said in self.told.items() if said != "off"]
+        acknowledged = [each for each, said in self.reported.items() if said != "off"]
         assert [kept[each] for each in acknowledged] == [1] * len(acknowledged)
         assert set(kept.values()) == {1}
 
@@ -179,7 +179,7 @@ def test_a_full_spool_turns_tracking_off_and_says_so(tmp_path: Path) -> None:
             other.execute("BEGIN IMMEDIATE")
             eventually(buyers.are_not_tracked)
             assert client.get("/readyz").json()["status"] == "degraded"
-            assert untracked(client) == Counter(buyers.told.values())["off"] > 0
+            assert untracked(client) == Counter(buyers.reported.values())["off"] > 0
             assert 10_000 < metric(client, "mersalg_spool_bytes") <= 20_000
             other.execute("ROLLBACK")
         other.close()
@@ -339,7 +339,7 @@ def test_one_worker_that_is_killed_is_replaced_and_loses_nothing(tmp_path: Path)
         with server.client() as client:
             again = Buyers(client)
             again.ask_until("recorded")
-    buyers.told |= again.told
+    buyers.reported |= again.reported
     buyers.are_kept_once(f"sqlite:///{tmp_path / 'facts.db'}")
 
 
@@ -370,7 +370,7 @@ def test_erasing_reaches_what_waits_in_the_spools(tmp_path: Path) -> None:
                 with server.client() as client:  # a new connection, for either worker
                     buyers = Buyers(client)
                     buyers.ask(customer_id="kari")
-                    kept |= buyers.told
+                    kept |= buyers.reported
             assert set(kept.values()) == {"deferred"}
             with server.client() as client:
                 refused = client.delete("/v1/customers/kari")

@@ -179,11 +179,11 @@ def test_facts_keep_what_was_answered() -> None:
     ]
     again = parse_fact(json.loads(json.dumps(outward)))
     assert fact_to_json(again) == outward
-    told = json.loads(pack(decision))
-    upsell = told["offers"][-1]  # type: ignore[index]
+    reported = json.loads(pack(decision))
+    upsell = reported["offers"][-1]  # type: ignore[index]
     assert (upsell["step"], upsell["total_difference"]) == ("tier", "3300.00")
     nothing = {"status": "complete", "message": None, "pinned_item_ids": [], "counts": {}}
-    body = {**told, "explanation": {**nothing, "rejected": []}}
+    body = {**reported, "explanation": {**nothing, "rejected": []}}
     assert fits("ExplainedDecision", body)
 
 

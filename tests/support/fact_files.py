@@ -82,7 +82,7 @@ def rejects_of(path: Path) -> Path:
     return path.with_name("rejected.jsonl")
 
 
-def told(result: ImportResult) -> tuple[int, int, int]:
+def reported(result: ImportResult) -> tuple[int, int, int]:
     return result.recorded, result.duplicates, result.rejected
 
 

@@ -44,10 +44,10 @@ def one_phone(offers: list[tuple[str, float]]) -> list[tuple[str, float]]:
 
 
 def test_a_converted_version_answers_as_it_did(registry: Registry) -> None:
-    told = json.loads(run("models", "convert", "--json", "--models", registry.root))
-    assert told["published"]
+    reported = json.loads(run("models", "convert", "--json", "--models", registry.root))
+    assert reported["published"]
     model = registry.load()
-    assert model.version == told["version"] != OLD
+    assert model.version == reported["version"] != OLD
     manifest = registry.manifest(model.version)
     assert manifest.summary == "a phone shop"
     assert manifest.counts == {"orders": 10_000}

@@ -144,10 +144,10 @@ def test_what_cannot_serve_is_reported(
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError) as reported:
         _count(path)
-    assert message in told.value.message
-    assert str(path) in told.value.message
+    assert message in reported.value.message
+    assert str(path) in reported.value.message
 
 
 def test_what_is_not_there_is_reported(tmp_path: Path) -> None:

@@ -306,8 +306,8 @@ def test_what_the_stores_contradict_is_not_offered(tmp_path: Path) -> None:
     assert shown["stores"]["n_contradicted"] == 2
     assert rule["lift"] > 1 > rule["odds_ratio_of_stores"]
     assert sum(store["n_joint"] for store in rule["stores"]) == rule["n_joint"]
-    told = run("models", "show", "--stores", "--models", folder / "models")
-    assert "2 rules not offered: the stores together contradict them" in told
+    reported = run("models", "show", "--stores", "--models", folder / "models")
+    assert "2 rules not offered: the stores together contradict them" in reported
     expected = fit_model(dataset, config, ENGINE, SilentProgress()).model
     assert expected.stores is not None
     for name, array in arrays_of(expected.stores).items():
@@ -323,8 +323,8 @@ def test_a_shop_of_one_store_has_none_to_ask(tmp_path: Path) -> None:
     model = Registry(folder / "models").load(result.version)
     assert model.stores is None
     assert not any(name.startswith("stores.") for name in model.arrays())
-    told = run("models", "show", "--stores", "--models", folder / "models")
-    assert "not known to be of several stores" in told
+    reported = run("models", "show", "--stores", "--models", folder / "models")
+    assert "not known to be of several stores" in reported
     assert ("x", "y") in named(model, model.rules)
 
 

@@ -79,9 +79,9 @@ def test_nothing_is_asked_by_default() -> None:
 
 def test_a_manifest_keeps_all_of_it() -> None:
     offers = _parse(RULES).offers
-    told = orjson.loads(orjson.dumps(settings_to_json(tiny_model(offers=offers).settings)))
-    assert OffersSection.model_validate(told["offers"]) == offers
-    assert told["offers"]["pins"][0]["from"] == "2026-11-01"
+    reported = orjson.loads(orjson.dumps(settings_to_json(tiny_model(offers=offers).settings)))
+    assert OffersSection.model_validate(reported["offers"]) == offers
+    assert reported["offers"]["pins"][0]["from"] == "2026-11-01"
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ def test_times_are_local_unless_they_carry_an_offset() -> None:
     local = Validity.between(datetime(2026, 7, 1, 9, 30), None, OSLO)  # noqa: DTZ001
     assert clock.to_iso(local.start) == "2026-07-01T07:30:00+00:00"
     offset = timezone(timedelta(hours=-3))
-    told = Validity.between(datetime(2026, 7, 1, 9, 30, tzinfo=offset), None, OSLO)
-    assert clock.to_iso(told.start) == "2026-07-01T12:30:00+00:00"
+    reported = Validity.between(datetime(2026, 7, 1, 9, 30, tzinfo=offset), None, OSLO)
+    assert clock.to_iso(reported.start) == "2026-07-01T12:30:00+00:00"
     assert local.turns == {local.start}
 
 

@@ -24,8 +24,8 @@ from tests.support.fact_files import (
     clean_file,
     killed,
     rejects_of,
+    reported,
     run,
-    told,
 )
 
 
@@ -36,7 +36,7 @@ def test_other_processes_prepare_what_this_one_would(
     monkeypatch.setattr(fact_import, "_LARGE", 0 if large else 10**9)
     monkeypatch.setattr(fact_lines, "_PIECE", 7)
     path = a_file(tmp_path)
-    assert told(run(bulk_store, path)) == (80, 1, 3)
+    assert reported(run(bulk_store, path)) == (80, 1, 3)
     entries = [json.loads(line) for line in rejects_of(path).read_text().splitlines()]
     assert sorted((entry["line"], entry["code"]) for entry in entries) == [
         (82, "conflict"),
@@ -45,7 +45,7 @@ def test_other_processes_prepare_what_this_one_would(
     ]
     assert [entry["text"] for entry in entries if entry["line"] == 84] == ["no json"]
     assert len(list(bulk_store.facts.read(FactScope()))) == 80
-    assert told(run(bulk_store, path)) == (0, 81, 3), "the same file again"
+    assert reported(run(bulk_store, path)) == (0, 81, 3), "the same file again"
 
 
 def test_a_run_that_was_killed_goes_on_where_it_stopped(
@@ -60,7 +60,7 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(
     assert len(list(bulk_store.facts.read(FactScope()))) == 20
     result = run(bulk_store, path)
     assert result.resumed_at == 21
-    assert told(result) == (80, 1, 3), "what the first run counted is counted"
+    assert reported(result) == (80, 1, 3), "what the first run counted is counted"
     assert "import:" not in "".join(bulk_store.reports.settings())
     again = run(bulk_store, path)
     assert again.resumed_at is None, "it came to its end"
@@ -82,7 +82,7 @@ def test_a_run_that_an_earlier_version_began_is_resumed(
     del note["rejected_bytes"]
     bulk_store.keep_note(name, json.dumps(note))
     result = run(bulk_store, path)
-    assert (result.resumed_at, told(result)) == (21, (80, 1, 3))
+    assert (result.resumed_at, reported(result)) == (21, (80, 1, 3))
     assert len(rejects_of(path).read_text().splitlines()) == 3
 
 
@@ -138,7 +138,7 @@ def test_indexes_and_keys_are_there_during_a_first_load(
     before, seen = structure_of(bulk_store), list[dict[str, Any]]()
     assert all(key for _, key in before.values())
     before_the_third_write(monkeypatch, lambda: seen.append(structure_of(bulk_store)))
-    assert told(run(bulk_store, a_file(tmp_path))) == (80, 1, 3)
+    assert reported(run(bulk_store, a_file(tmp_path))) == (80, 1, 3)
     assert seen == [before]
     assert structure_of(bulk_store) == before
     assert [fact.event_id for fact in bulk_store.facts.read_checkouts(["k3"])] == ["d3", "v3"]
@@ -149,7 +149,7 @@ def test_a_database_filled_by_a_load_is_like_any_other(
     bulk_store: Store, tmp_path: Path, expected_facts: list[Any]
 ) -> None:
     path = clean_file(tmp_path)
-    assert told(run(bulk_store, path)) == (80, 0, 0)
+    assert reported(run(bulk_store, path)) == (80, 0, 0)
     assert list(bulk_store.facts.read(FactScope())) == expected_facts
     first, other = (parse_fact(orjson.loads(raw)) for raw in path.read_bytes().splitlines()[:2])
     assert bulk_store.facts.append([first]).duplicates == 1
@@ -179,7 +179,7 @@ def test_a_fact_that_another_writes_in_the_middle_of_a_load_is_recorded_once(
         other.close()
 
     before_the_third_write(monkeypatch, another_writes)
-    assert told(run(bulk_store, path)) == (79, 1, 0)
+    assert reported(run(bulk_store, path)) == (79, 1, 0)
     assert list(bulk_store.facts.read(FactScope())) == expected_facts
 
 
@@ -221,7 +221,7 @@ def test_a_fact_on_both_sides_of_a_kill_is_recorded_once(
             run(bulk_store, path)
     result = run(bulk_store, path)
     assert result.resumed_at == 21
-    assert told(result) == (80, 2, 0)
+    assert reported(result) == (80, 2, 0)
 
 
 @pytest.mark.usefixtures("small_pieces")
@@ -254,6 +254,6 @@ def test_lines_rejected_before_a_kill_are_in_the_side_file_once(
     assert rejected == [4, 24]
     assert len(list(bulk_store.facts.read(FactScope()))) == 19
     result = run(bulk_store, path)
-    assert (told(result), result.resumed_at) == ((80, 0, 2), 21)
+    assert (reported(result), result.resumed_at) == ((80, 0, 2), 21)
     rejected = [json.loads(line)["line"] for line in rejects_of(path).read_text().splitlines()]
     assert rejected == [4, 24]

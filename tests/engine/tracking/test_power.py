@@ -99,10 +99,10 @@ def test_numbers_that_cannot_be(wrong: dict[str, float], message: str) -> None:
 
 
 def test_the_command_says_it_in_a_sentence(tmp_path: Path) -> None:
-    told = run("power", "--baseline", 0.11, "--effect", 0.01, "--per-day", 1000)
+    reported = run("power", "--baseline", 0.11, "--effect", 0.01, "--per-day", 1000)
     needed = checkouts_needed(0.11, 0.01, 0.1)
-    assert f"with 10% hold-out you need {needed:,} checkouts to see +1 points on 11%" in told
-    assert f"about {needed / 1000:,.0f} days" in told
+    assert f"with 10% hold-out you need {needed:,} checkouts to see +1 points on 11%" in reported
+    assert f"about {needed / 1000:,.0f} days" in reported
     watched = run("power", "--baseline", 0.11, "--effect", 0.01, "--watched")
     assert f"{checkouts_needed(0.11, 0.01, 0.1, watched=True):,} checkouts" in watched
     several = json.loads(run("power", "--baseline", 0.11, "--json"))["needed"]

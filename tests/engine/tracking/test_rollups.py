@@ -596,9 +596,9 @@ def test_many_days_are_rolled_up_by_many_processes(
                 rejects = tmp_path / "rejects"
                 import_facts(store, Source.of(lines, file), rejects, SilentProgress())
             store.reports.rollups.begin("anew")  # every day is stale, as after a large import
-            told = build_report(store, query)
-            told.pop("generated_at", None)
-            reports.append(json.dumps(told, default=str))
+            reported = build_report(store, query)
+            reported.pop("generated_at", None)
+            reports.append(json.dumps(reported, default=str))
             assert not store.reports.rollups.stale()
     assert reports[0] == reports[1]
     assert len(json.loads(reports[0])["groups"]) == 12

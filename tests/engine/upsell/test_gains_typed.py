@@ -65,13 +65,13 @@ ATTRIBUTES = AttributesSection.model_validate(
 )
 def test_verdicts(attribute: str, before: str, after: str, verdict: str) -> None:
     found = gains.compare_attributes([(attribute, before, after)], ATTRIBUTES)
-    told = {
+    reported = {
         "gain": bool(found.gains and not found.losses),
         "loss": bool(found.losses and not found.gains),
         "both": bool(found.gains and found.losses),
         "differs": bool(found.differs),
     }
-    assert [name for name, holds in told.items() if holds] == (
+    assert [name for name, holds in reported.items() if holds] == (
         [] if verdict in ("same", "unknown") else [verdict]
     )
 

@@ -116,8 +116,8 @@ def test_a_simple_ranking_is_served_where_the_fitted_one_finds_less(
     assert is_never_worse(tested)
     said = tested.to_json()["served"]
     assert said["complete"] in said["reason"]
-    told = tested.reliability["complete"]
-    assert told.observed.sum() == pytest.approx(told.predicted.sum(), rel=0.3)
+    reported = tested.reliability["complete"]
+    assert reported.observed.sum() == pytest.approx(reported.predicted.sum(), rel=0.3)
 
 
 def test_a_shop_with_few_orders_is_ranked_by_its_rules_or_better(tmp_path: Path) -> None:

@@ -79,14 +79,14 @@ def test_planted_habits_are_found_beside_planted_pairs(habits: tuple[Dataset, Ba
 
 
 def test_scores_come_true_as_often_as_they_say(habits: tuple[Dataset, BackTest]) -> None:
-    told = habits[1].reliability["complete"]
-    said, true = told.predicted.sum(), told.observed.sum()
+    reported = habits[1].reliability["complete"]
+    said, true = reported.predicted.sum(), reported.observed.sum()
     assert true == pytest.approx(said, rel=0.15)
-    assert told.expected_error is not None
-    assert told.expected_error < 0.01
+    assert reported.expected_error is not None
+    assert reported.expected_error < 0.01
     # What is said to be likely is likely: bins ascend where they hold enough to tell.
-    full = told.n >= 100
-    shares = (told.observed / np.maximum(told.n, 1))[full]
+    full = reported.n >= 100
+    shares = (reported.observed / np.maximum(reported.n, 1))[full]
     assert (np.diff(shares) > -0.03).all()
     assert shares[-1] > 10 * shares[0]
 
@@ -135,10 +135,12 @@ def test_the_served_arithmetic_is_that_of_scikit_learn() -> None:
 
 
 def test_reliability_by_hand() -> None:
-    told = Reliability.of(np.array([0.001, 0.12, 0.12, 0.6]), np.array([False, True, False, True]))
-    assert told.n.tolist() == [1, 0, 0, 0, 0, 2, 0, 0, 0, 1]
-    assert told.observed.tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 0, 1]
-    assert told.expected_error == pytest.approx((0.001 + abs(0.24 - 1) + 0.4) / 4)
+    reported = Reliability.of(
+        np.array([0.001, 0.12, 0.12, 0.6]), np.array([False, True, False, True])
+    )
+    assert reported.n.tolist() == [1, 0, 0, 0, 0, 2, 0, 0, 0, 1]
+    assert reported.observed.tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 0, 1]
+    assert reported.expected_error == pytest.approx((0.001 + abs(0.24 - 1) + 0.4) / 4)
     assert Reliability.of(np.zeros(0), np.zeros(0, dtype=bool)).expected_error is None
 
 

@@ -27,8 +27,8 @@ def test_redemption_by_type_is_that_of_a_direct_count(tmp_path: Path) -> None:
     written = mersalg("events", "campaigns", "--out", str(tmp_path / "out"))
     database = str(tmp_path / "facts.db")
     import_ = ("events", "import", written["log"], "--map", written["map"], "--database", database)
-    told = mersalg(*import_)
-    assert told["rejected"] == 0
+    reported = mersalg(*import_)
+    assert reported["rejected"] == 0
     assert mersalg(*import_)["recorded"] == 0, "the second time everything is known"
     report = mersalg(
         "report", "--database", database, "--impressions", "served", "--by", "segment",
@@ -48,7 +48,7 @@ def test_redemption_by_type_is_that_of_a_direct_count(tmp_path: Path) -> None:
     both = pairs.merge(
         in_time[["campaign_id", "household_id"]].drop_duplicates(), how="left", indicator=True
     )
-    assert told["log"]["received"] == len(sent)
+    assert reported["log"]["received"] == len(sent)
     rates = {row["key"]["segment"]: row["cross_sell"]["offer"] for row in report["groups"]}
     assert rates.keys() == {"Type A", "Type B", "Type C"}
     for kind, of_kind in both.groupby("campaign_type"):

@@ -89,8 +89,8 @@ def test_evaluate_tells_it(tmp_path: Path) -> None:
     write_csv(tmp_path / "orders.csv", rows)
     (tmp_path / "shop.toml").write_text(SHOP + CATALOGUE, encoding="utf-8")
     command = ("evaluate", "--upsell", "--config", tmp_path / "shop.toml")
-    told = json.loads(run(*command, "--json"))
-    assert told["tiers"] == {"n_items": 3, "alone": 1.0, "with_former": 1.0, "mean_tiers": 3.0}
+    reported = json.loads(run(*command, "--json"))
+    assert reported["tiers"] == {"n_items": 3, "alone": 1.0, "with_former": 1.0, "mean_tiers": 3.0}
     drawn = " ".join(run(*command).split())
     assert "same tier on later prices: 100.0% of 3 items" in drawn
     assert "100.0% where tiers are derived again" in drawn

@@ -45,9 +45,9 @@ def test_an_empty_database_says_that_offers_are_too_few(tmp_path: Path) -> None:
     store.migrate()
     store.close()
     fitted = replace(tiny_model(), likelihood=fitted_shop())
-    same, told = with_outcomes(fitted, url, Registry(tmp_path))
+    same, reported = with_outcomes(fitted, url, Registry(tmp_path))
     assert same is fitted
-    assert told == [
+    assert reported == [
         "outcomes are not used: of versions still here 0 shown upsell offers and 0"
         " conversions are recorded; 1,000 and 50 are needed"
     ]
