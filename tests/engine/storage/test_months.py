@@ -135,6 +135,7 @@ def test_the_upgrade_folds_months_beyond_the_maximum(
         connection.execute(
             text("drop table facts_default, stray_events, live_entries, price_changes")
         )
+        connection.execute(text("alter table rollups drop column offers"))
         connection.execute(text("update alembic_version set version_num = '0008'"))
     monkeypatch.setattr(months, "MAXIMUM_MONTHS", 3)
     monkeypatch.setattr(months, "_FOLDED_AT_ONCE", 10)
