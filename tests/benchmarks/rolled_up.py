@@ -30,8 +30,8 @@ from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
 from mersalg.engine.tracking.report import ReportQuery, build_report
 from mersalg.engine.tracking.rollups.day import BESIDE, FLAGS, Notes, write_day
 from mersalg.engine.tracking.rollups.offer_table import (
-    DEEDS,
     OFFERS,
+    TALLIES,
     VISIT,
     OfferTable,
     write_offers,
@@ -140,7 +140,7 @@ def offers_of(
         "order_revenue": spent,
         "net_order_revenue": spent * (1 - returned),
     }
-    deeds: list[NDArray[np.int64]] = []
+    tallies: list[NDArray[np.int64]] = []
     keys: list[tuple[str, ...]] = []
     for kind in KINDS:
         own = {name: columns[f"{kind}_{name}"] for name in ("shown", "bought", *UNIT_COUNTS)}
@@ -149,7 +149,7 @@ def offers_of(
         own |= {"offers_clicked_first": credited, "lines_credited": credited}
         own |= {"converted": converted, "kept": converted * (1 - returned)}
         own |= {"offered_units": converted * WHOLE, "kept_units": own["kept"] * WHOLE}
-        deeds.append(np.column_stack([own.get(name, nothing) for name in DEEDS]))
+        tallies.append(np.column_stack([own.get(name, nothing) for name in TALLIES]))
         rules = (rng.zipf(1.3, n) % 5_000).tolist()
         for rule, store, segment in zip(rules, stores.tolist(), segments.tolist(), strict=True):
             item = f"item {rule % 1_000}"
@@ -157,16 +157,18 @@ def offers_of(
             pair = ("unknown", text) if kind == "upsell" else (text, "unknown")
             where = ("checkout", "v1", "treatment", f"store {store}", f"segment {segment}")
             keys.append((item, "unknown", *pair, *where))
-    different, deed = np.unique(np.concatenate(deeds), axis=0, return_inverse=True)
-    converted, kept = (different[deed.ravel(), DEEDS.index(name)] for name in ("converted", "kept"))
-    shown = different[deed.ravel(), DEEDS.index("shown")]
+    different, tally = np.unique(np.concatenate(tallies), axis=0, return_inverse=True)
+    converted, kept = (
+        different[tally.ravel(), TALLIES.index(name)] for name in ("converted", "kept")
+    )
+    shown = different[tally.ravel(), TALLIES.index("shown")]
     visit = np.tile(np.arange(n), 2)
     offers = {
         "visit": visit,
         "judged": visit,
         "kind": np.repeat((0, 1), n),
         "key": np.arange(2 * n),
-        "deed": deed.ravel(),
+        "tally": tally.ravel(),
         "revenue_minor": converted * shown * 4_900,
         "net_revenue_minor": kept * shown * 4_900,
         "offer_revenue": converted * 4_900,

@@ -255,7 +255,7 @@ def test_a_database_that_was_away_at_the_start_is_found_without_a_call(tmp_path:
         Spool(tmp_path, 1_000_000),
         Metrics(),
         deadlines=Deadlines(database=WAIT_SECONDS, spool=WAIT_SECONDS, events=WAIT_SECONDS),
-        mended=lambda: reported.append("told"),
+        mended=lambda: reported.append("mended"),
     )
     intake.start(available=False)
     assert run(lambda: intake.record(decision())) == "deferred"

@@ -25,9 +25,9 @@ from mersalg.engine.tracking.per_unit import OF_BASKET
 from mersalg.engine.tracking.query import OFFER_KEYS
 from mersalg.engine.tracking.rollups.offer_table import (
     AMOUNTS,
-    DEEDS,
     OF_OFFERS,
     OFFERS,
+    TALLIES,
     VISIT,
     Ints,
     OfferTable,
@@ -80,7 +80,7 @@ class OfferCounter:
             seen.add(decision.checkout_id)
 
     def visit(self, decision: Decision, *, begun: bool = False) -> None:
-        """Have a decision among the visits."""
+        """Add a decision to the visits."""
         unit = self._history.units[decision.decision_id]
         self._home.setdefault((decision.checkout_id, unit), decision.decision_id)
         self._visits.setdefault(decision.decision_id, (decision, begun))
@@ -240,14 +240,14 @@ class OfferCounter:
                 )
             )
         keys: dict[Any, int] = {}
-        deeds: dict[tuple[int, ...], int] = {}
+        tallies: dict[tuple[int, ...], int] = {}
         offers = [
             (
                 places[self._home[checkout_id, unit]],
                 places.get(self._judged.get(id(row), ""), -1),
                 KINDS.index(kind),
                 keys.setdefault(key, len(keys)),
-                deeds.setdefault(tuple(int(row[name]) for name in DEEDS), len(deeds)),
+                tallies.setdefault(tuple(int(row[name]) for name in TALLIES), len(tallies)),
                 *(row[name] for name in AMOUNTS),
             )
             for (key, kind, checkout_id, unit), row in self._rows.items()
@@ -256,7 +256,7 @@ class OfferCounter:
             list(strata),
             _columns(VISIT, visits),
             _columns(OFFERS, sorted(offers)),
-            np.array(list(deeds), np.int64).reshape(-1, len(DEEDS)),
+            np.array(list(tallies), np.int64).reshape(-1, len(TALLIES)),
             list(keys),
         )
 

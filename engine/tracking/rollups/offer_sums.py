@@ -23,18 +23,18 @@ from mersalg.engine.tracking.rollups.day import (
     AnyStratum,
 )
 from mersalg.engine.tracking.rollups.exact_sums import sum_by_place
-from mersalg.engine.tracking.rollups.offer_table import AMOUNTS, DEEDS, OFFERS, VISIT, OfferTable
+from mersalg.engine.tracking.rollups.offer_table import AMOUNTS, OFFERS, TALLIES, VISIT, OfferTable
 from mersalg.engine.tracking.strata import WHOLE
 
 Ints = NDArray[Any]
 
-_ONCE = frozenset(name for name in DEEDS if name.startswith(("checkouts_", "orders_"))) | {
+_ONCE = frozenset(name for name in TALLIES if name.startswith(("checkouts_", "orders_"))) | {
     "shown",
     "bought",
     "converted",
     "kept",
 }
-"""What a checkout has once, however many of its rows say so."""
+"""Marks and counts that a checkout has at most once, in however many of its rows they are."""
 
 _OF_COUNTS = (*UNIT_COUNTS, "offers_clicked_first", "revenue_minor", "net_revenue_minor",
               "lines_credited", "lines_unpriced", "lines_repriced", "lines_untaxed")  # fmt: skip
@@ -46,7 +46,7 @@ def joined(tables: Sequence[OfferTable]) -> OfferTable:
     keys: dict[Any, int] = {}
     visits: dict[str, list[Ints]] = {name: [] for name in VISIT}
     offers: dict[str, list[Ints]] = {name: [] for name in OFFERS}
-    n_visits = n_checkouts = n_deeds = 0
+    n_visits = n_checkouts = n_tallies = 0
     for each in tables:
         places = {
             "stratum": np.array([strata.setdefault(s, len(strata)) for s in each.strata], np.int64),
@@ -60,7 +60,7 @@ def joined(tables: Sequence[OfferTable]) -> OfferTable:
         moved = {
             "visit": own_offers["visit"] + n_visits,
             "judged": own_offers["judged"] + n_visits * (own_offers["judged"] >= 0),
-            "deed": own_offers["deed"] + n_deeds,
+            "tally": own_offers["tally"] + n_tallies,
             "key": places["key"][own_offers["key"]],
         }
         for name in OFFERS:
@@ -73,12 +73,12 @@ def joined(tables: Sequence[OfferTable]) -> OfferTable:
             visits[name].append(moved.get(name, own_visits[name]))
         n_visits += len(own_visits["unit"])
         n_checkouts += int(own_visits["checkout"].max(initial=-1)) + 1
-        n_deeds += len(each.deeds)
+        n_tallies += len(each.tallies)
     return OfferTable(
         list(strata),
         {name: np.concatenate(columns) for name, columns in visits.items()},
         {name: np.concatenate(columns) for name, columns in offers.items()},
-        np.concatenate([each.deeds for each in tables]),
+        np.concatenate([each.tallies for each in tables]),
         list(keys),
     )
 
@@ -345,8 +345,8 @@ class _Rows:
     def __getitem__(self, name: str) -> Ints:
         if name in AMOUNTS:
             return self._merged(self._table.offers[name], once=False)
-        deeds = self._table.deeds[:, DEEDS.index(name)]
-        return self._merged(deeds[self._table.offers["deed"]], once=name in _ONCE)
+        tallies = self._table.tallies[:, TALLIES.index(name)]
+        return self._merged(tallies[self._table.offers["tally"]], once=name in _ONCE)
 
     def _merged(self, values: Ints, *, once: bool) -> Ints:
         values = values[self._order]

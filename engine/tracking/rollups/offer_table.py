@@ -37,16 +37,16 @@ OF_OFFERS = (
 )
 """Fields of a cluster that depend on which offers it is of."""
 
-DEEDS = (
+TALLIES = (
     *("shown", "bought", *UNIT_COUNTS, "offers_clicked_first", "lines_credited", "lines_unpriced"),
     *("lines_repriced", "lines_untaxed", *OF_OFFERS[:4]),
 )
-"""What rows have in few combinations: `shown` and `bought` as the marks of a day, then counts."""
+"""Marks of rows (`shown`, `bought`) and their counts, of which there are few combinations."""
 
 AMOUNTS = ("revenue_minor", "net_revenue_minor", *OF_OFFERS[4:], "net_order_revenue")
 """Money of rows; the last is what a cluster has more of it than its visit, by what came back."""
 
-OFFERS = ("visit", "judged", "kind", "key", "deed", *AMOUNTS)
+OFFERS = ("visit", "judged", "kind", "key", "tally", *AMOUNTS)
 VISIT = ("unit", "day", "rank", "checkout", "stratum", "begun", *OF_BASKET)
 """Columns of visits, which are in the order of units and time.
 
@@ -62,15 +62,15 @@ class OfferTable:
     Attributes
     ----------
     strata : sequence of Stratum
-        Those that visits name by their places.
+        Strata of the visits, which name them by position.
     visits : mapping
         The columns `VISIT`.
     offers : mapping
         `visit`: one of the checkout and unit. `judged`: that of the decision that the checkout is
         judged by; -1 where it has none of the offers. `kind`: its place in `KINDS`. `key`: the
-        place of its combination of keys. `deed`: place of its `DEEDS`. Then `AMOUNTS`.
-    deeds : int64 (m, len(DEEDS))
-        The different ones.
+        place of its combination of keys. `tally`: place of its `TALLIES`. Then `AMOUNTS`.
+    tallies : int64 (m, len(TALLIES))
+        The different combinations of marks and counts.
     keys : sequence
         Combinations of keys.
     """
@@ -78,7 +78,7 @@ class OfferTable:
     strata: Sequence[Stratum]
     visits: Mapping[str, Ints]
     offers: Mapping[str, Ints]
-    deeds: NDArray[np.int64]
+    tallies: NDArray[np.int64]
     keys: Sequence[Any]
 
     def some(self, keep: NDArray[np.bool_]) -> OfferTable:
@@ -89,7 +89,7 @@ class OfferTable:
         offers["visit"] = moved[offers["visit"]]
         offers["judged"] = np.where(offers["judged"] < 0, -1, moved[offers["judged"]])
         visits = {name: column[keep] for name, column in self.visits.items()}
-        return OfferTable(self.strata, visits, offers, self.deeds, self.keys)
+        return OfferTable(self.strata, visits, offers, self.tallies, self.keys)
 
 
 def write_offers(table: OfferTable, left_out: Iterable[str]) -> bytes:
@@ -111,7 +111,7 @@ def write_offers(table: OfferTable, left_out: Iterable[str]) -> bytes:
         offers[name], names[name] = np.array(of_keys, np.int64)[codes], list(places)
     head = {
         "strata": table.strata,
-        "deeds": table.deeds.tolist(),
+        "tallies": table.tallies.tolist(),
         "names": names,
         "left_out": sorted(left_out),
     }
@@ -157,9 +157,9 @@ class StoredOffers:
 
 class _Head(msgspec.Struct):
     strata: list[Stratum]
-    deeds: list[list[int]]
+    tallies: list[list[int]]
     names: dict[str, list[str]]
     left_out: list[str]
 
     def matrix(self) -> NDArray[np.int64]:
-        return np.array(self.deeds, np.int64).reshape(-1, len(DEEDS))
+        return np.array(self.tallies, np.int64).reshape(-1, len(TALLIES))
