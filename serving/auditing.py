@@ -6,9 +6,8 @@ import asyncio
 import getpass
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 
 from mersalg.engine import clock
 from mersalg.engine.errors import MersalgError, StorageError
@@ -17,30 +16,11 @@ from mersalg.engine.storage.store import Store
 from mersalg.serving.intake import Intake
 from mersalg.serving.recent import Recent
 
-if TYPE_CHECKING:
-    from mersalg.serving.security import Caller
-    from mersalg.serving.service import Service
-
 _log = logging.getLogger("mersalg.audit")
 
 _NOTED_COUNTS = frozenset(10**power for power in range(1, 12))
 _MAX_ADDRESSES = 10_000
 _MAX_NOTES_AN_HOUR = 100
-
-
-@asynccontextmanager
-async def audited(
-    service: Service, caller: Caller, action: str, target: str | None = None
-) -> AsyncGenerator[None, None]:
-    """Note who did what over HTTP, and how it ended."""
-    who = caller.key_id if caller.key_id == "anyone" else f"key:{caller.key_id}"
-    begun = Action(target)
-    try:
-        with begun:
-            yield
-    finally:
-        entry = AuditEntry(clock.now(), who, action, begun.target, begun.outcome)
-        await keep(service.store, service.intake, entry)
 
 
 async def keep(store: Store, intake: Intake, entry: AuditEntry) -> None:

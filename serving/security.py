@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -18,12 +19,15 @@ from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security.base import SecurityBase
 
+from mersalg.engine import clock
 from mersalg.engine.facts import Scope as FactScope
+from mersalg.engine.storage.audit import AuditEntry
 from mersalg.serving import errors
+from mersalg.serving.auditing import Action, keep
 from mersalg.serving.keys import SCOPES, Key, KeyRing
 from mersalg.serving.keys import Scope as KeyScope
 from mersalg.serving.rate_limits import RateLimits
-from mersalg.serving.service import service_of
+from mersalg.serving.service import Service, service_of
 from mersalg.serving.settings import ServeSettings
 
 VALID_SECONDS = 24 * 3600
@@ -198,3 +202,18 @@ class Require(SecurityBase):
 Server = Annotated[Caller, Depends(Require("server"))]
 Reporter = Annotated[Caller, Depends(Require("report"))]
 Admin = Annotated[Caller, Depends(Require("admin"))]
+
+
+@asynccontextmanager
+async def audited(
+    service: Service, caller: Caller, action: str, target: str | None = None
+) -> AsyncGenerator[None, None]:
+    """Note who did what over HTTP, and how it ended."""
+    who = caller.key_id if caller.key_id == "anyone" else f"key:{caller.key_id}"
+    begun = Action(target)
+    try:
+        with begun:
+            yield
+    finally:
+        entry = AuditEntry(clock.now(), who, action, begun.target, begun.outcome)
+        await keep(service.store, service.intake, entry)

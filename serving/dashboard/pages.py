@@ -13,7 +13,6 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from mersalg.engine.tracking.query import TIME_KEYS
 from mersalg.engine.tracking.report_csv import csv_text
 from mersalg.serving import errors
-from mersalg.serving.auditing import audited
 from mersalg.serving.dashboard import sessions
 from mersalg.serving.dashboard.problem_pages import login_page, pages_router
 from mersalg.serving.dashboard.shell import SHARED, STATIC, TheVisit, Visit, spoken
@@ -21,7 +20,7 @@ from mersalg.serving.presentation.glossary import glossary_of
 from mersalg.serving.presentation.overview import overview_of
 from mersalg.serving.presentation.timeline import Occurrences
 from mersalg.serving.request_body import read_body
-from mersalg.serving.security import caller_presenting
+from mersalg.serving.security import audited, caller_presenting
 
 router = pages_router()
 

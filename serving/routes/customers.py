@@ -14,8 +14,7 @@ from mersalg.engine.customers import Remembered, erase_everywhere, remembered
 from mersalg.engine.fact_json import pack
 from mersalg.engine.facts import Fact
 from mersalg.serving import errors
-from mersalg.serving.auditing import audited
-from mersalg.serving.security import Admin, Caller
+from mersalg.serving.security import Admin, Caller, audited
 from mersalg.serving.service import Service, TheService
 
 router = APIRouter(tags=["customers"])

@@ -9,11 +9,10 @@ from fastapi import APIRouter, Request
 
 from mersalg.engine.registry import Registry
 from mersalg.serving import errors, openapi
-from mersalg.serving.auditing import audited
 from mersalg.serving.live_model import load_checked
 from mersalg.serving.request_body import decode, read_body
 from mersalg.serving.schemas import ModelReference
-from mersalg.serving.security import Admin, Caller
+from mersalg.serving.security import Admin, Caller, audited
 from mersalg.serving.service import Service, TheService
 
 router = APIRouter(tags=["models"])

@@ -16,9 +16,8 @@ from mersalg.engine.live_catalogue import LiveRule, in_force
 from mersalg.engine.merchandising.sections import OffersSection, PinSection, ShopRule, shop_rule
 from mersalg.engine.merchandising.targets import unknown_names
 from mersalg.serving import errors, openapi
-from mersalg.serving.auditing import audited
 from mersalg.serving.request_body import read_json
-from mersalg.serving.security import Admin, Caller
+from mersalg.serving.security import Admin, Caller, audited
 from mersalg.serving.service import Service, TheService
 
 router = APIRouter(tags=["rules"])
