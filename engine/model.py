@@ -23,7 +23,7 @@ from mersalg.engine.cross_sell.rule_index import RuleIndexes
 from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.cross_sell.stores import Stores
 from mersalg.engine.errors import ModelCorrupt
-from mersalg.engine.native.packing import Packed
+from mersalg.engine.native.packed_items import Packed
 from mersalg.engine.ranking.customers import Customers
 from mersalg.engine.ranking.ranking import Ranking
 from mersalg.engine.source_sections import AttributesSection

@@ -22,7 +22,7 @@ from mersalg.engine.cross_sell.recommender import CrossSell
 from mersalg.engine.eligibility import Cap, Eligibility
 from mersalg.engine.fact_fields import LARGEST_QUANTITY
 from mersalg.engine.facts import CartLine, Quantity
-from mersalg.engine.merchandising.placing import (
+from mersalg.engine.merchandising.placement import (
     Complement,
     Rejected,
     place_complements,

@@ -30,7 +30,7 @@ from mersalg.engine.facts import (
     Scope,
 )
 from mersalg.engine.locales import Language, language_of
-from mersalg.engine.merchandising.placing import Complement
+from mersalg.engine.merchandising.placement import Complement
 from mersalg.engine.model import Model
 from mersalg.engine.ranking.purchases import MAX_ORDERS, Past
 from mersalg.engine.slate import Recommenders, Slate, build_slate

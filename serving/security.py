@@ -23,7 +23,7 @@ from mersalg.engine import clock
 from mersalg.engine.facts import Scope as FactScope
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.serving import errors
-from mersalg.serving.auditing import Action, keep
+from mersalg.serving.audit import Action, keep
 from mersalg.serving.keys import SCOPES, Key, KeyRing
 from mersalg.serving.keys import Scope as KeyScope
 from mersalg.serving.rate_limits import RateLimits

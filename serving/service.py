@@ -24,10 +24,10 @@ from mersalg.engine.storage.store import Store, open_store
 from mersalg.engine.tracking.query import report_settings
 from mersalg.serving.addresses import CallerAddresses
 from mersalg.serving.alerts import Alerts
-from mersalg.serving.auditing import KeyGuesses, keep
+from mersalg.serving.audit import KeyGuesses, keep
 from mersalg.serving.connections import Connections
-from mersalg.serving.draining import end_of
-from mersalg.serving.explaining import Explainer
+from mersalg.serving.explanations import Explainer
+from mersalg.serving.graceful_shutdown import end_of
 from mersalg.serving.guard import Guard
 from mersalg.serving.intake import Deadlines, Intake
 from mersalg.serving.known_buyers import KnownBuyers

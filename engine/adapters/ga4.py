@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from mersalg.engine import clock
-from mersalg.engine.adapters.reading import (
+from mersalg.engine.adapters.loose_json import (
     Record,
     amount_of,
     derived_id,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import cast
 
-from mersalg.engine.adapters.reading import Record
+from mersalg.engine.adapters.loose_json import Record
 from mersalg.engine.catalogue import Catalogue
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from mersalg.engine import clock
-from mersalg.engine.adapters.reading import Record, amount_of
+from mersalg.engine.adapters.loose_json import Record, amount_of
 from mersalg.engine.errors import DataError, FactRejected
 from mersalg.engine.fact_fields import is_id
 from mersalg.engine.facts import OFFER_LOG

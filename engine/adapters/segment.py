@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mersalg.engine.adapters.reading import (
+from mersalg.engine.adapters.loose_json import (
     Record,
     amount_of,
     flag_of,

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from mersalg.engine import money
-from mersalg.engine.adapters.reading import (
+from mersalg.engine.adapters.loose_json import (
     Record,
     amount_of,
     flag_of,

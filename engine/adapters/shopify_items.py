@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mersalg.engine.adapters.reading import (
+from mersalg.engine.adapters.loose_json import (
     Record,
     amount_of,
     list_of,

@@ -8,7 +8,7 @@ from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.cross_sell.rule_index import RuleIndex
 from mersalg.engine.facts import Mode
-from mersalg.engine.native.packing import PackedUpgrades
+from mersalg.engine.native.packed_items import PackedUpgrades
 from mersalg.engine.ranking.purchases import Carts, Past
 from mersalg.engine.ranking.ranking import Ranking
 from mersalg.engine.upsell.likelihood import Likelihood

@@ -21,7 +21,7 @@ from mersalg.engine.facts import Quantity, Step
 from mersalg.engine.model import Model
 from mersalg.engine.money import LARGEST_MINOR, scale, to_minor
 from mersalg.engine.native.kernels import NativeUpgrades
-from mersalg.engine.native.packing import PackedUpgrades
+from mersalg.engine.native.packed_items import PackedUpgrades
 from mersalg.engine.ranking.purchases import Past
 from mersalg.engine.upsell.gains import PACK_SIZE, Comparison, compare_items
 from mersalg.engine.upsell.packs import step_of, unit_saving

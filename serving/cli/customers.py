@@ -48,7 +48,7 @@ def export(
     from mersalg.engine.customers import remembered
     from mersalg.engine.fact_json import pack
     from mersalg.engine.registry import Registry
-    from mersalg.serving.auditing import audited_here
+    from mersalg.serving.audit import audited_here
     from mersalg.serving.settings import default_spool
     from mersalg.serving.spool import Spool
 
@@ -96,7 +96,7 @@ def erase(
     shop.
     """
     from mersalg.engine.customers import erase_everywhere
-    from mersalg.serving.auditing import audited_here
+    from mersalg.serving.audit import audited_here
     from mersalg.serving.settings import default_spool
     from mersalg.serving.spool import Spool, settle
 
@@ -132,7 +132,7 @@ def rotate(
     """
     from mersalg.engine.storage.connection import parse_url
     from mersalg.engine.storage.pseudonyms import add_secret
-    from mersalg.serving.auditing import audited_here
+    from mersalg.serving.audit import audited_here
 
     with existing_store(database, reads=False) as store:
         # Before anything is changed: the database is there and belongs to the present secret.

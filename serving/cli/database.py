@@ -12,7 +12,7 @@ from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
     from mersalg.engine.storage.store import Store
-    from mersalg.serving.auditing import Action
+    from mersalg.serving.audit import Action
 
 Database = Annotated[
     str,
@@ -71,7 +71,7 @@ def migrated_store(database: str, *, bulk: bool = False) -> Generator[Store]:
 def audited(database: str | None, action: str, target: str | None = None) -> Generator[Action]:
     """Record who does what, and how it ends, in the audit log of a database if one is named."""
     from mersalg.engine.errors import ConfigError
-    from mersalg.serving.auditing import Action, audited_here
+    from mersalg.serving.audit import Action, audited_here
 
     with ExitStack() as stack:
         begun = Action(target)

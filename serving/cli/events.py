@@ -52,7 +52,7 @@ def import_(
     Rejected lines are written to FILE.rejected.jsonl with their number and the reason; all others
     are recorded, and the exit code is 2. If interrupted, run it again and it resumes.
     """
-    from mersalg.engine.adapters.choosing import adapter_named
+    from mersalg.engine.adapters.selection import adapter_named
     from mersalg.engine.errors import ConfigError
     from mersalg.engine.storage.fact_import import Source, import_facts
 

@@ -54,7 +54,7 @@ def pause(
 ) -> None:
     """Make no offers until `resume`; checkouts are answered and counted as before."""
     from mersalg.engine.tracking import guardrail
-    from mersalg.serving.auditing import audited_here
+    from mersalg.serving.audit import audited_here
 
     with existing_store(database) as store, audited_here(store, "pause offers", why):
         state = guardrail.pause(store, why, clock.now())
@@ -65,7 +65,7 @@ def pause(
 def resume(database: Database, as_json: console.JsonFlag = False) -> None:
     """Make offers again; the guardrail judges by the decisions from now on."""
     from mersalg.engine.tracking import guardrail
-    from mersalg.serving.auditing import audited_here
+    from mersalg.serving.audit import audited_here
 
     with existing_store(database) as store, audited_here(store, "resume offers"):
         state = guardrail.resume(store, clock.now())

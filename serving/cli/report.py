@@ -119,9 +119,9 @@ def command(
     from mersalg.engine.tracking.report import build_report, parse_query
     from mersalg.serving.cli import report_files
     from mersalg.serving.cli.report_tables import terminal_lines, weekly_lines
+    from mersalg.serving.presentation.html_templates import weekly_page
     from mersalg.serving.presentation.names import KEYS
     from mersalg.serving.presentation.report import present
-    from mersalg.serving.presentation.templating import weekly_page
 
     if lang is not None and not is_spoken(lang):
         raise ConfigError(f"lang: {lang!r} is not a language of reports; there are nb and en")

@@ -18,9 +18,9 @@ from mersalg.engine.tracking.query import TIME_KEYS, ReportQuery
 from mersalg.engine.tracking.report import build_report
 from mersalg.serving.cli import console
 from mersalg.serving.presentation.figures import EntryWords
+from mersalg.serving.presentation.html_templates import report_page
 from mersalg.serving.presentation.names import KEYS, Key, Names
 from mersalg.serving.presentation.overview import overview_of
-from mersalg.serving.presentation.templating import report_page
 from mersalg.serving.presentation.texts import ReportText
 from mersalg.serving.presentation.timeline import Occurrences
 from mersalg.serving.presentation.weekly import Weekly, weekly_of

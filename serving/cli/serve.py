@@ -154,7 +154,7 @@ def command(
         from granian.http import HTTP1Settings
 
         from mersalg.serving.app import create_app
-        from mersalg.serving.draining import DrainingServer
+        from mersalg.serving.graceful_shutdown import DrainingServer
 
         server = DrainingServer(
             "mersalg.serving.app",

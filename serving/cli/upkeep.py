@@ -57,7 +57,7 @@ def restore(
     """
     from mersalg.engine.storage import backup
     from mersalg.engine.storage.store import SCHEMA_VERSION
-    from mersalg.serving.auditing import audited_here
+    from mersalg.serving.audit import audited_here
 
     replaced = backup.restore(database, file, SCHEMA_VERSION)
     with existing_store(database, reads=False) as store:
@@ -100,7 +100,7 @@ def retention(
     from mersalg.engine.tracking.local_days import zone_of
     from mersalg.engine.tracking.query import ReportQuery
     from mersalg.engine.tracking.retention import drop_before, first_kept, would_drop
-    from mersalg.serving.auditing import audited_here
+    from mersalg.serving.audit import audited_here
 
     with existing_store(database) as store:
         zone = zone_of(ReportQuery.from_store(store).timezone or "UTC")

@@ -26,7 +26,7 @@ from mersalg.serving.dashboard.filters import NARROWING, Filters
 from mersalg.serving.keys import Scope
 from mersalg.serving.presentation.figures import Figures
 from mersalg.serving.presentation.glossary import glossary_of
-from mersalg.serving.presentation.templating import DASHBOARD, rendered
+from mersalg.serving.presentation.html_templates import DASHBOARD, rendered
 from mersalg.serving.request_body import read_body
 from mersalg.serving.security import ANYONE, Caller, caller_presenting, presented_key
 from mersalg.serving.service import Service, TheService

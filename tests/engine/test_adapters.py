@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mersalg.engine import clock
 from mersalg.engine.adapters import ga4, segment, shopify
-from mersalg.engine.adapters.choosing import ADAPTERS, adapter_named
+from mersalg.engine.adapters.selection import ADAPTERS, adapter_named
 from mersalg.engine.errors import ConfigError, FactRejected
 from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.facts import Event

@@ -31,7 +31,7 @@ from mersalg.engine.native.kernels import (
     mark,
     restore,
 )
-from mersalg.engine.native.packing import PackedUpgrades
+from mersalg.engine.native.packed_items import PackedUpgrades
 from mersalg.engine.ranking.purchases import Past
 from mersalg.engine.ranking.ranking import MODES, Ranking
 from mersalg.engine.ranking.scorer import Scorer

@@ -20,7 +20,7 @@ from mersalg.engine.merchandising.reasons import REJECTIONS
 from mersalg.engine.model import Model
 from mersalg.engine.registry import Registry
 from mersalg.serving.checkout import decide
-from mersalg.serving.explaining import Explainer
+from mersalg.serving.explanations import Explainer
 from mersalg.serving.schemas import SuggestionRequest
 from tests.support.facts import fact_to_json
 from tests.support.models import tiny_model

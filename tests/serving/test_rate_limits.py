@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.serving.app import create_app
-from mersalg.serving.auditing import KeyGuesses
+from mersalg.serving.audit import KeyGuesses
 from mersalg.serving.metrics import Metrics
 from mersalg.serving.rate_limits import RateLimits, TokenBuckets
 from mersalg.serving.settings import ServeSettings, load_settings

@@ -34,7 +34,7 @@ _IMPORTED_AHEAD = (
     "psycopg",
     "mersalg.serving.app",
     "mersalg.serving.cli.main",
-    "mersalg.serving.draining",
+    "mersalg.serving.graceful_shutdown",
     "sqlalchemy.dialects.postgresql",
     "sqlalchemy.dialects.sqlite",
 )

@@ -20,7 +20,7 @@ from mersalg.engine.native.kernels import (
     restore,
     upgrade_signals,
 )
-from mersalg.engine.native.packing import PackedUpgrades, ladder_items
+from mersalg.engine.native.packed_items import PackedUpgrades, ladder_items
 from mersalg.engine.ranking.purchases import Carts, Past
 from mersalg.engine.ranking.ranking import MODES
 from mersalg.engine.vocabulary import Vocabulary

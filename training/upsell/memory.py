@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.native.kernels import upgrade_signals
-from mersalg.engine.native.packing import ladder_items
+from mersalg.engine.native.packed_items import ladder_items
 from mersalg.engine.native.signals import QUESTION, SIBLING
 from mersalg.engine.ranking.purchases import NEVER
 from mersalg.engine.upsell.likelihood import PROMOTION_DAYS, WINDOWS, Facts, Floats, Standing

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mersalg.engine import clock
-from mersalg.engine.adapters.choosing import adapter_named
+from mersalg.engine.adapters.selection import adapter_named
 from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.facts import Fact
 from mersalg.engine.tracking.report import ReportQuery, report_of

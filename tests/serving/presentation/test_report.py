@@ -20,10 +20,10 @@ from mersalg.engine.tracking.report import report_of
 from mersalg.serving.cli.report_tables import terminal_lines
 from mersalg.serving.presentation.figures import Figures
 from mersalg.serving.presentation.glossary import QUALITY
+from mersalg.serving.presentation.html_templates import report_page
 from mersalg.serving.presentation.names import Names
 from mersalg.serving.presentation.overview import overview_of
 from mersalg.serving.presentation.report import completion_text, present
-from mersalg.serving.presentation.templating import report_page
 from tests.engine.tracking.test_incremental import returning, trial, visit
 
 

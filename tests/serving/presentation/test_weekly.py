@@ -17,7 +17,7 @@ from mersalg.engine.tracking.query import other_period, parse_query
 from mersalg.engine.tracking.report import report_of
 from mersalg.engine.tracking.worthwhile import Action, Candidate
 from mersalg.serving.cli.report_tables import weekly_lines
-from mersalg.serving.presentation.templating import weekly_page
+from mersalg.serving.presentation.html_templates import weekly_page
 from mersalg.serving.presentation.verdict import Verdict
 from mersalg.serving.presentation.weekly import Weekly, weekly_of
 from mersalg.serving.presentation.worthwhile import Worth

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mersalg.engine.adapters import ga4, segment, shopify
-from mersalg.engine.adapters.reading import Record
+from mersalg.engine.adapters.loose_json import Record
 from mersalg.engine.errors import ConfigError
 
 Adapter = Callable[[object, int], list[Record]]

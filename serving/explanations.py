@@ -13,7 +13,7 @@ from mersalg.engine import fact_schema
 from mersalg.engine.errors import ModelError, ModelNotFound
 from mersalg.engine.fact_json import pack
 from mersalg.engine.facts import Decision, Kind, Limits
-from mersalg.engine.merchandising.placing import Rejected
+from mersalg.engine.merchandising.placement import Rejected
 from mersalg.engine.merchandising.reasons import Reason
 from mersalg.engine.model import Model
 from mersalg.engine.registry import Registry
