@@ -6,6 +6,7 @@ import asyncio
 import time
 from heapq import heappop, heappush
 from itertools import count
+from math import inf
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -67,23 +68,27 @@ class _Deadlines:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._due: list[tuple[float, int, asyncio.Future[Any]]] = []
-        self._timer: asyncio.TimerHandle | None = None
+        # The loop may run what is due within a millisecond at once, without a timer to ask.
+        self._timer: asyncio.Handle | None = None
+        self._timer_due = inf
 
     def add(self, future: asyncio.Future[Any], seconds: float) -> None:
         """Set a TimeoutError in the future if it is not done by then."""
-        due = self._loop.time() + seconds
+        # The loop's own clock stands while a callback runs.
+        due = time.monotonic() + seconds
         heappush(self._due, (due, next(_NUMBERS), future))
-        if self._timer is None or due < self._timer.when():
+        if due < self._timer_due:
             self._set_timer(due)
 
     def _set_timer(self, due: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._expire)
+        self._timer_due = due
+        self._timer = self._loop.call_later(max(due - time.monotonic(), 0.0), self._expire)
 
     def _expire(self) -> None:
-        due, now = self._due, self._loop.time()
-        self._timer = None
+        due, now = self._due, time.monotonic()
+        self._timer, self._timer_due = None, inf
         while due and (due[0][0] <= now or due[0][2].done()):
             future = heappop(due)[2]
             if not future.done():

@@ -150,7 +150,7 @@ def command(
         _prepare_database(settings.database)
         _say_where(settings, as_json)
 
-        from granian.constants import HTTPModes, Interfaces
+        from granian.constants import HTTPModes, Interfaces, Loops
         from granian.http import HTTP1Settings
 
         from mersalg.serving.app import create_app
@@ -161,6 +161,7 @@ def command(
             address=settings.host.strip("[]"),
             port=settings.port,
             interface=Interfaces.ASGI,
+            loop=Loops.uvloop,
             workers=settings.workers,
             websockets=False,
             # Before it knows the version of HTTP, the server waits for ever.

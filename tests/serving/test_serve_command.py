@@ -158,6 +158,17 @@ def answers(server: Server) -> bool:
         return False
 
 
+def test_workers_run_the_event_loop_they_are_tested_with(tmp_path: Path) -> None:
+    """Granian itself would take another one where it is installed."""
+    other = tmp_path / "other" / "rloop.py"
+    other.parent.mkdir()
+    other.write_text("def new_event_loop():\n    raise RuntimeError('another event loop')\n")
+    paths = os.pathsep.join((str(PROJECT / "build" / "view"), str(other.parent)))
+    with running_server(tmp_path, environment={"PYTHONPATH": paths}, tree=PROJECT) as server:
+        (worker,) = children_of(server.process.pid)
+        assert "/uvloop/" in Path(f"/proc/{worker}/maps").read_text()
+
+
 def test_a_worker_that_dies_is_replaced_and_none_outlives_the_service(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
         (worker,) = children_of(server.process.pid)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import uvloop
+
 from mersalg.serving.time_budget import TimeBudget, wait_within
 from tests.support.waiting import WAIT_SECONDS
 
@@ -28,7 +30,21 @@ def test_a_wait_ends_with_its_future_or_its_deadline() -> None:
         assert isinstance(late.exception(), TimeoutError)
         assert isinstance(soon.exception(), TimeoutError)
 
-    asyncio.run(run())
+    uvloop.run(run())
+
+
+def test_a_wait_whose_deadline_is_now_leaves_later_ones_in_order() -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        waits = [(loop.create_future(), seconds) for seconds in (0.0001, 0.01, 0.0, 0.0002)]
+        ended: list[asyncio.Future[int]] = []
+        for future, _ in waits:
+            future.add_done_callback(ended.append)
+        found = await asyncio.gather(*(wait_within(*wait) for wait in waits))
+        assert not any(done for done, _ in found)
+        assert ended == [future for future, _ in sorted(waits, key=lambda wait: wait[1])]
+
+    uvloop.run(run())
 
 
 def test_waits_share_the_budget_of_their_call() -> None:
@@ -42,4 +58,4 @@ def test_waits_share_the_budget_of_their_call() -> None:
         assert not await budget.wait_for(second)
         assert budget.is_spent
 
-    asyncio.run(run())
+    uvloop.run(run())
