@@ -102,5 +102,6 @@ def _blocks(orders: _Integers, n_orders: int) -> list[tuple[int, int, int, int]]
     if n_blocks > 1 and (orders[1:] >= orders[:-1]).all():
         wanted = np.linspace(0, len(orders), n_blocks + 1)[1:-1].astype(np.int64)
         cuts = sorted({*cuts, *orders[wanted].tolist()})
-    pairs = np.searchsorted(orders, cuts).tolist() if len(cuts) > 2 else [0, len(orders)]
+    bounds = np.asarray(cuts, orders.dtype)
+    pairs = np.searchsorted(orders, bounds).tolist() if len(cuts) > 2 else [0, len(orders)]
     return [(*pair, *order) for pair, order in zip(pairwise(pairs), pairwise(cuts), strict=True)]

@@ -204,9 +204,7 @@ def test_the_command_runs_without_extras(tmp_path: Path) -> None:
     assert (orders["status"], orders["advice"]) == ("warning", "pip install 'mersalg[train]'")
 
 
-@pytest.mark.parametrize("arguments", [["mine", "--help"], ["models", "list"], ["--version"]])
-def test_a_command_imports_no_other(arguments: list[str], tmp_path: Path) -> None:
-    """Nor what reads arrays and tables, before it has something to read."""
+def _modules_loaded_by(arguments: list[str], folder: Path) -> set[str]:
     code = (
         "import sys\n"
         f"sys.argv = ['mersalg', *{arguments!r}]\n"
@@ -218,13 +216,19 @@ def test_a_command_imports_no_other(arguments: list[str], tmp_path: Path) -> Non
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=tmp_path,
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT / "build" / "view")},
         capture_output=True,
         text=True,
         check=True,
     )
-    loaded = set(done.stderr.splitlines())
+    return set(done.stderr.splitlines())
+
+
+@pytest.mark.parametrize("arguments", [["mine", "--help"], ["models", "list"], ["--version"]])
+def test_a_command_imports_no_other(arguments: list[str], tmp_path: Path) -> None:
+    """Nor what reads arrays and tables, before it has something to read."""
+    loaded = _modules_loaded_by(arguments, tmp_path)
     assert loaded.isdisjoint({"numpy", "pandas", "pyarrow", "scipy", "sqlalchemy", "rich.progress"})
     commands = {name for name in loaded if name.startswith("mersalg.serving.cli.")}
     assert commands.isdisjoint(
@@ -232,6 +236,17 @@ def test_a_command_imports_no_other(arguments: list[str], tmp_path: Path) -> Non
     )
     if arguments[-1] == "--help":
         assert "pydantic" not in loaded
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_mining_to_a_file_loads_neither_pandas_nor_pydantic(kind: str, tmp_path: Path) -> None:
+    """Either would take longer than to read a million lines."""
+    (tmp_path / "baskets.dat").write_text("a b\nb c\na b c\n")
+    out = tmp_path / f"rules.{kind}"
+    options = ["--min-support", "0.1", "--all-rules", "--out", str(out), "--json"]
+    loaded = _modules_loaded_by(["mine", "baskets.dat", *options], tmp_path)
+    assert out.stat().st_size
+    assert loaded.isdisjoint({"pandas", "pydantic"})
 
 
 _STOPWATCHES = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +112,25 @@ def _write(rules: pa.Table, file: Any, suffix: str) -> None:
     from pyarrow import csv, parquet
 
     if suffix == ".parquet":
-        parquet.write_table(rules, file)
+        # Measures hardly repeat, so that a dictionary of them would only take time.
+        parquet.write_table(rules, file, use_dictionary=["antecedent.list.element", "consequent"])
         return
-    texts = {
-        "antecedent": [json.dumps(ids, ensure_ascii=False) for ids in rules[0].to_pylist()],
-        "consequent": [safe_cell(item_id) for item_id in rules[1].to_pylist()],
-    }
-    for at, (name, column) in enumerate(texts.items()):
-        rules = rules.set_column(at, name, pa.array(column, pa.string()))
-    csv.write_csv(rules, file)
+    lists, consequents = (rules[at].combine_chunks() for at in range(2))
+    items = _texts_of(lists.values, partial(json.dumps, ensure_ascii=False))
+    comma, opening, closing, nothing = _strings([", ", "[", "]", ""])
+    inside = pc.binary_join(pa.ListArray.from_arrays(lists.offsets, items), comma)
+    antecedents = pc.binary_join_element_wise(opening, inside, closing, nothing)
+    rules = rules.set_column(0, "antecedent", antecedents)
+    csv.write_csv(rules.set_column(1, "consequent", _texts_of(consequents, safe_cell)), file)
+
+
+def _texts_of(ids: pa.Array, text_of: Callable[[str], str]) -> pa.Array:
+    """Return the text of each id; each distinct id is written once."""
+    encoded = ids.dictionary_encode()
+    texts = [text_of(item_id) for item_id in encoded.dictionary.to_pylist()]
+    return _strings(texts).take(encoded.indices)
+
+
+def _strings(texts: Sequence[str]) -> pa.Array:
+    """Return texts as an Arrow array; `pa.array` and `pa.scalar` would load pandas."""
+    return _texts(StringTable.from_texts(texts)).cast(pa.string())

@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any
 
 import typer
@@ -82,8 +82,32 @@ def _flowing(text: str) -> str:
     return "\n\n".join(part.replace("\n", " ") for part in inspect.cleandoc(text).split("\n\n"))
 
 
+def _process(param: Any, convert: Any, ctx: Any, value: Any) -> Any:
+    """Return the value of an option, converted only where it is not of its type yet.
+
+    To convert one Typer loads pydantic, which takes as long as all the rest.
+    """
+    single = param.nargs == 1 and not param.multiple
+    absent = value is None and not param.required
+    is_default = value is param.default and type(value) in {bool, float, int, str}
+    is_text = type(value) is str and param.type_descriptor.annotation is str
+    if single and (absent or is_default or is_text):
+        return param.callback(ctx, param, value) if param.callback else value
+    return convert(ctx, value)
+
+
+def _params(get_params: Any, ctx: Any) -> list[Any]:
+    """Return a command's options, `--help` included, which convert no more than they must."""
+    params = get_params(ctx)
+    for param in params:
+        if not isinstance(param.process_value, partial):
+            param.process_value = partial(_process, param, param.process_value)
+    return params
+
+
 def _complete(command: Any) -> None:
     """Give a command, or each command of a group, the option `--quiet` and paragraphs that flow."""
+    command.get_params = partial(_params, command.get_params)
     if command.help:
         command.help = _flowing(command.help)
         # Typer would cut what lists show of it in the middle of a sentence.
@@ -150,17 +174,9 @@ class _Mersalg(TyperGroup):
         self.commands = {name: _summary(name) for name in _PANELS}
         super().format_help(ctx, formatter)
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or args[0].startswith("-"):
-            return super().parse_args(ctx, args)
-        # The command comes first, so no option is the program's own. To learn that they are not
-        # given Typer would load pydantic, which takes as long as all the rest.
-        own = self.params, self.add_help_option
-        self.params, self.add_help_option = [], False
-        try:
-            return super().parse_args(ctx, args)
-        finally:
-            self.params, self.add_help_option = own
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the program's own options."""
+        return _params(super().get_params, ctx)
 
 
 app = typer.Typer(

@@ -79,7 +79,10 @@ def command(
         EngineName, typer.Option(help="Mining engine; all agree to the integer.")
     ] = "local",
     out: Annotated[
-        Path | None, typer.Option(help="Where the rules go: .parquet or .csv.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="<path>", help="Where the rules go: .parquet or .csv.", show_default=False
+        ),
     ] = None,
     as_json: console.JsonFlag = False,
 ) -> None:
@@ -107,8 +110,9 @@ def command(
     lift = parse_threshold(min_lift, name="--min-lift") if min_lift is not None else None
     if min_count is not None and support is not None:
         raise ConfigError("give --min-count or --min-support, not both")
-    if out is not None:
-        check_out_path(out)
+    path = None if out is None else Path(out)
+    if path is not None:
+        check_out_path(path)
     started = time.perf_counter()
     with console.progress_bars(quiet=as_json) as progress:
         counted = count_source(
@@ -135,14 +139,14 @@ def command(
             order = strongest_first(mined.table, items)
             table, p, q = mined.table.take(order), mined.p[order], mined.q[order]
             rules = cast("Any", rules_to_arrow(table, p, q, items))
-            if out is not None:
-                write_rules(rules, out)
+            if path is not None:
+                write_rules(rules, path)
     summary = _summary(counted, mined, engine)
     top: list[dict[str, Any]] = rules.slice(0, _SHOWN).to_pylist()
     summary |= {
         "max_basket_size": max_basket_size,
         "orders_oversized": counted.n_oversized,
-        "out": str(out) if out else None,
+        "out": None if path is None else str(path),
         "seconds_reading": counted.seconds_reading,
         "seconds": time.perf_counter() - started,
     }
