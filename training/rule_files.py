@@ -113,7 +113,8 @@ def _write(rules: pa.Table, file: Any, suffix: str) -> None:
 
     if suffix == ".parquet":
         # Measures hardly repeat, so that a dictionary of them would only take time.
-        parquet.write_table(rules, file, use_dictionary=["antecedent.list.element", "consequent"])
+        texts: Any = ["antecedent.list.element", "consequent"]
+        parquet.write_table(rules, file, use_dictionary=texts)
         return
     lists, consequents = (rules[at].combine_chunks() for at in range(2))
     items = _texts_of(lists.values, partial(json.dumps, ensure_ascii=False))
