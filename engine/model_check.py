@@ -15,83 +15,9 @@ from mersalg.engine.errors import ModelCorrupt
 from mersalg.engine.model import COMPONENTS, Model
 from mersalg.engine.native.signals import COMPLEMENT, QUESTION, SIBLING
 from mersalg.engine.ranking.ranking import MODES
-from mersalg.engine.words import counted
+from mersalg.engine.words import counted, read_toml
 
-# The shape of arrays, by what there is one of for each entry: things of the model (`_sizes`) or the
-# entries of another array. Pointers to rows and offsets of texts have one more.
-_SHAPES: Mapping[str, str] = {
-    "items": """
-        catalogue.items.sums catalogue.items.places catalogue.price_minor catalogue.cost_minor
-        catalogue.category catalogue.family catalogue.offerable catalogue.sold_out
-        affinity.n_orders_of_item affinity.n_added_of_item recency.n_orders_of_item
-        recency.n_added_of_item ladders.family ladders.tier readings.sums ranking.signals.n_orders
-        ranking.signals.recent ranking.signals.latest ranking.signals.group ranking.signals.share
-        ranking.signals.log_price ranking.signals.margin likelihood.facts.*
-        likelihood.standing.promotion likelihood.standing.usual likelihood.standing.ups
-        likelihood.standing.downs likelihood.standing.moves ladders.moves.n_from""",
-    "items x 4": "likelihood.standing.orders",
-    "items x 16": "packed.ranking packed.upgrades.items",
-    "items + 1": """
-        catalogue.names.offsets catalogue.image_urls.offsets catalogue.attributes.values.*.offsets
-        catalogue.compatible.indptr catalogue.bundles.indptr catalogue.upgrades.indptr
-        affinity.repelled.indptr ranking.neighbours.items.indptr packed.upgrades.moved.indptr
-        rule_index.*.consequents.indptr readings.texts.offsets ladders.moves.items.indptr""",
-    "rules": """
-        rules.n_joint rules.n_antecedent rules.n_consequent rules.consequent recency.n_joint
-        recency.n_antecedent stores.offered.flag stores.offered.log_odds""",
-    "rules + 1": "rules.antecedents.indptr stores.offered.stores.indptr",
-    "contradicted": """
-        stores.contradicted_rules.n_joint stores.contradicted_rules.n_antecedent
-        stores.contradicted_rules.n_consequent stores.contradicted_rules.consequent
-        stores.contradicted.flag stores.contradicted.log_odds""",
-    "contradicted + 1": """
-        stores.contradicted_rules.antecedents.indptr stores.contradicted.stores.indptr""",
-    "stores": "stores.n_orders",
-    "stores.offered.stores.values": """
-        stores.offered.n_joint stores.offered.n_antecedent stores.offered.n_consequent""",
-    "stores.contradicted.stores.values": """
-        stores.contradicted.n_joint stores.contradicted.n_antecedent
-        stores.contradicted.n_consequent""",
-    "ladders": """
-        affinity.family_excludes ladders.families.method ladders.families.similarity
-        ladders.families.n_together ladders.families.n_expected""",
-    "ladders + 1": """
-        ladders.members.indptr ladders.families.names.offsets ladders.families.words.offsets""",
-    "ladders.moves.items.values": "ladders.moves.counts",
-    "groups + 1": "ranking.signals.leaders.indptr ranking.groups.items.indptr",
-    "ranking.neighbours.items.values": "ranking.neighbours.weight ranking.neighbours.n_joint",
-    "ranking.groups.items.values": "ranking.groups.weight ranking.groups.n_joint",
-    "signals": "ranking.scorers.values.*.mean",
-    "customers.hashes": "customers.rows",
-    "customers.purchases.ordered_at.values + 1": "customers.purchases.items.indptr",
-    "likelihood.standing.move_keys": "likelihood.standing.move_times packed.upgrades.moved.values",
-    "rule_index.single.rule": "rule_index.single.consequents.values rule_index.single.strength",
-    "rule_index.several.rule": "rule_index.several.consequents.values rule_index.several.strength",
-    "rule_index.contrary.rule": """
-        rule_index.contrary.consequents.values rule_index.contrary.strength""",
-}
-# What the entries of arrays point to; `or none` where -1 is none of these.
-_POINTERS: Mapping[str, str] = {
-    "items": """
-        catalogue.items.places catalogue.compatible.values catalogue.bundles.values
-        catalogue.upgrades.values rules.antecedents.values rules.consequent
-        rule_index.*.consequents.values packed.upgrades.moved.values affinity.repelled.values
-        ladders.members.values ladders.moves.items.values ranking.signals.popular
-        ranking.signals.leaders.values
-        ranking.neighbours.items.values customers.purchases.items.values
-        stores.contradicted_rules.antecedents.values stores.contradicted_rules.consequent""",
-    "items + 1": "rule_index.*.rest",
-    "rules": "rule_index.*.rule",
-    "orders + 1": "affinity.n_orders_of_item affinity.n_added_of_item",
-    "weighed + 1": "recency.n_orders_of_item recency.n_added_of_item",
-    "stores": "stores.offered.stores.values stores.contradicted.stores.values",
-    "groups": "ranking.groups.items.values",
-    "buyers": "customers.rows",
-    "categories or none": "catalogue.category",
-    "families or none": "catalogue.family",
-    "ladders or none": "ladders.family",
-    "groups or none": "ranking.signals.group",
-}
+_ARRAYS = read_toml("mersalg.engine", "model_arrays.toml")
 
 
 def self_check(model: Model) -> None:
@@ -110,22 +36,24 @@ def _shapes(model: Model) -> Iterator[str]:
         rows = name.removesuffix(".indptr")
         if problem := Ragged(arrays[name], arrays[f"{rows}.values"]).problem():
             yield f"{rows} {problem}"
-    for size, name in _named(_SHAPES, arrays):
+    for size, name in _named(_ARRAYS["shapes"], arrays):
         of, _, width = size.partition(" x ")
         shape = (_counted(of, sizes), *map(int, width.split()))
         if arrays[name].shape != shape:
             yield f"{name} has shape {arrays[name].shape}, not {shape}"
-    for size, name in _named(_POINTERS, arrays):
+    for size, name in _named(_ARRAYS["pointers"], arrays):
         of, array = size.removesuffix(" or none"), arrays[name]
         least, end = -int(size != of), _counted(of, sizes)
         if array.size and (int(array.min()) < least or int(array.max()) >= end):
             yield f"{name} points outside 0..{end - 1}"
 
 
-def _named(table: Mapping[str, str], arrays: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+def _named(
+    table: Mapping[str, list[str]], arrays: Mapping[str, object]
+) -> Iterator[tuple[str, str]]:
     """Yield the entries of a table for each array that a model has."""
-    for size, names in table.items():
-        for pattern in names.split():
+    for size, patterns in table.items():
+        for pattern in patterns:
             for name in matching(arrays, pattern):
                 yield size, name
 

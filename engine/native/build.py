@@ -7,13 +7,13 @@ The build hook runs this while the project is installed; after an edit of its so
 from __future__ import annotations
 
 import os
-import runpy
 import shlex
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tempfile
+import tomllib
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
@@ -77,9 +77,11 @@ def compile_library(target: Path = LIBRARY, flags: tuple[str, ...] = FLAGS) -> N
 
 
 def _signal_structs() -> str:
-    """Return Cython structs of the tables of `signals.py`, a float for each signal in order."""
+    """Return Cython structs of the tables of `signals.toml`, a float for each signal in order."""
     lines: list[str] = []
-    for name, table in runpy.run_path(str(FOLDER / "signals.py"))["TABLES"].items():
+    tables = tomllib.loads((FOLDER / "signals.toml").read_text("utf-8"))
+    for name in tables["subjects"]:
+        table = tables[name]
         lines += [f"cdef enum:\n    N_{name.upper()}_SIGNALS = {len(table)}"]
         lines += [f"cdef struct {name.title()}Signals:\n    float {', '.join(table)}"]
     return "\n".join(lines) + "\n"

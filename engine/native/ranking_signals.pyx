@@ -1,4 +1,4 @@
-# The signals of a candidate, as `signals.py` describes them, and which of them change together.
+# The signals of a candidate, as `signals.toml` describes them, and which of them change together.
 
 cdef struct Columns:
     int n

@@ -1,4 +1,4 @@
-# The signals by which upgrades are judged, as `signals.py` describes them, in serving and training.
+# The signals by which upgrades are judged, as `signals.toml` describes them, in serving and training.
 
 cdef enum:
     N_WINDOWS = 4

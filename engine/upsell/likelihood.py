@@ -75,7 +75,7 @@ class Standing:
 class Likelihood:
     """P(an upgrade | customer, item) and P(this better item | an upgrade).
 
-    What they weigh are the tables `QUESTION` and `SIBLING` of `engine/native/signals.py`.
+    What they weigh are the tables `QUESTION` and `SIBLING` of `engine/native/signals.toml`.
 
     Attributes
     ----------

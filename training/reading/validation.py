@@ -24,74 +24,22 @@ from mersalg.engine.merchandising.targets import unknown_names
 from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell.numbers import attribute_label
 from mersalg.engine.upsell.tiers import useless_upgrades
-from mersalg.engine.words import counted
+from mersalg.engine.words import counted, read_toml
 from mersalg.training.reading.moments import forms_of
 from mersalg.training.reading.overlooked import sensitive_categories
 from mersalg.training.reading.sources import SourceTable
 
 N_EXAMPLES = 5
 
-REASONS: dict[str, str] = {
-    "ragged_row": "the row has more or fewer cells than the header",
-    "missing_order_id": "no order id",
-    "missing_item_id": "no item id",
-    "ignored_item": "named in ignore_items",
-    "filtered": "left out by only or not",
-    "refunded": "the amount refunded is all that was paid",
-    "other_currency": "not in the shop's currency",
-    "bad_quantity": "the quantity is missing or no number",
-    "zero_quantity": "the quantity is zero",
-    "absurd_quantity": "the quantity is above a thousand million",
-    "bad_price": "the price is no amount of money",
-    "negative_price": "the price is below zero",
-    "absurd_price": "the price is more than 1000 times the item's median",
-    "bad_date": "the date is missing or cannot be read",
-    "impossible_date": "the date is before 1970",
-    "future_date": "the date is more than a day ahead of now",
-    "unknown_item": "the item is not in the catalogue",
-    "duplicate_line": "every cell equals an earlier row",
-    "duplicate_item": "the item id stood before; the first row counts",
-}
+_MESSAGES: dict[str, dict[str, str]] = read_toml("mersalg.training.reading", "row_messages.toml")
+REASONS = _MESSAGES["reasons"]
 """Why rows are left out."""
+NOTES = _MESSAGES["notes"]
+"""What was noticed about rows that were kept."""
+_ADVICE = _MESSAGES["advice"]
+"""What may mend it."""
 _INTENDED = frozenset({"ignored_item", "filtered", "refunded"})
 _GREAT_PART = 0.2
-_ADVICE = {
-    "ragged_row": "set separator, and quote what holds it",
-    "missing_order_id": "set columns.order_id",
-    "missing_item_id": "set columns.item_id",
-    "other_currency": "set [shop] currency, or columns.currency to the column of these prices",
-    "bad_quantity": "set decimal and thousands, or columns.quantity",
-    "bad_price": "set decimal and thousands, or columns.unit_price",
-    "negative_price": 'if these are refunds, set [orders] returns = { COLUMN = ["WORD"] }',
-    "absurd_price": "set decimal and thousands",
-    "unknown_item": "set columns.item_id of both files so that they name items alike",
-    **dict.fromkeys(("bad_date", "impossible_date", "future_date"), "set date_format"),
-}
-"""What may mend it."""
-
-NOTES: dict[str, str] = {
-    "guest_line": "without a customer",
-    "continued_row": "without an order id and all else of an order, taken to be of the order above",
-    "refund_row": "of a price below zero that is about the item's own, taken as returns",
-    "return_row": "taken as returns by what a column says",
-    "partial_refund": "of which part of the money was paid back, counted as sold",
-    "shortened_id": "with an item id like 5.7E+12, cut by a spreadsheet: save the column as text",
-    "missing_price": "without a price",
-    "bad_discount": "with a discount that is no amount of money, taken as none",
-    "several_customers": "of an order that names more than one customer",
-    "bad_catalogue_price": "with a list price that is no amount of money; order prices stand in",
-    "negative_catalogue_price": "with a list price below zero; order prices stand in",
-    "bad_cost": "with a cost that is no amount of money",
-    "foreign_catalogue_price": "with a list price in another currency; order prices stand in",
-    "blank_flag": "with nothing in a column in stock or active that says only yes, taken as no",
-    "continued_item": "with none of the words that name a product, taken to be of the one above",
-    "inherited_row": "that take what they leave out from an earlier row of their product",
-    "unknown_compatible_item": "compatible with an item that the catalogue does not hold",
-    "bad_tier": "with a tier that is neither a number nor named in attribute_levels",
-    "unknown_upgrade_item": "with a better version that the catalogue does not hold",
-    "unknown_bundle_item": "a bundle of an item that the catalogue does not hold",
-}
-"""What was noticed about rows that were kept."""
 _NOTES_TO_WARN_OF = frozenset(
     "bad_catalogue_price negative_catalogue_price foreign_catalogue_price bad_cost bad_discount"
     " blank_flag continued_item continued_row shortened_id partial_refund".split()

@@ -46,64 +46,8 @@ _GRADES = frozenset(read_toml("mersalg.training")["complete_journey"]["grades"].
 """Types that say how, not what."""
 _CUT_AT = 30
 """Characters the data allow a product type."""
+_HERE = resources.files("mersalg.training.simulation")
 _BRANDS = {"Private": "private label", "National": "national brand"}
-
-_FORMAT = 4
-"""Raised where the prepared files come out otherwise than before, so that old ones are replaced."""
-
-_SHOP_FILE = f"""\
-# Prepared files, format {_FORMAT}.
-[shop]
-name = "Complete Journey"
-currency = "USD"
-timezone = "{TIMEZONE}"
-locale = "en"
-prices_include_tax = false
-
-[experiment]
-salt = "mersalg-demo"
-
-[orders]
-path = "orders.parquet"
-
-[orders.columns]
-order_id = "basket_id"
-customer_id = "household_id"
-ordered_at = "transaction_timestamp"
-item_id = "product_id"
-quantity = "quantity"
-unit_price = "shelf_price"
-discount = "discount"
-store_id = "store_id"
-
-[catalogue]
-path = "products.parquet"
-
-[catalogue.columns]
-item_id = "product_id"
-name = "name"
-category = ["department", "product_category"]
-family = "family"
-brand = "brand"
-pack_size = "package_size"
-
-[tracking]
-count = "vouched"
-"""
-_MAP = """\
-# How `mersalg events import --map` reads campaigns.csv.
-[columns]
-event = "event"
-customer = "household_id"
-offer = "campaign_id"
-time = "time"
-duration = "days_open"
-segment = "campaign_type"
-
-[events]
-received = "campaign sent"
-completed = "coupon redeemed"
-"""
 
 
 def write_shop(folder: Path, n_households: int = N_HOUSEHOLDS) -> Path:
@@ -121,7 +65,7 @@ def write_shop(folder: Path, n_households: int = N_HOUSEHOLDS) -> Path:
     shop_file = folder / "shop.toml"
     names = ("orders.parquet", "products.parquet")
     text = f"# Complete Journey, 2017, simulated from real patterns: {stated(n_households)}.\n"
-    text += _SHOP_FILE
+    text += (_HERE / "complete_journey.toml").read_text("utf-8")
     if (
         all((folder / name).is_file() for name in (*names, shop_file.name))
         and shop_file.read_text(encoding="utf-8") == text
@@ -274,7 +218,7 @@ def write_campaigns(folder: Path) -> Written:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         rows.map(_safe).to_csv(written.log, index=False)
-        written.map.write_text(_MAP, "utf-8")
+        written.map.write_bytes((_HERE / "campaigns.toml").read_bytes())
     except OSError as error:
         raise MersalgError(f"cannot write {folder}: {error.strerror}") from error
     return written
