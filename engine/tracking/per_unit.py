@@ -11,34 +11,16 @@ stay out. A unit with an order in another currency among these has no part in mo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from mersalg.engine.tracking.intervals import RatioSums, clustered_difference, normal_quantile
-from mersalg.engine.tracking.strata import (
-    ARMS,
-    COUNTED,
-    MISMATCH,
-    ArmSums,
-    Strata,
-)
+from mersalg.engine.tracking.strata import ARMS, MISMATCH, ArmSums, Strata
 
 OF_BASKET = (
     *("orders", "completed", "kept_orders", "order_revenue", "net_order_revenue"),
     "foreign",
 )
 """Fields of a cluster that checkouts without an offer of the kind have, too."""
-
-
-def as_trials(sums: ArmSums) -> Mapping[str, RatioSums]:
-    """Return the sums of each measure with units as trials, where each has one stratum."""
-    of = {
-        name: RatioSums(each.n, each.sum_x, each.n, each.sum_xx, each.sum_x, each.n)
-        for name, each in sums.of.items()
-    }
-    for name in COUNTED:
-        n, some = sums.units, sums.of[name].n_some
-        of[name] = RatioSums(n, some, n, some, some, n, some, n - some)
-    return of
 
 
 def why_checkouts_differ(strata: Strata, shares: Sequence[int]) -> str | None:

@@ -171,15 +171,17 @@ def measured(
         units = counter.units()
         table = counter.table({unit: number for number, unit in enumerate(units)})
         totals = totals_of(table, np.array(table.keys, np.int64)[table.offers["key"]], len(sets))
-        of_units = of_sets(unit_rows(totals.columns), totals.ends, holdout)
+        sums = of_sets(unit_rows(totals.columns), totals.ends, holdout)
         bought = counter.converted()
-        for number, (outcomes, sums) in enumerate(zip(sets, of_units, strict=True)):
-            counts: dict[Kind, Counts] = {
-                kind: of_kind + Counts(units_buying=len(buying | bought[number, kind]))
-                for kind, of_kind in totals.counts[number].items()
+        counts: list[Mapping[Kind, Counts]] = [
+            {
+                kind: each + Counts(units_buying=len(buying | bought[number, kind]))
+                for kind, each in of_kinds.items()
             }
+            for number, of_kinds in enumerate(totals.counts)
+        ]
+        for measures, outcomes in zip(measures_of(sums, counts), sets, strict=True):
             spending = None if past is None else _spending(part, outcomes, currency, holdout, past)
-            measures = measures_of(sums, counts)
             found.append(replace(measures, drawn=drawn, spending=spending))
     return found
 

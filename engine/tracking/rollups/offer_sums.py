@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mersalg.engine.facts import KINDS, Kind
 from mersalg.engine.tracking.per_unit import OF_BASKET
@@ -22,11 +21,9 @@ from mersalg.engine.tracking.rollups.day import (
     OF_CLUSTER,
     AnyStratum,
 )
-from mersalg.engine.tracking.rollups.exact_sums import sum_by_place
 from mersalg.engine.tracking.rollups.offer_table import AMOUNTS, OFFERS, TALLIES, VISIT, OfferTable
+from mersalg.engine.tracking.rollups.stratum import Ints, sum_by_place
 from mersalg.engine.tracking.strata import WHOLE
-
-Ints = NDArray[Any]
 
 _ONCE = frozenset(name for name in TALLIES if name.startswith(("checkouts_", "orders_"))) | {
     "shown",
@@ -93,15 +90,15 @@ class Totals:
         By stratum, of `unit` (see `ends`), `flags`, and what `day.columns_of` returns.
     units : int (n,)
         The unit of each place.
-    ends : sequence of int
-        Ends of the sets among the places; the first is 0.
+    ends : int (n_sets + 1,)
+        Where sets end among the places; the first is 0.
     counts : sequence of mapping
         Of each set, without units.
     """
 
     columns: Mapping[AnyStratum, Mapping[str, Ints]]
     units: Ints
-    ends: Sequence[int]
+    ends: Ints
     counts: Sequence[Mapping[Kind, Counts]]
 
     def by_unit(self) -> Mapping[AnyStratum, Mapping[str, Ints]]:
@@ -202,7 +199,7 @@ class _Adder:
             }
             self._cells.append((np.array(of_marks, np.int64), place, columns))
         ends = np.searchsorted(self._pairs, np.arange(self._n_sets + 1) * self._n_units)
-        return Totals(self._columns(), self._units, ends.tolist(), self._counts())
+        return Totals(self._columns(), self._units, ends, self._counts())
 
     def _column(self, name: str, own: Ints) -> Ints:
         """Return a column of some rows, of which those that are not judged have no checkouts."""
@@ -280,7 +277,6 @@ class _Adder:
         keys = [np.where(s < 0, nobody, s) * n + place for s, place, _ in self._cells]
         cells, at = np.unique(np.concatenate(keys), return_inverse=True)
         parts = np.split(at.ravel(), np.cumsum([len(each) for each in keys])[:-1])
-        most = int(np.bincount(at.ravel(), minlength=1).max())
         made: defaultdict[str, list[tuple[Ints, Callable[[], Ints]]]] = defaultdict(list)
         for part, (_, _, own) in zip(parts, self._cells, strict=True):
             for name, column in own.items():
@@ -289,7 +285,7 @@ class _Adder:
         for part, column in made.pop("flags"):
             np.bitwise_or.at(columns["flags"], part, column().astype(np.uint8))
         for name, own in made.items():
-            sums = [sum_by_place(column(), part, len(cells), most) for part, column in own]
+            sums = [sum_by_place([column()], part, len(cells)) for part, column in own]
             columns[name] = _narrow(sum(sums[1:], sums[0]))
         for kind in KINDS:
             plain = {name: columns[f"{kind}_{name}"] for name in (*OF_CLUSTER, *BESIDE)}
@@ -309,9 +305,7 @@ class _Adder:
     def _counts(self) -> Sequence[Mapping[Kind, Counts]]:
         rows = self._rows
         sums = {
-            name: sum_by_place(
-                rows[name], rows.sets * 2 + rows.kind, 2 * self._n_sets, len(rows.sets)
-            ).tolist()
+            name: sum_by_place([rows[name]], rows.sets * 2 + rows.kind, 2 * self._n_sets).tolist()
             for name in _OF_COUNTS
         }
         return [

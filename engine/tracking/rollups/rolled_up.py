@@ -177,27 +177,27 @@ class RolledUp:
         at = {group: place for place, group in enumerate(groups)}
         # The last table has the groups for keys.
         group_of = {**{group: group for group in groups}, **label}
-        of_units: list[list[tuple[int, Sums]]] = [[] for _ in groups]
-        of_offers = [dict.fromkeys(KINDS, Counts()) for _ in groups]
+        of_units: list[tuple[Sequence[int], Sums]] = []
+        # Who converted has bought.
+        of_whole: dict[Kind, Counts] = {
+            kind: Counts(units_buying=each.units_buying) for kind, each in whole.counts.items()
+        }
+        of_offers = [dict(of_whole) for _ in groups]
         last_ordered = self._last_ordered(names)
         for table in _parts(tables):
             codes = np.array([at[group_of[key]] for key in table.keys], np.int64)
             sets = codes[table.offers["key"]]
             totals = totals_of(table, sets, len(groups), last_ordered=last_ordered)
             sums = of_sets(unit_rows(totals.columns), totals.ends, query.holdout)
-            for place, (own, counts) in enumerate(zip(sums, totals.counts, strict=True)):
-                of_units[place].append((1, own))
+            of_units.append((range(len(groups)), sums))
+            for own, counts in zip(of_offers, totals.counts, strict=True):
                 for kind in KINDS:
-                    of_offers[place][kind] += counts[kind]
-        found: list[tuple[tuple[str, ...], Measures]] = []
-        for group, signed, counts in zip(groups, of_units, of_offers, strict=True):
-            # Who converted has bought.
-            of_kinds: dict[Kind, Counts] = {
-                kind: each + Counts(units_buying=whole.counts[kind].units_buying)
-                for kind, each in counts.items()
-            }
-            found.append((group, replace(measures_of(added(signed), of_kinds), drawn=whole.drawn)))
-        return found
+                    own[kind] += counts[kind]
+        measured = measures_of(added(of_units, len(groups)), of_offers)
+        return [
+            (group, replace(each, drawn=whole.drawn))
+            for group, each in zip(groups, measured, strict=True)
+        ]
 
     def _day(self, instant: int) -> int:
         return _number(self.spanning.day(instant))

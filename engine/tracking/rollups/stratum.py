@@ -1,26 +1,162 @@
-"""The units of one arm and share, and the exact sums of what they have."""
+"""The units of one arm and share, and the exact sums of what they have over groups of units."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine.facts import Kind
-from mersalg.engine.tracking.intervals import CrossSums, RatioSums
 from mersalg.engine.tracking.rollups.day import CHANGES, TWINS, UnitRows
-from mersalg.engine.tracking.rollups.exact_sums import (
-    Bounds,
-    Changed,
-    Column,
-    bounds_among,
-    sum_by_place,
-)
 from mersalg.engine.tracking.strata import COUNTED, MONEY
 
-_Ints = NDArray[Any]
+_INT64 = 2**63
+_HALF = 20
+"""Bits of the lower part of a number whose sums 64 bits do not hold."""
+
+Ints = NDArray[Any]
+"""Integers of NumPy; of Python (objects) where 64 bits do not hold them."""
+
+
+class Column:
+    """A total of each unit, and exact sums over the units of each group.
+
+    Parameters
+    ----------
+    values : int64 (n,)
+        One for each unit, in the order of groups.
+    ends : int (n_groups + 1,)
+        Where groups end among the units; the first is 0.
+    """
+
+    def __init__(self, values: Ints, ends: Ints) -> None:
+        self.values, self.ends = values, ends
+        self._largest = max(int(values.max(initial=0)), -int(values.min(initial=0)))
+
+    def less(self, other: Column) -> Column:
+        """Return the totals less those of another column."""
+        return Column(self.values - other.values, self.ends)
+
+    def per(self, m: Column, *, trials: bool = False) -> Ints:
+        """Return the sums of the ratio of this column to `m`, which is 0 for units without any.
+
+        Returns
+        -------
+        (n_groups, 8)
+            The fields of `RatioSums`.
+        """
+        parts = [count_true(m.values, m.ends), self.sum, m.sum, self.squares, self.times(m)]
+        outcomes = _outcomes(self.values, m.values, self.ends) if trials else [0 * m.sum] * 2
+        return np.stack([*parts, m.squares, *outcomes], axis=1)
+
+    @cached_property
+    def sum(self) -> Ints:
+        """The sums."""
+        if self._largest * len(self.values) < _INT64:
+            return _sums(self.values, self.ends)
+        high = Column(self.values >> _HALF, self.ends).sum.astype(object)
+        return (high << _HALF) + Column(self.values & (1 << _HALF) - 1, self.ends).sum
+
+    @cached_property
+    def squares(self) -> Ints:
+        """The sums of squares."""
+        return self.times(self)
+
+    def times(self, other: Column) -> Ints:
+        """Return the sums of products."""
+        if self._largest * other._largest * len(self.values) < _INT64:
+            return _sums(self.values * other.values, self.ends)
+        if self._largest < other._largest:
+            return other.times(self)
+        high = Column(self.values >> _HALF, self.ends).times(other).astype(object)
+        return (high << _HALF) + Column(self.values & (1 << _HALF) - 1, self.ends).times(other)
+
+
+def sum_by_place(values: Iterable[Ints], places: Ints, n: int) -> Ints:
+    """Return the sum of the values of each of n places."""
+    total = np.zeros(n, np.int64)
+    # Values of the type of the sums: for others NumPy takes fifty times as long.
+    np.add.at(total, places, np.concatenate([total[:0], *values], dtype=np.int64))
+    return total
+
+
+def count_true(values: Ints, ends: Ints) -> Ints:
+    """Return the numbers of values of each group that are not 0."""
+    return _sums(values != 0, ends)
+
+
+def _sums(values: Ints, ends: Ints) -> Ints:
+    found = np.zeros(len(ends) - 1, np.int64)
+    some = np.flatnonzero(ends[:-1] < ends[1:])
+    if len(some):
+        found[some] = np.add.reduceat(values, ends[some], dtype=np.int64)
+    return found
+
+
+def _outcomes(x: Ints, m: Ints, ends: Ints) -> list[Ints]:
+    """Return how many units have a success, and how many a failure, of x in m trials each."""
+    return [count_true(x > 0, ends), count_true(x < m, ends)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    """A multiple of a column, with some of its values changed, and exact sums over the units.
+
+    Few values are: their sums are put right in those of the column.
+
+    Attributes
+    ----------
+    base : Column
+        The column.
+    factor : int
+        What it is multiplied by.
+    places : intp (k,)
+        Where values are changed, each place once, in order.
+    change : int64 (k,)
+        What is added there.
+    """
+
+    base: Column
+    factor: int
+    places: Ints
+    change: Ints
+
+    def per(self, m: Column, plain: Ints, *, trials: bool) -> Ints:
+        """Return the sums of the ratio to `m` from those of the column's, `plain`.
+
+        Of `trials` the factor is 1.
+        """
+        ends = np.searchsorted(self.places, self.base.ends)
+        own, old = m.values[self.places], self.base.values[self.places] * self.factor
+        change, before, of = (Column(each, ends) for each in (self.change, old, own))
+        found = plain.astype(object) * [1, self.factor, 1, self.factor**2, self.factor, 1, 1, 1]
+        found[:, 1] += change.sum
+        found[:, 3] += 2 * before.times(change).astype(object) + change.squares
+        found[:, 4] += change.times(of)
+        if trials:
+            found[:, 6:] += np.stack(_outcomes(old + self.change, own, ends), axis=1)
+            found[:, 6:] -= np.stack(_outcomes(old, own, ends), axis=1)
+        else:
+            found[:, 6:] = 0
+        return found
+
+    def at(self, places: Ints) -> Ints:
+        """Return some of the totals."""
+        found = self.base.values[places] * self.factor
+        if len(self.places):
+            near = np.minimum(np.searchsorted(self.places, places), len(self.places) - 1)
+            found += np.where(self.places[near] == places, self.change[near], 0)
+        return found
+
+    def values(self) -> Ints:
+        """Return all totals."""
+        total = self.base.values * self.factor
+        total[self.places] += self.change
+        return total
 
 
 class _Source(NamedTuple):
@@ -40,18 +176,14 @@ class Stratum:
         The rows.
     places : intp (n_rows,)
         The place of the unit of each.
-    n_rows : int (n,)
-        Number of rows of each place.
-    bounds : sequence of (int, int)
+    ends : int (n_groups + 1,)
         Of each group among the places.
     """
 
-    def __init__(
-        self, rows: Sequence[UnitRows], places: _Ints, n_rows: _Ints, bounds: Bounds
-    ) -> None:
-        n = len(n_rows)
-        self._rows, self._places, self._n_rows = rows, places, int(n_rows.max())
-        self._units, self._bounds, self._all_bounds = np.arange(n), bounds, bounds
+    def __init__(self, rows: Sequence[UnitRows], places: Ints, ends: Ints) -> None:
+        n = int(ends[-1])
+        self._rows, self._places = rows, places
+        self._units, self._ends, self._all_ends = np.arange(n), ends, ends
         if 2 * len(places) < n:
             # Few of all units are in it: they get numbers of their own.
             is_own = np.zeros(n, np.bool_)
@@ -59,18 +191,18 @@ class Stratum:
             self._units = np.flatnonzero(is_own)
             numbers = np.empty(n, np.intp)
             numbers[self._units] = np.arange(len(self._units))
-            self._places, self._bounds = numbers[places], bounds_among(self._units, bounds)
+            self._places, self._ends = numbers[places], np.searchsorted(self._units, ends)
         self._stored = frozenset[str]().union(*(each.columns for each in rows))
         self._columns: dict[str, Column] = {}
         self._less: dict[tuple[str, str], Column] = {}
-        self._totals: dict[_Source, Changed] = {}
-        self._sums: dict[tuple[_Source, int, bool], list[RatioSums]] = {}
+        self._totals: dict[_Source, _Changed] = {}
+        self._sums: dict[tuple[_Source, int, bool], Ints] = {}
 
-    def sums(self, kind: Kind, name: str) -> list[RatioSums]:
+    def sums(self, kind: Kind, name: str) -> Ints:
         """Return the sums of one of `MEASURES` and the checkouts that it is of, for each group."""
         of, trials = self._checkouts(kind, name), name in COUNTED
 
-        def sums_of(source: _Source) -> list[RatioSums]:
+        def sums_of(source: _Source) -> Ints:
             key = (source, id(of), trials)
             if key not in self._sums:
                 plain = _Source(source.column)
@@ -86,18 +218,17 @@ class Stratum:
     def shared_with(self, other: Stratum) -> Shared:
         """Return the units that are in both."""
         if other is self:
-            return Shared(self, self, slice(None), slice(None), self._bounds)
+            return Shared(self, self, slice(None), slice(None), self._ends)
         shared, own, others = np.intersect1d(
             self._units, other._units, assume_unique=True, return_indices=True
         )
-        return Shared(self, other, own, others, bounds_among(shared, self._all_bounds))
+        return Shared(self, other, own, others, np.searchsorted(shared, self._all_ends))
 
-    def ratio(self, kind: Kind, name: str) -> tuple[_Ints, _Ints]:
+    def ratio(self, kind: Kind, name: str) -> tuple[Ints, Ints]:
         """Return what units have of a measure, and the checkouts that it is of."""
-        x, m = self._total(self._source(kind, name)).column(), self._checkouts(kind, name)
-        return x.values, m.values
+        return self._total(self._source(kind, name)).values(), self._checkouts(kind, name).values
 
-    def at(self, kind: Kind, name: str, places: _Ints) -> _Ints:
+    def at(self, kind: Kind, name: str, places: Ints) -> Ints:
         """Return what the units at some places have of a field of `Cluster`."""
         source = self._source(kind, name)
         if not len(self._units) or source.column not in self._stored:
@@ -126,44 +257,48 @@ class Stratum:
 
     def _column(self, name: str) -> Column:
         if name not in self._columns:
-            values = np.concatenate([each.column(name) for each in self._rows])
-            total = sum_by_place(values, self._places, len(self._units), self._n_rows)
-            self._columns[name] = Column(total, self._bounds)
+            values = (each.column(name) for each in self._rows)
+            total = sum_by_place(values, self._places, len(self._units))
+            self._columns[name] = Column(total, self._ends)
         return self._columns[name]
 
-    def _total(self, source: _Source) -> Changed:
+    def _total(self, source: _Source) -> _Changed:
         if source not in self._totals:
             found = [self._change(name) for name in source.changes]
             at = np.concatenate([np.zeros(0, np.intp), *(each for each, _ in found)])
             changed, inverse = np.unique(at, return_inverse=True)
-            added = np.zeros(len(changed), np.int64)
-            np.add.at(added, inverse, np.concatenate([added[:0], *(each for _, each in found)]))
+            added = sum_by_place((each for _, each in found), inverse, len(changed))
             base = self._column(source.column)
-            self._totals[source] = Changed(base, source.factor, changed, added)
+            self._totals[source] = _Changed(base, source.factor, changed, added)
         return self._totals[source]
 
-    def _change(self, name: str) -> tuple[_Ints, _Ints]:
+    def _change(self, name: str) -> tuple[Ints, Ints]:
         values = np.concatenate([each.column(name) for each in self._rows])
         some = np.flatnonzero(values != 0)
-        return self._places[some], values[some].astype(np.int64)
+        return self._places[some], values[some]
 
 
 class Shared(NamedTuple):
-    """The units of two strata, their places in both, and the bounds of groups among them."""
+    """The units of two strata, their places in both, and the ends of groups among them."""
 
     one: Stratum
     other: Stratum
-    own: _Ints | slice
-    others: _Ints | slice
-    bounds: Bounds
+    own: Ints | slice
+    others: Ints | slice
+    ends: Ints
 
-    def products(self, kinds: Sequence[Kind], name: str) -> list[CrossSums]:
-        """Return the products of a measure for each group, of one kind in each stratum."""
+    def products(self, kinds: Sequence[Kind], name: str) -> Ints:
+        """Return the products of a measure for each group, of one kind in each stratum.
+
+        Returns
+        -------
+        (n_groups, 4)
+            The fields of `CrossSums`.
+        """
         (x, m), (y, n) = (
-            [Column(values[at], self.bounds) for values in stratum.ratio(kind, name)]
+            [Column(values[at], self.ends) for values in stratum.ratio(kind, name)]
             for stratum, kind, at in zip(
                 (self.one, self.other), kinds, (self.own, self.others), strict=True
             )
         )
-        parts = (x.times(y), x.times(n), m.times(y), m.times(n))
-        return [CrossSums(*numbers) for numbers in zip(*parts, strict=True)]
+        return np.stack([x.times(y), x.times(n), m.times(y), m.times(n)], axis=1)

@@ -21,6 +21,7 @@ from mersalg.engine.tracking.intervals import CrossSums, RatioSums
 from mersalg.engine.tracking.measures import Measures
 from mersalg.engine.tracking.rates import NO_RATIOS, Counts
 from mersalg.engine.tracking.rollups.day import Day, UnitRows, with_sums
+from mersalg.engine.tracking.rollups.stratum import Ints
 from mersalg.engine.tracking.rollups.unit_sums import Group, Key, Sums, of_units
 from mersalg.engine.tracking.sample_ratio import Drawn
 from mersalg.engine.tracking.strata import MEASURES, ArmSums, Strata
@@ -43,22 +44,27 @@ def add_up(
         Control share where decisions state none.
     """
     groups: list[Group] = []
-    signs: list[tuple[int, int]] = []
-    signed: list[list[tuple[int, Sums]]] = [[] for _ in buckets]
-    for at, days in enumerate(buckets):
+    with_sums: list[list[Day]] = []
+    for days in buckets:
         rows, before = _returning(days, currency)
-        if before is not None:
-            signed[at] += [(1, _read(day)) for day in days if _has_sums(day, currency)]
-        for group, sign in ((Group(rows), 1), (Group(before or (), days_apart=True), -1)):
-            groups.append(group)
-            signs.append((at, sign))
-    for place, sums in of_units(groups, holdout):
-        at, sign = signs[place]
-        signed[at].append((sign, sums))
-    return [
-        measures_of(added(each), _counts(days, currency))
-        for each, days in zip(signed, buckets, strict=True)
-    ]
+        groups += [Group(rows), Group(before or (), days_apart=True)]
+        with_sums.append(
+            [] if before is None else [day for day in days if _has_sums(day, currency)]
+        )
+    of_groups = added(of_units(groups, holdout), len(groups))
+    sums = {key: numbers[::2] - numbers[1::2] for key, numbers in of_groups.items()}
+    days_of: defaultdict[Key, list[tuple[int, tuple[int, ...]]]] = defaultdict(list)
+    for at, days in enumerate(with_sums):
+        for day in days:
+            for key, numbers in _read(day):
+                days_of[key].append((at, numbers))
+    of_days = (
+        ([at for at, _ in own], {key: np.array([numbers for _, numbers in own], object)})
+        for key, own in days_of.items()
+    )
+    for key, numbers in added(of_days, len(buckets)).items():
+        sums[key] = sums.get(key, 0) + numbers
+    return measures_of(sums, [_counts(days, currency) for days in buckets])
 
 
 def summed(body: bytes) -> bytes:
@@ -69,14 +75,18 @@ def summed(body: bytes) -> bytes:
     day = Day(body)
     if any(each.arm is not None and each.share is None for each in day.rows):
         return body
-    sums = added((1, each) for _, each in of_units([Group(day.rows)], 0))
-    entries = sorted(msgspec.json.encode(entry) for entry in sums.items())
+    sums = added(of_units([Group(day.rows)], 0), 1)
+    entries = sorted(
+        msgspec.json.encode((key, numbers.tolist()))
+        for key, (numbers,) in sums.items()
+        if numbers.any()
+    )
     return with_sums(body, b"[%s]" % b",".join(entries))
 
 
-def _read(day: Day) -> Sums:
+def _read(day: Day) -> list[tuple[Key, tuple[int, ...]]]:
     assert day.sums is not None
-    return dict(msgspec.json.decode(day.sums, type=list[tuple[Key, tuple[int, ...]]]))
+    return msgspec.json.decode(day.sums, type=list[tuple[Key, tuple[int, ...]]])
 
 
 def _has_sums(day: Day, currency: str | None) -> bool:
@@ -128,67 +138,83 @@ def _returning(
     return [each for each, _ in some], [each for each, has_sums in some if has_sums]
 
 
-def added(signed: Iterable[tuple[int, Sums]]) -> Sums:
-    """Add sums up, or subtract those with a sign of -1."""
-    found: defaultdict[Key, list[tuple[int, ...]]] = defaultdict(list)
-    for sign, sums in signed:
+def added(parts: Iterable[tuple[Sequence[int], Sums]], n_groups: int) -> dict[Key, Ints]:
+    """Add up the sums of groups, of which each part says the places."""
+    found: dict[Key, Ints] = {}
+    for places, sums in parts:
         for key, numbers in sums.items():
-            found[key].append(numbers if sign > 0 else tuple(-each for each in numbers))
-    return {key: tuple(map(sum, zip(*numbers, strict=True))) for key, numbers in found.items()}
+            if key not in found:
+                # Integers of Python are exact, however large.
+                found[key] = np.zeros((n_groups, numbers.shape[1]), object)
+            np.add.at(found[key], places, numbers)
+    return found
 
 
-def measures_of(sums: Sums, counts: Mapping[Kind, Counts]) -> Measures:
-    """Return the measures of `_flat`, with counts of offers added."""
-    ratios: dict[Kind, dict[str, RatioSums]] = {kind: dict(NO_RATIOS) for kind in KINDS}
-    drawn: dict[Kind, Drawn] = {kind: Counter() for kind in KINDS}
-    of_units: dict[Kind, Counts] = dict.fromkeys(KINDS, Counts())
-    between: dict[Any, CrossSums] = {}
-    unstated: dict[Any, int] = {}
-    arms: defaultdict[Any, dict[str, RatioSums]] = defaultdict(dict)
-    across: defaultdict[Any, dict[str, CrossSums]] = defaultdict(dict)
+def measures_of(sums: Sums, counts: Sequence[Mapping[Kind, Counts]]) -> list[Measures]:
+    """Return the measures of groups, with their counts of offers added."""
+    found = [_Found() for _ in counts]
     key: Any
     for key, numbers in sums.items():
-        match key:
-            case "between", *pair:
-                between[tuple(pair)] = CrossSums(*numbers)
-            case "counts", kind:
-                of_units[kind] = Counts(**dict(zip(_OF_UNITS, numbers, strict=True)))
-            case "ratios", kind, name:
-                ratios[kind][name] = RatioSums(*numbers)
-            case "drawn", kind, arm, share, *group:
-                drawn[kind][(arm, share), tuple(group)] = numbers[0]
-            case "unstated", *stratum:
-                unstated[tuple(stratum)] = numbers[0]
-            case "arms", *stratum, name:
-                arms[tuple(stratum)][name] = RatioSums(*numbers)
-            case "across", *pair, name:
-                across[tuple(pair)][name] = CrossSums(*numbers)
-            case _:
-                raise AssertionError(key)
+        for of, own in zip(found, numbers.tolist(), strict=True):
+            if not any(own):
+                continue
+            match key:
+                case "between", *pair:
+                    of.between[tuple(pair)] = CrossSums(*own)
+                case "counts", kind:
+                    of.units[kind] = Counts(**dict(zip(_OF_UNITS, own, strict=True)))
+                case "ratios", kind, name:
+                    of.ratios[kind][name] = RatioSums(*own)
+                case "drawn", kind, arm, share, *group:
+                    of.drawn[kind][(arm, share), tuple(group)] = own[0]
+                case "unstated", *stratum:
+                    of.unstated[tuple(stratum)] = own[0]
+                case "arms", *stratum, name:
+                    of.arms[tuple(stratum)][name] = RatioSums(*own)
+                case "across", *pair, name:
+                    of.across[tuple(pair)][name] = CrossSums(*own)
+                case _:
+                    raise AssertionError(key)
+    return [of.measures(own) for of, own in zip(found, counts, strict=True)]
 
-    def strata(field: str, kind: Kind) -> dict[tuple[int, Arm], ArmSums]:
+
+class _Found:
+    """The sums of one group, by what they are of."""
+
+    def __init__(self) -> None:
+        self.ratios: dict[Kind, dict[str, RatioSums]] = {kind: dict(NO_RATIOS) for kind in KINDS}
+        self.drawn: dict[Kind, Drawn] = {kind: Counter() for kind in KINDS}
+        self.units: dict[Kind, Counts] = dict.fromkeys(KINDS, Counts())
+        self.between: dict[Any, CrossSums] = {}
+        self.unstated: dict[Any, int] = {}
+        self.arms: defaultdict[Any, dict[str, RatioSums]] = defaultdict(dict)
+        self.across: defaultdict[Any, dict[str, CrossSums]] = defaultdict(dict)
+
+    def measures(self, counts: Mapping[Kind, Counts]) -> Measures:
+        """Return the measures, with counts of offers added."""
+        return Measures(
+            {kind: counts[kind] + self.units[kind] for kind in KINDS},
+            self.ratios,
+            {kind: Strata(self._arms("strata", kind), self._across(kind)) for kind in KINDS},
+            {kind: Strata(self._arms("of_units", kind)) for kind in KINDS},
+            {kind: +self.drawn[kind] for kind in KINDS},
+            {key: each for key, each in self.between.items() if each.sum_mm},
+        )
+
+    def _arms(self, field: str, kind: Kind) -> dict[tuple[int, Arm], ArmSums]:
         # Nothing is left of a stratum whose units were all seen in another one before.
         return {
             (key[2], key[3]): ArmSums(
                 {name: of.get(name, RatioSums()) for name in MEASURES},
-                unstated.get((kind, *key[2:]), 0) if field == "strata" else 0,
+                self.unstated.get((kind, *key[2:]), 0) if field == "strata" else 0,
             )
-            for key, of in arms.items()
+            for key, of in self.arms.items()
             if key[:2] == (field, kind) and "converted" in of and of["converted"].n
         }
 
-    def products(kind: Kind) -> dict[tuple[Arm, int, int], Mapping[str, CrossSums]]:
+    def _across(self, kind: Kind) -> dict[tuple[Arm, int, int], Mapping[str, CrossSums]]:
         return {
             (key[1], key[2], key[3]): {name: of.get(name, CrossSums()) for name in MEASURES}
-            for key, of in across.items()
+            for key, of in self.across.items()
             if key[0] == kind and "converted" in of and of["converted"].sum_mm
         }
-
-    return Measures(
-        {kind: counts[kind] + of_units[kind] for kind in KINDS},
-        ratios,
-        {kind: Strata(strata("strata", kind), products(kind)) for kind in KINDS},
-        {kind: Strata(strata("of_units", kind)) for kind in KINDS},
-        {kind: +drawn[kind] for kind in KINDS},
-        {key: each for key, each in between.items() if each.sum_mm},
-    )

@@ -7,32 +7,27 @@ them is what they have as trials. Others are taken out of its sums, and added ag
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mersalg.engine.facts import Arm, Kind
-from mersalg.engine.tracking.intervals import RatioSums
-from mersalg.engine.tracking.per_unit import OF_BASKET, as_trials
+from mersalg.engine.tracking.per_unit import OF_BASKET
 from mersalg.engine.tracking.rollups.day import CHANGES, OF_CLUSTER, TWINS, UnitRows
-from mersalg.engine.tracking.rollups.exact_sums import Bounds, Column, bounds_among, count_true
-from mersalg.engine.tracking.rollups.stratum import Stratum
-from mersalg.engine.tracking.strata import COUNTED, MEASURES, MONEY, WHOLE, ArmSums, share_of
+from mersalg.engine.tracking.rollups.stratum import Column, Ints, Stratum
+from mersalg.engine.tracking.strata import COUNTED, MEASURES, MONEY, WHOLE, share_of
 
 _NEVER = 2**62
-_Ints = NDArray[Any]
 
 
 def trials_of(
     kind: Kind,
     rows: Sequence[UnitRows],
-    units: _Ints,
-    first: _Ints,
+    units: Ints,
+    first: Ints,
     strata: Mapping[tuple[int, Arm], Stratum],
-    bounds: Bounds,
+    ends: Ints,
     holdout: float,
-) -> Mapping[tuple[int, Arm], Mapping[str, Sequence[RatioSums]]]:
+) -> Mapping[tuple[int, Arm], Mapping[str, Ints]]:
     """Return for each stratum and measure the sums of each group with units as trials.
 
     Parameters
@@ -45,13 +40,16 @@ def trials_of(
         The place in `rows` of the first eligible decision of each unit; -1 for none.
     strata : mapping
         The checkouts of each share and arm.
-    bounds : sequence of (int, int)
+    ends : int (n_groups + 1,)
         Of each group among the units.
     holdout : float
         Control share where decisions state none.
     """
     drawn = {key: each for key, each in strata.items() if 0 < key[0] < WHOLE}
-    own = {key: _alone(kind, stratum) for key, stratum in drawn.items()}
+    own = {
+        key: {name: _as_trials(name, stratum.sums(kind, name)) for name in MEASURES}
+        for key, stratum in drawn.items()
+    }
     places = {key: place for place, key in enumerate(drawn)}
     # The last of both is for units without an eligible decision, whose place is -1.
     stratum = np.array(
@@ -82,49 +80,31 @@ def trials_of(
     for name, values in baskets.items():
         np.add.at(whole[name], np.searchsorted(chosen, units[at]), values)
     whole["foreign"] = np.minimum(whole["foreign"], 1)
-    bounds = bounds_among(chosen, bounds)
+    ends = np.searchsorted(chosen, ends)
     for place, (key, before) in enumerate(of_strata.items()):
         whole["checkouts"] = (stratum[first[chosen]] == place).astype(np.int64)
         for name in MEASURES:
-            own[key][name] = [
-                sums + added + less
-                for sums, added, less in zip(
-                    own[key][name],
-                    _sums(name, whole, bounds),
-                    _sums(name, before, bounds, -1),
-                    strict=True,
-                )
-            ]
+            own[key][name] = own[key][name] + _sums(name, whole, ends) - _sums(name, before, ends)
     return own
 
 
-def _alone(kind: Kind, stratum: Stratum) -> dict[str, Sequence[RatioSums]]:
+def _as_trials(name: str, sums: Ints) -> Ints:
     """Return the sums of a stratum's own units, as if each had no other."""
-    of = {name: stratum.sums(kind, name) for name in MEASURES}
-    groups = [
-        as_trials(ArmSums(dict(zip(of, each, strict=True)), 0))
-        for each in zip(*of.values(), strict=True)
-    ]
-    return {name: [each[name] for each in groups] for name in MEASURES}
+    n, x, _, xx, _, _, some, _ = sums.T
+    parts = (n, some, n, some, some, n, some, n - some) if name in COUNTED else (n, x, n, xx, x, n)
+    return np.stack([*parts, *[0 * n] * (8 - len(parts))], axis=1)
 
 
-def _sums(name: str, of: Mapping[str, _Ints], bounds: Bounds, sign: int = 1) -> list[RatioSums]:
-    """Return the sums of a measure of units as trials, or what they are to be less by."""
+def _sums(name: str, of: Mapping[str, Ints], ends: Ints) -> Ints:
+    """Return the sums of a measure of units as trials."""
     is_own = of["checkouts"] > (of["foreign"] if name in MONEY else 0)
-    n, x = count_true(is_own, bounds), of[name] * is_own
-    if name in COUNTED:
-        some = count_true(x > 0, bounds)
-        none = [all_of - each for all_of, each in zip(n, some, strict=True)]
-        parts = (n, some, n, some, some, n, some, none)
-    else:
-        column = Column(x, bounds)
-        parts = (n, column.sum, n, column.squares, column.sum, n)
-    return [RatioSums(*(sign * each for each in sums)) for sums in zip(*parts, strict=True)]
+    x, m = Column(of[name] * is_own, ends), Column(is_own.astype(np.int64), ends)
+    return _as_trials(name, x.per(m, trials=name in COUNTED))
 
 
 def _elsewhere(
-    kind: Kind, rows: Sequence[UnitRows], units: _Ints, stratum: _Ints, of_unit: _Ints
-) -> _Ints:
+    kind: Kind, rows: Sequence[UnitRows], units: Ints, stratum: Ints, of_unit: Ints
+) -> Ints:
     """Return the rows with eligible checkouts in another stratum than that of their unit."""
     of_row = np.repeat(stratum[:-1], _sizes(rows))
     at = np.flatnonzero((of_row >= 0) & (of_row != of_unit[units]))
@@ -132,8 +112,8 @@ def _elsewhere(
 
 
 def _baskets(
-    kind: Kind, rows: Sequence[UnitRows], units: _Ints, begun: _Ints
-) -> tuple[_Ints, Mapping[str, _Ints]]:
+    kind: Kind, rows: Sequence[UnitRows], units: Ints, begun: Ints
+) -> tuple[Ints, Mapping[str, Ints]]:
     """Return the rows of baskets that count, and what they add to each of `OF_BASKET`.
 
     They count where they came later than the first eligible decision of the unit, which was on the
@@ -146,21 +126,21 @@ def _baskets(
     days = [np.broadcast_to(each, n) for each, n in zip(days, _sizes(rows), strict=True)]
     at = at[np.concatenate(days)[at] > begun[units[at]]]
 
-    def values(name: str) -> _Ints:
+    def values(name: str) -> Ints:
         own = _column(f"{kind}_{name}", rows)[at].astype(np.int64)
         return own + values(CHANGES[name][0]) if name in CHANGES else own
 
     return at, {name: values(f"beside_{name}") for name in OF_BASKET}
 
 
-def _where(name: str, rows: Sequence[UnitRows]) -> _Ints:
+def _where(name: str, rows: Sequence[UnitRows]) -> Ints:
     """Return the rows in which a column is not 0."""
     if not any({name, TWINS.get(name)} & each.columns.keys() for each in rows):
         return np.zeros(0, np.intp)
     return np.flatnonzero(_column(name, rows))
 
 
-def _column(name: str, rows: Sequence[UnitRows]) -> _Ints:
+def _column(name: str, rows: Sequence[UnitRows]) -> Ints:
     return np.concatenate([each.column(name) for each in rows])
 
 

@@ -57,7 +57,7 @@ from mersalg.engine.tracking.rollups.day import (
     write_day,
 )
 from mersalg.engine.tracking.rollups.day_count import rows_of_days
-from mersalg.engine.tracking.rollups.exact_sums import Column, sum_by_place
+from mersalg.engine.tracking.rollups.stratum import Column, sum_by_place
 from mersalg.engine.tracking.rollups.sums import add_up, summed
 from mersalg.engine.tracking.sample_ratio import Drawn
 from mersalg.engine.tracking.strata import (
@@ -561,16 +561,17 @@ def added_one_by_one(
 )
 def test_sums_are_exact(clusters: list[tuple[int, int]], data: st.DataObject) -> None:
     cut, n = data.draw(st.integers(0, len(clusters))), len(clusters)
-    bounds = [(0, cut), (cut, n)]
-    x, m = (Column(np.array([each[at] for each in clusters], np.int64), bounds) for at in (0, 1))
-    assert x.per(m) == [sums_of(clusters[:cut]), sums_of(clusters[cut:])]
+    ends = np.array([0, cut, cut, n])
+    x, m = (Column(np.array([each[at] for each in clusters], np.int64), ends) for at in (0, 1))
+    expected = [sums_of(clusters[:cut]), sums_of([]), sums_of(clusters[cut:])]
+    assert [RatioSums(*sums) for sums in x.per(m).tolist()] == expected
 
 
 @given(st.lists(st.tuples(st.integers(-(2**59), 2**59), st.integers(0, 3)), max_size=7))
 def test_sums_of_places_are_exact(values: list[tuple[int, int]]) -> None:
     amounts, places = (np.array([each[at] for each in values], np.int64) for at in (0, 1))
     expected = [sum(value for value, own in values if own == place) for place in range(4)]
-    assert sum_by_place(amounts, places, 4, len(values)).tolist() == expected
+    assert sum_by_place([amounts], places, 4).tolist() == expected
 
 
 def test_many_days_are_rolled_up_by_many_processes(
