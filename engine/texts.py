@@ -34,9 +34,11 @@ _MAX_DECIMALS = 6
 _PERCENT = Decimal("0.01")
 _PERSUADING_ORDERS, _PERSUADING_SHARE = 10, 5
 """Orders with both at least, and what share of the orders with the first: a fifth."""
+_POPULAR_SHARE = 100
+"""What share of all orders hold an item that is called popular: a hundredth."""
 _PHRASES_REMEMBERED = 4_096
-_MAX_SAVED = 0.75
-"""Where a unit seems to cost a quarter, one of the packs was probably stated wrongly."""
+_LEAST_SAVED, _MAX_SAVED = 0.05, 0.75
+"""Less persuades nobody; where a unit seems to cost a quarter, a pack was probably misstated."""
 # Line breaks, other control characters, and marks that turn the direction of what follows.
 _UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
@@ -78,12 +80,14 @@ def cross_sell_text(
     """
     messages = messages_of(language)
     persuades = part >= _PERSUADING_ORDERS and part * _PERSUADING_SHARE >= whole
-    items, rate = _listed_items(antecedent_names, language), ""
-    if persuades and part < whole:
-        rate = rate_text(part, whole, language)
-    if not antecedent_names:
-        popular = messages.gettext("Popular: in {rate} orders")
-        sentence = popular if rate else messages.gettext("Popular")
+    rate = rate_text(part, whole, language) if persuades and part < whole else ""
+    items = _listed_items(antecedent_names, language, inside=bool(rate))
+    if not antecedent_names and rate:
+        sentence = messages.gettext("Popular: in {rate} orders")
+    elif not antecedent_names and part >= _PERSUADING_ORDERS and part * _POPULAR_SHARE >= whole:
+        sentence = messages.gettext("Popular")
+    elif not antecedent_names:
+        sentence = messages.gettext("Others also buy this")
     elif rate:
         sentence = messages.gettext("Bought together with {items} in {rate} orders")
     elif persuades:
@@ -225,8 +229,9 @@ def _instead(differs: Sequence[Change], extra: Extra, language: Language, wordin
 
     Items of one name are distinguished by what differs.
     """
-    messages, (after, before) = messages_of(language), [_printed(each) for each in extra.names]
-    if before and after and before.casefold() != after.casefold():
+    messages, names = messages_of(language), [_printed(each) for each in extra.names]
+    if all(names) and names[0].casefold() != names[1].casefold():
+        after, before = (_listed_items([name], language, inside=True) for name in names)
         return messages.gettext("{after} instead of {before}").format(after=after, before=before)
     for change in differs:
         label = wording.label(change.attribute, language)[0]
@@ -268,7 +273,7 @@ def _sentence_case(text: str) -> str:
 def _bigger_pack(extra: Extra, language: Language) -> str:
     messages = messages_of(language)
     share, counted_in = extra.unit_saving or (0.0, "")
-    if not 0.01 <= share <= _MAX_SAVED:
+    if not _LEAST_SAVED <= share <= _MAX_SAVED:
         return messages.gettext("Bigger pack")
     return messages.gettext("Bigger pack: {share} less per {unit}").format(
         share=share_text(share, language), unit=messages.pgettext("per", counted_in)
@@ -310,10 +315,13 @@ def _printed(name: str) -> str:
     return _UNPRINTED.sub(" ", name)
 
 
-def _listed_items(names: Sequence[str], language: Language) -> str:
-    """Return `a, b and c`; of several names those that hold a comma are in quotes."""
+def _listed_items(names: Sequence[str], language: Language, *, inside: bool = False) -> str:
+    """Return `a, b and c`; names that hold a comma are in quotes.
+
+    One name alone is so only `inside` a sentence, where it has to be seen where the name ends.
+    """
     printed = [_printed(name) for name in names]
-    if len(printed) > 1:
+    if inside or len(printed) > 1:
         quoted = messages_of(language).gettext("“{name}”")
         printed = [quoted.format(name=name) if "," in name else name for name in printed]
     return _listed(printed, language)

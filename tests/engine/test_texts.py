@@ -77,14 +77,44 @@ def test_cross_sell_by_several_items_and_by_none() -> None:
 def test_a_share_of_few_orders_or_a_small_one_is_not_said(part: int, whole: int) -> None:
     assert cross_sell_text(["Phone", "Case"], part, whole, "en") == "Goes well with Phone and Case"
     assert cross_sell_text(["Vin"], part, whole, "nb") == "Passer til Vin"
-    assert cross_sell_text([], part, whole, "en") == "Popular"
-    assert cross_sell_text([], part, whole, "nb") == "Populær"
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "english", "norwegian"),
+    [
+        (199, 1000, "Popular", "Populær"),
+        (10, 1000, "Popular", "Populær"),
+        (40, 40, "Popular", "Populær"),
+        (9, 12, "Others also buy this", "Andre kjøper også denne"),
+        (23, 19_100, "Others also buy this", "Andre kjøper også denne"),
+        (0, 0, "Others also buy this", "Andre kjøper også denne"),
+    ],
+)
+def test_only_what_is_in_many_orders_is_called_popular(
+    part: int, whole: int, english: str, norwegian: str
+) -> None:
+    assert cross_sell_text([], part, whole, "en") == english
+    assert cross_sell_text([], part, whole, "nb") == norwegian
+
+
+def test_a_name_with_a_comma_inside_a_sentence_is_in_quotes() -> None:
+    chain = "Kjede, 8 gir"
+    assert cross_sell_text([chain], 51, 171, "nb") == (
+        "3 av 10 som kjøper «Kjede, 8 gir», tar også denne"
+    )
+    assert cross_sell_text([chain], 51, 171, "en") == (
+        "Bought together with “Kjede, 8 gir” in 3 of 10 orders"
+    )
+    assert cross_sell_text([chain], 1, 171, "nb") == "Passer til Kjede, 8 gir"
+    extra = Extra(20_000, "NOK", names=("Kjede, 8 gir, rustfri", chain))
+    assert upsell_text([], [], extra, "nb") == (
+        "«Kjede, 8 gir, rustfri» i stedet for «Kjede, 8 gir» for 200\u00a0kr mer"
+    )
 
 
 def test_what_all_of_many_orders_hold_is_said_without_a_share() -> None:
     assert cross_sell_text(["Phone"], 40, 40, "en") == "Often bought together with Phone"
     assert cross_sell_text(["Phone"], 40, 40, "nb") == "Ofte kjøpt sammen med Phone"
-    assert cross_sell_text([], 40, 40, "nb") == "Populær"
 
 
 @pytest.mark.parametrize(
@@ -344,6 +374,11 @@ def test_what_changes_has_a_label(
             *("6 pk", "12 pk", (4000, 7990)),
             "Bigger pack for 39.90 NOK more",
             "Større pakke for 39,90 kr mer",
+        ),
+        (
+            *("10 stk", "20 stk", (4000, 7680)),
+            "Bigger pack for 36.80 NOK more",
+            "Større pakke for 36,80 kr mer",
         ),
         (
             *("10 stk", "20 stk", (4000, 6001)),
