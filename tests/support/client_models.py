@@ -20,7 +20,8 @@ _CLOSED = "additionalProperties"
 _OPTIONS = (
     *("--input-file-type", "openapi", "--output-model-type", "typing.TypedDict"),
     *("--target-python-version", "3.11", "--use-union-operator", "--use-standard-collections"),
-    *("--disable-timestamp", "--use-schema-description", "--formatters", "builtin"),
+    *("--disable-timestamp", "--use-schema-description", "--use-single-line-docstring"),
+    *("--formatters", "builtin"),
 )
 
 
@@ -36,7 +37,10 @@ def client_models() -> str:
         body = made.read_text().split("\n\n", 1)[1]
         made.write_text(_DOCSTRING + "\n" + body)
         ruff = [str(binaries / "ruff"), "--config", str(ROOT / "pyproject.toml")]
-        for order in (["check", "--fix", "--select", "I,UP", "--quiet"], ["format", "--quiet"]):
+        for order in (
+            ["check", "--fix", "--select", "I,UP,D212", "--quiet"],
+            ["format", "--quiet"],
+        ):
             program, *config = ruff
             subprocess.run([program, order[0], *config, *order[1:], str(made)], check=True)
         return made.read_text()

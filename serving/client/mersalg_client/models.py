@@ -6,8 +6,7 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
 class AuditAnswer(TypedDict):
-    """
-    Actions of administrators, the newest first.
+    """Actions of administrators, the newest first.
 
     `who` is `key:` and the id of an API key (`mersalg keys list`), `user:` and a name on the
     machine, or `anyone` where no keys are set. Customers are named by their pseudonyms.
@@ -17,18 +16,14 @@ class AuditAnswer(TypedDict):
 
 
 class CustomerErasure(TypedDict):
-    """
-    `facts` counts the facts that no longer lead to the customer.
-    """
+    """`facts` counts the facts that no longer lead to the customer."""
 
     customer_id: str
     facts: int
 
 
 class ErrorBody(TypedDict):
-    """
-    `code` is stable and fit for machines, `message` is for people.
-    """
+    """`code` is stable and fit for machines, `message` is for people."""
 
     code: str
     message: str
@@ -36,17 +31,14 @@ class ErrorBody(TypedDict):
 
 
 class ItemUpdated(TypedDict):
-    """
-    `updated_at` is the newest instant as of which something is known of the item.
-    """
+    """`updated_at` is the newest instant as of which something is known of the item."""
 
     item_id: str
     updated_at: str
 
 
 class ModelList(TypedDict):
-    """
-    Versions on disk, and which of them is in use.
+    """Versions on disk, and which of them is in use.
 
     `published` is what `models/current.json` names, `serving` the version that answers; `problem`
     says why the two differ.
@@ -59,27 +51,21 @@ class ModelList(TypedDict):
 
 
 class Offered(TypedDict):
-    """
-    Answer to whether an item can be offered at all, beside or instead of something in a cart.
-    """
+    """Answer to whether an item can be offered at all, beside or instead of something in a cart."""
 
     cross_sell: bool
     upsell: bool
 
 
 class Published(TypedDict):
-    """
-    Versions that are published and served now; other workers follow within a second.
-    """
+    """Versions that are published and served now; other workers follow within a second."""
 
     published: str | None
     serving: str | None
 
 
 class Rejection(TypedDict):
-    """
-    A fact that was not recorded: its index in the batch, a stable code and a sentence.
-    """
+    """A fact that was not recorded: its index in the batch, a stable code and a sentence."""
 
     index: int
     code: str
@@ -87,26 +73,20 @@ class Rejection(TypedDict):
 
 
 class Remembered(TypedDict):
-    """
-    Orders of one customer that a model remembers: their times and their items.
-    """
+    """Orders of one customer that a model remembers: their times and their items."""
 
     model_version: str
     orders: list[dict[str, Any]]
 
 
 class RuleList(TypedDict):
-    """
-    All rules, those that come first in force before the others.
-    """
+    """All rules, those that come first in force before the others."""
 
     rules: list[dict[str, Any]]
 
 
 class RuleUpdated(TypedDict):
-    """
-    `warnings` name items and categories that the model does not know.
-    """
+    """`warnings` name items and categories that the model does not know."""
 
     rule_id: str
     updated_at: str
@@ -114,18 +94,14 @@ class RuleUpdated(TypedDict):
 
 
 class Verified(TypedDict):
-    """
-    A version on disk that was read, checked against its manifest, and can answer.
-    """
+    """A version on disk that was read, checked against its manifest, and can answer."""
 
     version: str
     manifest: dict[str, Any]
 
 
 class EventBody(TypedDict):
-    """
-    A promotion event: what happened to an offer.
-    """
+    """A promotion event: what happened to an offer."""
 
     type: Literal["add_to_cart", "dismiss_promotion", "select_promotion", "view_promotion"]
     event_id: str | int
@@ -145,9 +121,7 @@ class EventBody(TypedDict):
 
 
 class ItemBody(TypedDict):
-    """
-    A line of a purchase or refund.
-    """
+    """A line of a purchase or refund."""
 
     item_id: NotRequired[str | int | None]
     quantity: NotRequired[float | str]
@@ -159,9 +133,7 @@ class ItemBody(TypedDict):
 
 
 class RequestLine(TypedDict):
-    """
-    A line of the cart of a suggestion call.
-    """
+    """A line of the cart of a suggestion call."""
 
     item_id: str | int
     quantity: NotRequired[float | str]
@@ -170,18 +142,14 @@ class RequestLine(TypedDict):
 
 
 class OfferLimits(TypedDict):
-    """
-    Maximum number of offers of each kind; the shop's own limits where they are not given.
-    """
+    """Maximum number of offers of each kind; the shop's own limits where they are not given."""
 
     cross_sell: NotRequired[int | None]
     upsell: NotRequired[int | None]
 
 
 class Evidence(TypedDict):
-    """
-    The counts behind a cross-sell offer, and the measures derived from them.
-    """
+    """The counts behind a cross-sell offer, and the measures derived from them."""
 
     antecedent_item_ids: list[str]
     n_joint: int
@@ -192,9 +160,7 @@ class Evidence(TypedDict):
 
 
 class OfferDisplay(TypedDict):
-    """
-    An offer as buyers read it, in the language of the answer.
-    """
+    """An offer as buyers read it, in the language of the answer."""
 
     price: str | None
     difference: str | None
@@ -203,9 +169,7 @@ class OfferDisplay(TypedDict):
 
 
 class ReplacedItem(TypedDict):
-    """
-    The item an upsell would replace.
-    """
+    """The item an upsell would replace."""
 
     item_id: str
     quantity: int | str
@@ -223,18 +187,14 @@ Change = TypedDict(
 
 
 class Limits(TypedDict):
-    """
-    Maximum number of offers of each kind.
-    """
+    """Maximum number of offers of each kind."""
 
     cross_sell: int
     upsell: int
 
 
 class LineBody(TypedDict):
-    """
-    A line of a cart.
-    """
+    """A line of a cart."""
 
     item_id: NotRequired[str | int | None]
     quantity: NotRequired[float | str]
@@ -243,9 +203,7 @@ class LineBody(TypedDict):
 
 
 class ReplacesBody(TypedDict):
-    """
-    The item an upsell would replace.
-    """
+    """The item an upsell would replace."""
 
     item_id: NotRequired[str | int | None]
     quantity: NotRequired[float | str]
@@ -253,9 +211,7 @@ class ReplacesBody(TypedDict):
 
 
 class RejectedCandidate(TypedDict):
-    """
-    A candidate that was not offered as `kind`.
-    """
+    """A candidate that was not offered as `kind`."""
 
     kind: Literal["cross_sell", "upsell"]
     item_id: str
@@ -285,9 +241,7 @@ class RejectedCandidate(TypedDict):
 
 
 class ModelReference(TypedDict):
-    """
-    A version in the models folder.
-    """
+    """A version in the models folder."""
 
     version: str
 
@@ -296,9 +250,7 @@ CategoryItem: TypeAlias = str
 
 
 class BatchItem(TypedDict):
-    """
-    An item of a batch.
-    """
+    """An item of a batch."""
 
     price: NotRequired[float | str]
     in_stock: NotRequired[bool]
@@ -315,9 +267,7 @@ class BatchItem(TypedDict):
 
 
 class ItemUpdate(TypedDict):
-    """
-    Changes of an item; fields that are not named stay as they are.
-    """
+    """Changes of an item; fields that are not named stay as they are."""
 
     price: NotRequired[float | str]
     in_stock: NotRequired[bool]
@@ -353,8 +303,7 @@ class Items(TypedDict):
 
 
 class CustomerExport(TypedDict):
-    """
-    All that an erasure touches; ids of people are the pseudonyms that are stored.
+    """All that an erasure touches; ids of people are the pseudonyms that are stored.
 
     `facts`, in the schema of events, name the customer or are of their sessions and name nobody;
     `remembered` are the orders that the model served knows of them, `units` the names under which
@@ -369,17 +318,13 @@ class CustomerExport(TypedDict):
 
 
 class ErrorAnswer(TypedDict):
-    """
-    The answer of every call that fails.
-    """
+    """The answer of every call that fails."""
 
     error: ErrorBody
 
 
 class EventsAnswer(TypedDict):
-    """
-    Counts whose sum, with the number of `rejected`, is the number of events sent.
-    """
+    """Counts whose sum, with the number of `rejected`, is the number of events sent."""
 
     recorded: int
     duplicates: int
@@ -390,9 +335,7 @@ class EventsAnswer(TypedDict):
 
 
 class Item(TypedDict):
-    """
-    An item as it is offered now; a field is null where nothing is known.
-    """
+    """An item as it is offered now; a field is null where nothing is known."""
 
     item_id: str
     name: str | None
@@ -413,9 +356,7 @@ class Item(TypedDict):
 
 
 class OrderBody(TypedDict):
-    """
-    A purchase, refund or cancellation of an order.
-    """
+    """A purchase, refund or cancellation of an order."""
 
     type: Literal["cancel", "purchase", "refund"]
     event_id: str | int
@@ -440,9 +381,7 @@ class OrderBody(TypedDict):
 
 
 class SuggestionRequest(TypedDict):
-    """
-    One cart at one moment of one checkout. Fields that are not known are ignored and named.
-    """
+    """One cart at one moment of one checkout. Fields that are not known are ignored and named."""
 
     checkout_id: str | int
     session_id: NotRequired[str | int | None]
@@ -468,9 +407,7 @@ class SuggestionRequest(TypedDict):
 
 
 class CrossSellOffer(TypedDict):
-    """
-    An item that complements the cart.
-    """
+    """An item that complements the cart."""
 
     offer_id: str
     kind: Literal["cross_sell"]
@@ -487,9 +424,7 @@ class CrossSellOffer(TypedDict):
 
 
 class UpsellOffer(TypedDict):
-    """
-    A better version of something in the cart.
-    """
+    """A better version of something in the cart."""
 
     offer_id: str
     kind: Literal["upsell"]
@@ -510,9 +445,7 @@ class UpsellOffer(TypedDict):
 
 
 class ExplainedOfferBody(TypedDict):
-    """
-    An offer with its score, text, evidence and changes.
-    """
+    """An offer with its score, text, evidence and changes."""
 
     offer_id: NotRequired[str | int | None]
     kind: NotRequired[Literal["cross_sell", "upsell"] | None]
@@ -532,9 +465,7 @@ class ExplainedOfferBody(TypedDict):
 
 
 class DecisionExplanation(TypedDict):
-    """
-    Offers that the decision's model would make now, with the pins and blocks of its moment.
-    """
+    """Offers that the decision's model would make now, with the pins and blocks of its moment."""
 
     status: Literal["complete", "differs", "model_gone", "model_unusable", "no_model"]
     message: str | None
@@ -554,9 +485,7 @@ Offers: TypeAlias = CrossSellOffer | UpsellOffer
 
 
 class SuggestionResponse(TypedDict):
-    """
-    One decision. In the control arm, and where nothing fits, `offers` is empty.
-    """
+    """One decision. In the control arm, and where nothing fits, `offers` is empty."""
 
     decision_id: str
     arm: Literal["control", "treatment"]
@@ -570,9 +499,7 @@ class SuggestionResponse(TypedDict):
 
 
 class ExplainedDecision(TypedDict):
-    """
-    One decision as recorded; what was not known then is left out.
-    """
+    """One decision as recorded; what was not known then is left out."""
 
     type: Literal["decision"]
     event_id: str | int
