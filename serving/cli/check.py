@@ -23,23 +23,11 @@ _MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[bold red
 
 
 def command(
-    config: Annotated[
-        Path | None, typer.Option(help="Shop file; shop.toml if there is one.")
-    ] = None,
+    config: Path | None = None,
     models: console.ModelsOption = Path("models"),
-    database: Annotated[
-        str | None,
-        typer.Option(
-            envvar="MERSALG_DATABASE",
-            help="URL or SQLite file of facts; not checked if not given.",
-        ),
-    ] = None,
-    url: Annotated[
-        str | None, typer.Option(help="Address of a running service, whose health is checked.")
-    ] = None,
-    alerts: Annotated[
-        bool, typer.Option("--alerts", help=r"Send a trial message to the webhook of \[alerts].")
-    ] = False,
+    database: Annotated[str | None, typer.Option(envvar="MERSALG_DATABASE")] = None,
+    url: str | None = None,
+    alerts: Annotated[bool, typer.Option("--alerts")] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Check the shop file and its data, models, database, keys, spool, disk, clock and port.

@@ -31,10 +31,7 @@ Spooled = Annotated[
 def export(
     customer_id: Customer,
     database: Database,
-    models: Annotated[
-        Path | None,
-        typer.Option(help="Folder of trained versions: include what the published one remembers."),
-    ] = None,
+    models: Path | None = None,
     spool: Spooled = None,
     as_json: console.JsonFlag = False,
 ) -> None:
@@ -80,12 +77,7 @@ def export(
 def erase(
     customer_id: Customer,
     database: Database,
-    models: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of trained versions, which may remember the customer's purchases."
-        ),
-    ] = None,
+    models: Path | None = None,
     spool: Spooled = None,
     as_json: console.JsonFlag = False,
 ) -> None:
@@ -116,13 +108,7 @@ def erase(
 @group.command("rotate")
 def rotate(
     database: Database,
-    present: Annotated[
-        bool,
-        typer.Option(
-            "--present",
-            help="Make no new secret: re-hash the facts with the newest of those given.",
-        ),
-    ] = False,
+    present: Annotated[bool, typer.Option("--present")] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Re-hash the stored ids of customers and sessions with a new secret.

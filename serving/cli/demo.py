@@ -25,32 +25,13 @@ _PORT = 8765
 
 
 def command(
-    full: Annotated[
-        bool,
-        typer.Option("--full", help="Train on all households, not on the sample; takes minutes."),
-    ] = False,
-    households: Annotated[
-        int | None,
-        typer.Option(help="Train on a sample of so many households (default: 400).", min=20),
-    ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Exit after printing the rates.")] = False,
-    folder: Annotated[
-        Path, typer.Option(help="Where the demo keeps its data, models and database.")
-    ] = Path(".demo"),
-    port: Annotated[
-        int | None,
-        typer.Option(help=f"Port of the service (default: {_PORT}, or a free one).", min=0),
-    ] = None,
-    shoppers: Annotated[
-        int | None,
-        typer.Option(
-            help="Checkouts to simulate (default: 1,500, with --full 6,000).",
-            min=1,
-        ),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(help="Random seed; another seed simulates other shoppers.")
-    ] = 1,
+    full: Annotated[bool, typer.Option("--full")] = False,
+    households: Annotated[int | None, typer.Option(min=20)] = None,
+    once: Annotated[bool, typer.Option("--once")] = False,
+    folder: Path = Path(".demo"),
+    port: Annotated[int | None, typer.Option(min=0)] = None,
+    shoppers: Annotated[int | None, typer.Option(min=1)] = None,
+    seed: int = 1,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Train on a year of grocery baskets, serve, let simulated shoppers buy, show both rates.

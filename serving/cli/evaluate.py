@@ -45,20 +45,11 @@ Level = Literal["item", "family"]
 
 
 def command(
-    config: Annotated[Path, typer.Option(help="The shop file.")] = Path("shop.toml"),
-    samples: Annotated[int, typer.Option(min=1, help="Maximum number of test baskets.")] = 20_000,
-    engine: Annotated[
-        EngineName | None, typer.Option(help="Mining engine; by default that of the shop file.")
-    ] = None,
-    level: Annotated[
-        Level, typer.Option(help="Rank items, or whole families of the catalogue.")
-    ] = "item",
-    upsell: Annotated[
-        bool,
-        typer.Option(
-            "--upsell", help="Test upgrades instead: which one, and whether there is one."
-        ),
-    ] = False,
+    config: Path = Path("shop.toml"),
+    samples: Annotated[int, typer.Option(min=1)] = 20_000,
+    engine: EngineName | None = None,
+    level: Level = "item",
+    upsell: Annotated[bool, typer.Option("--upsell")] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Back-test on the last orders: which ranking has a hidden item among its first ten.

@@ -24,27 +24,11 @@ group = typer.Typer(no_args_is_help=True, help="Import and export facts, in the 
 
 @group.command("import")
 def import_(
-    file: Annotated[str, typer.Argument(help="JSON Lines, one fact a line; `-` reads stdin.")],
+    file: str,
     database: Database,
-    source_system: Annotated[
-        str | None,
-        typer.Option(
-            "--from", help="ga4, segment or shopify: each line is a payload of that system."
-        ),
-    ] = None,
-    log_map: Annotated[
-        Path | None,
-        typer.Option(
-            "--map", help="Read the file as the offer log of another system, by this map."
-        ),
-    ] = None,
-    models: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of trained versions; the published catalogue gives an id to items that a"
-            " payload of --from has by name alone.",
-        ),
-    ] = None,
+    source_system: Annotated[str | None, typer.Option("--from")] = None,
+    log_map: Annotated[Path | None, typer.Option("--map")] = None,
+    models: Path | None = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Record every fact of a file; duplicates are counted and not recorded twice.
@@ -257,7 +241,7 @@ def _log_lines(done: Translation, mapped: LogMap) -> Generator[str, None, None]:
 
 @group.command("campaigns")
 def campaigns(
-    out: Annotated[Path, typer.Option(help="Folder for campaigns.csv and campaigns.toml.")],
+    out: Annotated[Path, typer.Option()],
     as_json: console.JsonFlag = False,
 ) -> None:
     r"""Write Complete Journey's campaigns and coupons as an offer log, with the map that reads it.
@@ -274,9 +258,7 @@ def campaigns(
 @group.command("export")
 def export(
     database: Database,
-    out: Annotated[
-        Path | None, typer.Option(help="File to write; standard output if not given.")
-    ] = None,
+    out: Path | None = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Write every fact, oldest first; customers and sessions stay under their pseudonyms.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -47,9 +47,7 @@ def status(database: Database, as_json: console.JsonFlag = False) -> None:
 @group.command("pause")
 def pause(
     database: Database,
-    why: Annotated[
-        str, typer.Option(help="The reason, for people who will ask.")
-    ] = "paused by hand",
+    why: str = "paused by hand",
     as_json: console.JsonFlag = False,
 ) -> None:
     """Make no offers until `resume`; checkouts are answered and counted as before."""

@@ -25,35 +25,16 @@ _FLAGS = ("name", "currency", "timezone", "locale")
 
 
 def command(
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="FILES...", help="Order and catalogue files, or globs of them."),
-    ] = None,
-    sample: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Write the files of a sample shop: bike-shop."),
-    ] = None,
-    out: Annotated[
-        Path, typer.Option(help="The shop file to write; a sample's other files go beside it.")
-    ] = Path("shop.toml"),
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Take the likeliest answers, and mark them as guessed.")
-    ] = False,
-    name: Annotated[str | None, typer.Option(help="Name of the shop.")] = None,
-    currency: Annotated[str | None, typer.Option(help="ISO 4217 code of the prices.")] = None,
-    timezone: Annotated[str | None, typer.Option(help="IANA name of the time zone.")] = None,
-    locale: Annotated[str | None, typer.Option(help="Language of offer texts: en or nb.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Any setting, as orders.decimal=, or orders.columns.item_id=SKU; again for more.",
-        ),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace files that are there already.")
-    ] = False,
+    files: Annotated[list[str] | None, typer.Argument(metavar="FILES...")] = None,
+    sample: Annotated[str | None, typer.Option(metavar="NAME")] = None,
+    out: Path = Path("shop.toml"),
+    yes: Annotated[bool, typer.Option("--yes")] = False,
+    name: str | None = None,
+    currency: str | None = None,
+    timezone: str | None = None,
+    locale: str | None = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
+    force: Annotated[bool, typer.Option("--force")] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Look at order and catalogue files and write a shop file, asking what they do not show.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -26,7 +26,7 @@ _AT_ONCE = 1_000
 
 @group.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="JSON Lines, one item a line, as POST /v1/items.")],
+    file: Path,
     database: Database,
     as_json: console.JsonFlag = False,
 ) -> None:
@@ -59,9 +59,7 @@ def import_(
 @group.command("export")
 def export(
     database: Database,
-    out: Annotated[
-        Path | None, typer.Option(help="File to write; standard output if not given.")
-    ] = None,
+    out: Path | None = None,
 ) -> None:
     """Write what changed since training, one item a line, as `items import` reads it."""
     import orjson

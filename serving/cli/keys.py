@@ -21,9 +21,9 @@ File = Annotated[
 
 @group.command("create")
 def create(
-    scope: Annotated[str, typer.Argument(help="storefront, server, report or admin.")],
+    scope: str,
     file: File,
-    name: Annotated[str, typer.Option(help="Name of its holder, for the list.")] = "",
+    name: str = "",
     database: AuditDatabase = None,
     as_json: console.JsonFlag = False,
 ) -> None:
@@ -64,7 +64,7 @@ def list_(file: File, as_json: console.JsonFlag = False) -> None:
 
 @group.command("revoke")
 def revoke(
-    key_id: Annotated[str, typer.Argument(help="Id of the key, as `mersalg keys list` shows it.")],
+    key_id: str,
     file: File,
     database: AuditDatabase = None,
     as_json: console.JsonFlag = False,

@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from mersalg import __version__
 from mersalg.engine.errors import ConfigError, DataError, GateRefused, MersalgError
+from mersalg.engine.words import read_toml
 from mersalg.serving.cli import console
 
 _VARIABLE = "MERSALG_DATABASE"
@@ -88,10 +89,9 @@ def _process(param: Any, convert: Any, ctx: Any, value: Any) -> Any:
     To convert one Typer loads pydantic, which takes as long as all the rest.
     """
     single = param.nargs == 1 and not param.multiple
-    absent = value is None and not param.required
-    is_default = value is param.default and type(value) in {bool, float, int, str}
+    is_default = value is param.default and not param.required
     is_text = type(value) is str and param.type_descriptor.annotation is str
-    if single and (absent or is_default or is_text):
+    if single and (is_default or is_text):
         return param.callback(ctx, param, value) if param.callback else value
     return convert(ctx, value)
 
@@ -105,17 +105,19 @@ def _params(get_params: Any, ctx: Any) -> list[Any]:
     return params
 
 
-def _complete(command: Any) -> None:
-    """Give a command, or each command of a group, the option `--quiet` and paragraphs that flow."""
+def _complete(command: Any, texts: Mapping[str, Any]) -> None:
+    """Give a command, or each command of a group, what all have and the texts of its options."""
     command.get_params = partial(_params, command.get_params)
     if command.help:
         command.help = _flowing(command.help)
         # Typer would cut what lists show of it in the middle of a sentence.
         command.short_help = command.help.partition("\n\n")[0]
     if isinstance(command, TyperGroup):
-        for each in command.commands.values():
-            _complete(each)
+        for name, each in command.commands.items():
+            _complete(each, texts.get(name, {}))
         return
+    for param in command.params:
+        param.help = param.help or texts.get(param.name)
     command.params += _quiet()
 
 
@@ -151,7 +153,7 @@ class _Commands(Mapping[str, Any]):
             else:
                 alone.command(name=name, rich_help_panel=panel)(source)
             command = typer.main.get_group(alone).commands[name]
-            _complete(command)
+            _complete(command, read_toml("mersalg.serving.cli", "options.toml").get(name, {}))
             self._built[name] = command
         return self._built[name]
 

@@ -24,66 +24,20 @@ _LONGEST = 1_000
 
 
 def command(
-    baskets: Annotated[
-        str,
-        typer.Argument(
-            metavar="BASKETS",
-            help="One basket a line, items separated by spaces (.dat, .basket) or commas (.csv);"
-            " or Parquet or CSV with the columns order_id, item_id; or, with --query, a database"
-            " URL. Spark also reads globs, folders of Parquet and its file systems' URLs.",
-        ),
-    ],
-    query: Annotated[
-        str | None,
-        typer.Option(
-            help="SQL that gives order_id and item_id; in the URL, ${NAME} is read from the"
-            " environment.",
-            show_default=False,
-        ),
-    ] = None,
-    min_count: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=_MAX, help="Orders that must hold all items of a rule.", show_default=False
-        ),
-    ] = None,
-    min_support: Annotated[
-        str | None, typer.Option(help="The same as a share of all orders, such as 0.001.")
-    ] = None,
-    min_confidence: Annotated[
-        str | None, typer.Option(help="Least share of the antecedent's orders that hold it all.")
-    ] = None,
-    min_lift: Annotated[str | None, typer.Option(help="Least lift.")] = None,
-    max_q: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="False discovery rate a rule must stay under.")
-    ] = 0.05,
-    all_rules: Annotated[
-        bool,
-        typer.Option(
-            "--all-rules", help="Keep rules that may be chance; thresholds on measures still hold."
-        ),
-    ] = False,
-    max_length: Annotated[
-        int, typer.Option(min=2, max=_LONGEST, help="Items in a rule, consequent included.")
-    ] = 3,
+    baskets: Annotated[str, typer.Argument(metavar="BASKETS")],
+    query: Annotated[str | None, typer.Option(show_default=False)] = None,
+    min_count: Annotated[int | None, typer.Option(min=1, max=_MAX, show_default=False)] = None,
+    min_support: str | None = None,
+    min_confidence: str | None = None,
+    min_lift: str | None = None,
+    max_q: Annotated[float, typer.Option(min=0.0, max=1.0)] = 0.05,
+    all_rules: Annotated[bool, typer.Option("--all-rules")] = False,
+    max_length: Annotated[int, typer.Option(min=2, max=_LONGEST)] = 3,
     max_basket_size: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=_MAX,
-            help="Leave out, and count, the baskets of more items; all are mined if not given.",
-            show_default=False,
-        ),
+        int | None, typer.Option(min=1, max=_MAX, show_default=False)
     ] = None,
-    engine: Annotated[
-        EngineName, typer.Option(help="Mining engine; all agree to the integer.")
-    ] = "local",
-    out: Annotated[
-        str | None,
-        typer.Option(
-            metavar="<path>", help="Where the rules go: .parquet or .csv.", show_default=False
-        ),
-    ] = None,
+    engine: EngineName = "local",
+    out: Annotated[str | None, typer.Option(metavar="<path>", show_default=False)] = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Mine single-consequent rules: antecedent items -> one item often bought beside them.

@@ -59,24 +59,11 @@ def list_versions(models: Models = _DEFAULT, as_json: console.JsonFlag = False) 
 
 @group.command("show")
 def show(
-    version: Annotated[
-        str | None,
-        typer.Argument(help="A version; by default the published one.", show_default=False),
-    ] = None,
+    version: Annotated[str | None, typer.Argument(show_default=False)] = None,
     models: Models = _DEFAULT,
-    stores: Annotated[
-        bool, typer.Option("--stores", help="Also show the rules that stores contradict.")
-    ] = False,
-    family: Annotated[
-        str | None,
-        typer.Option(
-            help="Show a family, by its name or an item of it: its members, and why they are one."
-        ),
-    ] = None,
-    ladder: Annotated[
-        str | None,
-        typer.Option(help="Show the ladder of an item: tiers, gains, moves up and down."),
-    ] = None,
+    stores: Annotated[bool, typer.Option("--stores")] = False,
+    family: str | None = None,
+    ladder: str | None = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Show what a version holds, whether its files are intact, and its strongest rules."""
@@ -146,10 +133,7 @@ def _show_upsell(model: Model, family: str | None, ladder: str | None, *, as_jso
 
 @group.command("convert")
 def convert(
-    version: Annotated[
-        str | None,
-        typer.Argument(help="A version; by default the published one.", show_default=False),
-    ] = None,
+    version: Annotated[str | None, typer.Argument(show_default=False)] = None,
     models: Models = _DEFAULT,
     as_json: console.JsonFlag = False,
 ) -> None:
@@ -176,7 +160,7 @@ def convert(
 
 @group.command("publish")
 def publish(
-    version: Annotated[str, typer.Argument(help="The version to serve from now on.")],
+    version: str,
     models: Models = _DEFAULT,
     database: AuditDatabase = None,
     as_json: console.JsonFlag = False,

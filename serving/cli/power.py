@@ -14,36 +14,15 @@ _EFFECTS = (0.0025, 0.005, 0.01, 0.02, 0.05)
 
 
 def command(
-    baseline: Annotated[
-        float | None,
-        typer.Option(help="Share of checkouts that buy it without any offer, such as 0.11."),
-    ] = None,
-    effect: Annotated[
-        float | None,
-        typer.Option(
-            help="Change of that share to be seen; 0.01 is one point. Several if not given."
-        ),
-    ] = None,
-    holdout: Annotated[float, typer.Option(help="Share of customers who see no offers.")] = 0.1,
-    power: Annotated[float, typer.Option(help="Chance that the effect is found.")] = 0.8,
-    level: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
-    design_effect: Annotated[
-        float | None,
-        typer.Option(
-            help="Checkouts of returning customers that say as much as one; 1 if not given."
-        ),
-    ] = None,
-    watched: Annotated[
-        bool,
-        typer.Option("--watched", help="For reports that are read repeatedly while the test runs."),
-    ] = False,
-    per_day: Annotated[
-        float | None, typer.Option(help="Checkouts a day, to say how long that takes.")
-    ] = None,
-    database: Annotated[
-        str | None,
-        typer.Option(help="Facts whose control arm gives baseline and design effect of each kind."),
-    ] = None,
+    baseline: float | None = None,
+    effect: float | None = None,
+    holdout: float = 0.1,
+    power: float = 0.8,
+    level: float = 0.95,
+    design_effect: float | None = None,
+    watched: Annotated[bool, typer.Option("--watched")] = False,
+    per_day: float | None = None,
+    database: str | None = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Compute how many checkouts a report needs to show an effect."""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from mersalg.engine.storage.store import Store
 
 _MAIL_WIDTH = 72
-_PERIOD = "a local day (2026-01-31, inclusive) or an instant with an offset."
 
 
 class Format(StrEnum):
@@ -35,82 +34,26 @@ class Format(StrEnum):
 
 def command(
     database: Database,
-    since: Annotated[str | None, typer.Option("--from", help=f"Begin: {_PERIOD}")] = None,
-    until: Annotated[str | None, typer.Option("--to", help=f"End: {_PERIOD}")] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            help="Split by day, week, month; item, family, rule, upgrade; placement,"
-            " model_version, arm, store, segment."
-        ),
-    ] = None,
-    kind: Annotated[str | None, typer.Option(help="cross_sell or upsell; both without it.")] = None,
-    output: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.table,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="File to write, whole or not at all; else standard output."),
-    ] = None,
-    timezone: Annotated[
-        str | None, typer.Option(help="Time zone of the days; else the shop's.")
-    ] = None,
-    currency: Annotated[
-        str | None, typer.Option(help="Currency of the money; else the shop's.")
-    ] = None,
-    impressions: Annotated[
-        str | None,
-        typer.Option(help="viewed or served: when an offer counts as shown; else the shop's."),
-    ] = None,
-    window: Annotated[
-        str | None,
-        typer.Option(help="Days after an offer that a purchase elsewhere is credited, 0 to 30."),
-    ] = None,
-    holdout: Annotated[
-        str | None,
-        typer.Option(help="Control share units were drawn with, where decisions do not say."),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(help="Shop file whose settings hold here, before those in the database."),
-    ] = None,
-    models: Annotated[
-        Path,
-        typer.Option(
-            envvar="MERSALG_MODELS", help="Folder of trained versions, for the names of items."
-        ),
-    ] = Path("models"),
-    level: Annotated[str | None, typer.Option(help="Level of the intervals; 0.95.")] = None,
-    compare: Annotated[
-        str | None,
-        typer.Option(help="Another period beside it: FROM..TO, or previous for the days before."),
-    ] = None,
-    watched: Annotated[
-        bool,
-        typer.Option("--watched", help="Intervals of effects hold however often you look."),
-    ] = False,
-    adjusted: Annotated[
-        bool,
-        typer.Option(
-            "--adjusted", help="Also the revenue effect adjusted by earlier spend (CUPED)."
-        ),
-    ] = False,
-    weekly: Annotated[
-        bool,
-        typer.Option(
-            "--weekly",
-            help="Sum up the last full ISO week with facts as text; with --out X, X.html and X.txt"
-            " are written for an e-mail.",
-        ),
-    ] = False,
-    lang: Annotated[
-        str | None,
-        typer.Option(help="Language of table and html: nb or en; else the shop's, else English."),
-    ] = None,
-    rebuild: Annotated[
-        bool,
-        typer.Option(
-            "--rebuild", help="First count every day from its facts again, and tell what differed."
-        ),
-    ] = False,
+    since: Annotated[str | None, typer.Option("--from")] = None,
+    until: Annotated[str | None, typer.Option("--to")] = None,
+    by: str | None = None,
+    kind: str | None = None,
+    output: Annotated[Format, typer.Option("--format")] = Format.table,
+    out: Path | None = None,
+    timezone: str | None = None,
+    currency: str | None = None,
+    impressions: str | None = None,
+    window: str | None = None,
+    holdout: str | None = None,
+    config: Path | None = None,
+    models: Annotated[Path, typer.Option(envvar="MERSALG_MODELS")] = Path("models"),
+    level: str | None = None,
+    compare: str | None = None,
+    watched: Annotated[bool, typer.Option("--watched")] = False,
+    adjusted: Annotated[bool, typer.Option("--adjusted")] = False,
+    weekly: Annotated[bool, typer.Option("--weekly")] = False,
+    lang: str | None = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild")] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Report both rates with intervals, net of returns, beside what would have happened anyway."""

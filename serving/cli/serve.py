@@ -26,69 +26,17 @@ _BACKLOG = 4096
 
 def command(
     models: console.ModelsOption = Path("models"),
-    database: Annotated[
-        str,
-        typer.Option(
-            envvar="MERSALG_DATABASE",
-            help="Database of facts: sqlite:///FILE or postgresql://...",
-        ),
-    ] = "sqlite:///mersalg.db",
-    host: Annotated[
-        str,
-        typer.Option(
-            envvar="MERSALG_HOST", help="Address to listen on; any except loopback requires keys."
-        ),
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(envvar="MERSALG_PORT", help="Port to listen on; 0 takes a free one.")
-    ] = 8000,
-    workers: Annotated[
-        int, typer.Option(envvar="MERSALG_WORKERS", help="Number of processes that answer.")
-    ] = 1,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="MERSALG_CONFIG",
-            help="Shop file whose offers section is followed as it changes, without a training.",
-        ),
-    ] = None,
-    spool: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="MERSALG_SPOOL",
-            help="Folder where decisions wait while the database is away; by default beside a"
-            " SQLite database, else mersalg-spool.",
-            show_default=False,
-        ),
-    ] = None,
-    database_deadline_ms: Annotated[
-        int,
-        typer.Option(
-            envvar="MERSALG_DATABASE_DEADLINE_MS",
-            help="Milliseconds a suggestion waits for the database.",
-        ),
-    ] = 50,
-    access_log: Annotated[
-        bool, typer.Option(envvar="MERSALG_ACCESS_LOG", help="Print a line for every request.")
-    ] = False,
-    log_format: Annotated[
-        str,
-        typer.Option(envvar="MERSALG_LOG_FORMAT", help="Log lines for people (human), or json."),
-    ] = "human",
-    log_level: Annotated[
-        str,
-        typer.Option(
-            envvar="MERSALG_LOG_LEVEL",
-            help="Lowest level that is logged: debug, info, warning, error.",
-        ),
-    ] = "info",
-    drain_seconds: Annotated[
-        float,
-        typer.Option(
-            envvar="MERSALG_DRAIN_SECONDS",
-            help="Seconds to go on answering after SIGTERM, while /readyz says no.",
-        ),
-    ] = 0,
+    database: Annotated[str, typer.Option(envvar="MERSALG_DATABASE")] = "sqlite:///mersalg.db",
+    host: Annotated[str, typer.Option(envvar="MERSALG_HOST")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="MERSALG_PORT")] = 8000,
+    workers: Annotated[int, typer.Option(envvar="MERSALG_WORKERS")] = 1,
+    config: Annotated[Path | None, typer.Option(envvar="MERSALG_CONFIG")] = None,
+    spool: Annotated[Path | None, typer.Option(envvar="MERSALG_SPOOL", show_default=False)] = None,
+    database_deadline_ms: Annotated[int, typer.Option(envvar="MERSALG_DATABASE_DEADLINE_MS")] = 50,
+    access_log: Annotated[bool, typer.Option(envvar="MERSALG_ACCESS_LOG")] = False,
+    log_format: Annotated[str, typer.Option(envvar="MERSALG_LOG_FORMAT")] = "human",
+    log_level: Annotated[str, typer.Option(envvar="MERSALG_LOG_LEVEL")] = "info",
+    drain_seconds: Annotated[float, typer.Option(envvar="MERSALG_DRAIN_SECONDS")] = 0,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Answer suggestion calls, record events, report the rates, show the dashboard.

@@ -21,40 +21,22 @@ if TYPE_CHECKING:
     from mersalg.training.simulation.invented_shop import Invented
 
 _BATCH = 500
-
-
-def _share(words: str) -> Any:
-    return typer.Option(min=0, max=1, help=words)
+_SHARE = typer.Option(min=0, max=1)
 
 
 def command(
-    checkouts: Annotated[
-        int, typer.Option(min=1, max=10_000_000, help="Number of checkouts.")
-    ] = 20_000,
-    seed: Annotated[
-        int, typer.Option(help="Random seed; another seed simulates other shoppers.")
-    ] = 1,
-    holdout: Annotated[float, _share("Share of customers who see no offers.")] = 0.1,
-    anyway: Annotated[
-        float, _share("Share of shoppers who buy the complement, offered or not.")
-    ] = 0.11,
-    persuaded: Annotated[float, _share("Share who buy it because they see it offered.")] = 0.08,
-    trade_up: Annotated[float, _share("Share who take the better version by themselves.")] = 0.05,
-    upgraded: Annotated[float, _share("Share who take it because they see it offered.")] = 0.05,
-    seen: Annotated[float, _share("Share of checkouts in which offers are viewed.")] = 0.8,
-    returned: Annotated[float, _share("Share of purchases of which a line is returned.")] = 0.05,
-    visits: Annotated[
-        float, typer.Option(min=1, help="Checkouts of a customer, on average.")
-    ] = 2.5,
-    out: Annotated[
-        Path | None, typer.Option(help="File to write the facts to, as `events import` reads them.")
-    ] = None,
-    database: Annotated[
-        str | None,
-        typer.Option(
-            help="Database to record them in as well; it may hold nothing but simulations."
-        ),
-    ] = None,
+    checkouts: Annotated[int, typer.Option(min=1, max=10000000)] = 20_000,
+    seed: int = 1,
+    holdout: Annotated[float, _SHARE] = 0.1,
+    anyway: Annotated[float, _SHARE] = 0.11,
+    persuaded: Annotated[float, _SHARE] = 0.08,
+    trade_up: Annotated[float, _SHARE] = 0.05,
+    upgraded: Annotated[float, _SHARE] = 0.05,
+    seen: Annotated[float, _SHARE] = 0.8,
+    returned: Annotated[float, _SHARE] = 0.05,
+    visits: Annotated[float, typer.Option(min=1)] = 2.5,
+    out: Path | None = None,
+    database: str | None = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Simulate buyers of known habits, and compare the report on their facts with the truth.

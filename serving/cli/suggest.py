@@ -22,18 +22,9 @@ _STANDARD = "-"
 
 def command(
     models: console.ModelsOption = Path("models"),
-    carts: Annotated[
-        str, typer.Option(help="Carts as JSON Lines, one request body a line; - is standard input.")
-    ] = _STANDARD,
-    out: Annotated[
-        str,
-        typer.Option(
-            help="File of the answers, one a line in the same order; - is standard output."
-        ),
-    ] = _STANDARD,
-    no_holdout: Annotated[
-        bool, typer.Option("--no-holdout", help="Put every unit in treatment.")
-    ] = False,
+    carts: str = _STANDARD,
+    out: str = _STANDARD,
+    no_holdout: Annotated[bool, typer.Option("--no-holdout")] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Suggest cross-sell and upsell for many carts, as the service would; nothing is recorded.

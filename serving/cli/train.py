@@ -20,38 +20,15 @@ if TYPE_CHECKING:
 
 
 def command(
-    config: Annotated[Path, typer.Option(help="The shop file.")] = Path("shop.toml"),
+    config: Path = Path("shop.toml"),
     models: console.ModelsOption = Path("models"),
-    engine: Annotated[
-        EngineName | None, typer.Option(help="Mining engine; by default that of the shop file.")
-    ] = None,
-    publish: Annotated[
-        bool,
-        typer.Option("--publish/--no-publish", help="Publish the version if it passes the gate."),
-    ] = True,
-    force: Annotated[
-        bool, typer.Option("--force", help="Publish even if the gate refuses.")
-    ] = False,
-    if_changed: Annotated[
-        bool,
-        typer.Option("--if-changed", help="Write no version if shop file and data are unchanged."),
-    ] = False,
-    since_last: Annotated[
-        bool, typer.Option("--since-last", help="Old name of --if-changed.", hidden=True)
-    ] = False,
-    database: Annotated[
-        str | None,
-        typer.Option(
-            envvar="MERSALG_DATABASE",
-            help="Database URL; its live catalogue overrides the catalogue file.",
-        ),
-    ] = None,
-    outcomes: Annotated[
-        str | None,
-        typer.Option(
-            help="Database URL; the upsell offers shown in it calibrate the scores of upgrades."
-        ),
-    ] = None,
+    engine: EngineName | None = None,
+    publish: Annotated[bool, typer.Option("--publish/--no-publish")] = True,
+    force: Annotated[bool, typer.Option("--force")] = False,
+    if_changed: Annotated[bool, typer.Option("--if-changed")] = False,
+    since_last: Annotated[bool, typer.Option("--since-last", hidden=True)] = False,
+    database: Annotated[str | None, typer.Option(envvar="MERSALG_DATABASE")] = None,
+    outcomes: str | None = None,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Read, check, mine, fit and back-test; write a version, and publish it if it passes the gate.

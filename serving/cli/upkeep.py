@@ -15,7 +15,7 @@ from mersalg.serving.cli.database import Database, existing_store, migrated_stor
 
 def audit(
     database: Database,
-    limit: Annotated[int, typer.Option(min=1, help="Maximum number of entries.")] = 50,
+    limit: Annotated[int, typer.Option(min=1)] = 50,
     as_json: console.JsonFlag = False,
 ) -> None:
     """List who published, rolled back, erased, exported, paused or dropped what, newest first."""
@@ -29,9 +29,7 @@ def audit(
 
 
 def backup(
-    file: Annotated[
-        Path, typer.Argument(help="The backup; an older file of this name is replaced.")
-    ],
+    file: Path,
     database: Database,
     as_json: console.JsonFlag = False,
 ) -> None:
@@ -46,7 +44,7 @@ def backup(
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="A file that `mersalg backup` wrote.")],
+    file: Path,
     database: Database,
     as_json: console.JsonFlag = False,
 ) -> None:
@@ -83,12 +81,8 @@ def migrate(database: Database, as_json: console.JsonFlag = False) -> None:
 
 def retention(
     database: Database,
-    keep_months: Annotated[
-        int, typer.Option(help="Whole months before the present one whose facts are kept.")
-    ] = 25,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say how many facts would be dropped.")
-    ] = False,
+    keep_months: int = 25,
+    dry_run: Annotated[bool, typer.Option("--dry-run")] = False,
     as_json: console.JsonFlag = False,
 ) -> None:
     """Drop the facts of old months after rolling up their days.

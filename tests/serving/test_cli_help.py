@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.testing import CliRunner
 
+from mersalg.engine.words import read_toml
 from mersalg.serving.cli.main import app
 
 _WIDTH = 80
@@ -69,5 +70,18 @@ def test_a_command_says_first_what_it_does(path: tuple[str, ...], command: Any) 
         verb = first.split()[0].rstrip(",")
         assert verb not in {"All", "Both", "Whether", "What", "The"}, f"not a verb: {verb}"
     for each in command.params:
-        if text := getattr(each, "help", None):
-            assert text.endswith((".", "...")), text
+        assert each.help.endswith((".", "...")), each.name
+
+
+def test_texts_of_options_are_of_options_that_exist() -> None:
+    of_options = {(*path, each.name) for path, command in COMMANDS for each in command.params}
+    texts = read_toml("mersalg.serving.cli", "options.toml")
+    assert set(_leaves(texts)) <= of_options
+
+
+def _leaves(table: Any, *path: str) -> Iterator[tuple[str, ...]]:
+    if not isinstance(table, dict):
+        yield path
+        return
+    for name, each in table.items():
+        yield from _leaves(each, *path, name)
