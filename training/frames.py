@@ -18,7 +18,7 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.source_sections import CatalogueColumns
 from mersalg.engine.vocabulary import StringTable
-from mersalg.training.reading.arrow import pc
+from mersalg.training.reading.basket_files import baskets_of_table
 from mersalg.training.reading.dataset import Dataset, load_dataset, sources_of
 from mersalg.training.reading.sources import SourceTable, single
 
@@ -65,18 +65,8 @@ def baskets_of_orders(orders: Any) -> tuple[Baskets, StringTable]:
     """Return the baskets of order lines or lists, and the items they index."""
     if is_frame(orders):
         table = table_of(orders, ("order_id", "item_id"))
-        order, item = (
-            table[name].combine_chunks().dictionary_encode() for name in ("order_id", "item_id")
-        )
-        kept = pc.and_(order.is_valid(), item.is_valid())
-        order, item = order.filter(kept), item.filter(kept)
-        texts = [str(each) for each in item.dictionary.to_pylist()]
-        places = np.argsort(np.argsort(texts))
-        codes = places[item.indices.to_numpy()]
-        baskets = Baskets.from_pairs(
-            order.indices.to_numpy().astype(np.int64), codes, len(order.dictionary), len(texts)
-        )
-        return baskets, StringTable.from_texts(sorted(texts))
+        both = table.select(["order_id", "item_id"]).drop_null()
+        return baskets_of_table(both, "orders")
     baskets, names = baskets_of([map(str, basket) for basket in _listed(orders)], True)
     return baskets, StringTable.from_texts(names or ())
 

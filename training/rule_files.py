@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -90,25 +89,12 @@ def check_out_path(path: Path) -> None:
         raise ConfigError(f"no folder {path.parent} to write {path.name} to")
 
 
-def write_rules(rules: pa.Table, path: Path) -> None:
-    """Parquet or CSV by suffix; a reader sees the old file or the new one, never a part.
+def write_rules(rules: pa.Table, file: Any, suffix: str) -> None:
+    """Write rules to an open file, as Parquet or CSV.
 
     In CSV an antecedent is a JSON list, since ids may hold any separator, and a consequent that a
     spreadsheet would run as a formula has a quote before it.
     """
-    check_out_path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            _write(rules, file, path.suffix.lower())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _write(rules: pa.Table, file: Any, suffix: str) -> None:
     from pyarrow import csv, parquet
 
     if suffix == ".parquet":

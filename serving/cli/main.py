@@ -20,36 +20,16 @@ from mersalg.serving.cli import console
 
 _VARIABLE = "MERSALG_DATABASE"
 
-_TRY, _TRAIN, _SELL, _MEASURE = "Try it", "Train", "Suggest", "Measure"
-
-# Commands and the panel of --help that each is listed in. A command is the function of this name
-# in the module that keeps databases, or `command` or `group` of the module of its name.
+# Panels of --help and their commands. A command is the function of this name in the module that
+# keeps databases, or `command` or `group` of the module of its name.
 _PANELS = {
-    "demo": _TRY,
-    "init": _TRY,
-    "train": _TRAIN,
-    "mine": _TRAIN,
-    "evaluate": _TRAIN,
-    "models": _TRAIN,
-    "suggest": _SELL,
-    "serve": _SELL,
-    "keys": _SELL,
-    "items": _SELL,
-    "events": _MEASURE,
-    "report": _MEASURE,
-    "simulate": _MEASURE,
-    "power": _MEASURE,
-    "customers": _MEASURE,
-    "retention": _MEASURE,
-    "guardrail": _MEASURE,
-    "audit": _MEASURE,
-    "backup": _MEASURE,
-    "restore": _MEASURE,
-    "migrate": _MEASURE,
-    "check": _TRY,
+    "Try it": "demo init check",
+    "Train": "train mine evaluate models",
+    "Suggest": "suggest serve keys items",
+    "Measure": "events report simulate power customers retention guardrail audit backup restore"
+    " migrate",
 }
-
-
+_PANEL_OF = {name: panel for panel, names in _PANELS.items() for name in names.split()}
 _UPKEEP = frozenset({"audit", "backup", "restore", "migrate", "retention"})
 _OF_TRAINING = frozenset(
     {"joblib", "mlxtend", "narwhals", "pandas", "scipy", "sklearn", "threadpoolctl"}
@@ -134,7 +114,7 @@ def _summary(name: str) -> TyperCommand:
     source = _source(name)
     text = (source.info.help if isinstance(source, typer.Typer) else source.__doc__) or ""
     return TyperCommand(
-        name, help=_flowing(text), rich_markup_mode="rich", rich_help_panel=_PANELS[name]
+        name, help=_flowing(text), rich_markup_mode="rich", rich_help_panel=_PANEL_OF[name]
     )
 
 
@@ -146,7 +126,7 @@ class _Commands(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._built:
-            panel, alone = _PANELS[name], typer.Typer(rich_markup_mode="rich")
+            panel, alone = _PANEL_OF[name], typer.Typer(rich_markup_mode="rich")
             source = _source(name)
             if isinstance(source, typer.Typer):
                 alone.add_typer(source, name=name, rich_help_panel=panel)
@@ -158,10 +138,10 @@ class _Commands(Mapping[str, Any]):
         return self._built[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_PANELS)
+        return iter(_PANEL_OF)
 
     def __len__(self) -> int:
-        return len(_PANELS)
+        return len(_PANEL_OF)
 
 
 class _Mersalg(TyperGroup):
@@ -173,7 +153,7 @@ class _Mersalg(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help, for which the commands need no options."""
-        self.commands = {name: _summary(name) for name in _PANELS}
+        self.commands = {name: _summary(name) for name in _PANEL_OF}
         super().format_help(ctx, formatter)
 
     def get_params(self, ctx: Any) -> list[Any]:

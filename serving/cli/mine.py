@@ -14,6 +14,7 @@ import typer
 from mersalg.engine.mining_engines import EngineName
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
+from mersalg.serving.cli.files import target
 
 if TYPE_CHECKING:
     from mersalg.training.mining.search import Counted, MinedRules
@@ -94,7 +95,8 @@ def command(
             table, p, q = mined.table.take(order), mined.p[order], mined.q[order]
             rules = cast("Any", rules_to_arrow(table, p, q, items))
             if path is not None:
-                write_rules(rules, path)
+                with target(path) as file:
+                    write_rules(rules, file, path.suffix.lower())
     summary = _summary(counted, mined, engine)
     top: list[dict[str, Any]] = rules.slice(0, _SHOWN).to_pylist()
     summary |= {

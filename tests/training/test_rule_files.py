@@ -23,7 +23,8 @@ def test_no_rule_of_a_csv_file_is_a_formula(tmp_path: Path, item_id: str) -> Non
             {"antecedent": pa.list_(pa.string()), "consequent": pa.string(), "lift": pa.float64()}
         ),
     )
-    write_rules(rules, tmp_path / "rules.csv")
+    with (tmp_path / "rules.csv").open("wb") as csv_file:
+        write_rules(rules, csv_file, ".csv")
     with (tmp_path / "rules.csv").open(encoding="utf-8", newline="") as file:
         [row] = csv.DictReader(file)
     assert json.loads(row["antecedent"]) == [item_id, "bread"]
@@ -32,5 +33,6 @@ def test_no_rule_of_a_csv_file_is_a_formula(tmp_path: Path, item_id: str) -> Non
     for line in row["consequent"].splitlines():
         assert line.startswith(("'", "ok"))
 
-    write_rules(rules, tmp_path / "rules.parquet")
+    with (tmp_path / "rules.parquet").open("wb") as parquet_file:
+        write_rules(rules, parquet_file, ".parquet")
     assert parquet.read_table(tmp_path / "rules.parquet").equals(rules), "no spreadsheet opens it"

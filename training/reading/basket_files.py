@@ -164,11 +164,11 @@ def read_baskets(path: Path) -> tuple[Baskets, StringTable]:
     if kind in _SPACED:
         baskets, items = _from_lines(path, quoted=False)
     elif kind == ".parquet":
-        baskets, items = _from_table(_parquet_table(path), str(path))
+        baskets, items = baskets_of_table(_parquet_table(path), str(path))
     elif kind == ".csv":
         header = _header(path)
         if set(_TABLE_COLUMNS) <= {name.strip() for name in header}:
-            baskets, items = _from_table(_csv_table(path, header), str(path))
+            baskets, items = baskets_of_table(_csv_table(path, header), str(path))
         else:
             _refuse_half_a_table(header, path)
             baskets, items = _from_lines(path, quoted=True)
@@ -196,7 +196,7 @@ def read_baskets_of_query(url: str, query: str) -> tuple[Baskets, StringTable]:
 
     table, name = read_query(url, query, Path())
     require_columns(table.column_names, _TABLE_COLUMNS, name)
-    baskets, items = _from_table(table, name)
+    baskets, items = baskets_of_table(table, name)
     if not baskets.n_orders:
         raise DataError("there is no basket", file=name)
     return baskets, items
@@ -318,7 +318,8 @@ def numbered_items(
     return codes, string_table(texts)
 
 
-def _from_table(table: pa.Table, file: str) -> tuple[Baskets, StringTable]:
+def baskets_of_table(table: pa.Table, file: str) -> tuple[Baskets, StringTable]:
+    """Return the baskets of order lines, and the items they index; DataError for an empty cell."""
     order_id, item_id = _TABLE_COLUMNS
     orders = read_keys(single(table, file), (order_id,), exact=True)
     _refuse_missing(orders, order_id, file)
