@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, Select, or_, select, union, update
+from sqlalchemy import Connection, Select, select, union, update
 
 from mersalg.engine.errors import StorageMismatch
 from mersalg.engine.fact_json import digest_and_pack, pack, unpack
@@ -56,10 +57,11 @@ class People:
         These are the facts that name them, and those of their sessions that name nobody.
         """
         pseudonym = self.pseudonym_of(customer_id)
+        named = _naming(pseudonym).cte("named")
         theirs = union(
-            select(facts.c.event_id).where(facts.c.customer_id == pseudonym),
+            select(named.c.event_id),
             select(facts.c.event_id)
-            .where(facts.c.session_id.in_(_sessions_of(pseudonym)))
+            .where(facts.c.session_id.in_(select(named.c.session_id)))
             .where(facts.c.customer_id.is_(None)),
         ).cte("theirs")
         return self._stored.read_ids(select(theirs.c.event_id), few=True)
@@ -68,7 +70,7 @@ class People:
         """Return the names under which roll-ups count a customer and their sessions."""
         pseudonym = self.pseudonym_of(customer_id)
         with self._database.reading() as connection:
-            sessions = connection.scalars(_sessions_of(pseudonym)).all()
+            sessions = {each.session_id for each in connection.execute(_naming(pseudonym))} - {None}
             names = [f"{kind}:{each}" for each in (pseudonym, *sessions) for kind in ("c", "s")]
             stored = select(rollup_units.c.name).where(rollup_units.c.name.in_(names))
             return sorted(connection.scalars(stored))
@@ -80,8 +82,12 @@ class People:
         same in all their facts, and the sessions of those facts likewise: every count stays.
         """
         pseudonym = self.pseudonym_of(customer_id)
+        # Before the transaction that writes, for all facts are read.
+        with self._database.reading() as connection:
+            named = connection.execute(_naming(pseudonym)).all()
+        sessions = sorted({each.session_id for each in named} - {None})
         with self._database.writing() as connection:
-            return _erase(connection, pseudonym)
+            return _erase(connection, pseudonym, [each.event_id for each in named], sessions)
 
     def secret_matches(self) -> bool | None:
         """Return whether ids are hashed under the present secret, None before the first fact."""
@@ -154,14 +160,19 @@ class People:
         )
 
 
-def _erase(connection: Connection, pseudonym: str) -> int:
+def _erase(
+    connection: Connection, pseudonym: str, event_ids: Sequence[str], sessions: Sequence[str]
+) -> int:
     """Give a customer's facts and sessions random pseudonyms; return the number of facts."""
-    sessions = set(connection.scalars(_sessions_of(pseudonym)))
-    theirs = or_(facts.c.customer_id == pseudonym, facts.c.session_id.in_(sessions))
-    rows = connection.execute(select(facts.c.event_id, facts.c.body).where(theirs)).all()
-    random = {old: _random_pseudonym() for old in (pseudonym, *sorted(sessions))}
-    for row in rows:
-        fact = unpack(row.body)
+    bodies: dict[str, str] = {}
+    for column, values in ((facts.c.event_id, event_ids), (facts.c.session_id, sessions)):
+        for start in range(0, len(values), BATCH):
+            some = column.in_(values[start : start + BATCH])
+            rows = connection.execute(select(facts.c.event_id, facts.c.body).where(some))
+            bodies |= {row.event_id: row.body for row in rows}
+    random = {old: _random_pseudonym() for old in (pseudonym, *sessions)}
+    for event_id, body in bodies.items():
+        fact = unpack(body)
         hidden = replace(
             fact,
             customer_id=random.get(fact.customer_id or "", fact.customer_id),
@@ -170,7 +181,7 @@ def _erase(connection: Connection, pseudonym: str) -> int:
         # The digest stays, so that the same fact delivered again is still a duplicate.
         connection.execute(
             update(facts)
-            .where(facts.c.event_id == row.event_id)
+            .where(facts.c.event_id == event_id)
             .values(
                 customer_id=hidden.customer_id,
                 session_id=hidden.session_id,
@@ -181,16 +192,12 @@ def _erase(connection: Connection, pseudonym: str) -> int:
         connection,
         {f"{kind}:{old}": f"{kind}:{new}" for old, new in random.items() for kind in ("c", "s")},
     )
-    return len(rows)
+    return len(bodies)
 
 
-def _sessions_of(pseudonym: str) -> Select[tuple[str | None]]:
-    """Select the sessions of a customer's facts."""
-    return (
-        select(facts.c.session_id)
-        .where(facts.c.customer_id == pseudonym, facts.c.session_id.is_not(None))
-        .distinct()
-    )
+def _naming(pseudonym: str) -> Select[Any, Any]:
+    """Select id and session of the facts that name a customer: no index holds all of them."""
+    return select(facts.c.event_id, facts.c.session_id).where(facts.c.customer_id == pseudonym)
 
 
 def _random_pseudonym() -> str:

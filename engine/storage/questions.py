@@ -15,6 +15,7 @@ from mersalg.engine.fact_json import unpack
 from mersalg.engine.facts import Arm, Decision, Event
 from mersalg.engine.storage.connection import Database, is_connection_lost, speaking, unavailable
 from mersalg.engine.storage.pseudonyms import Pseudonyms
+from mersalg.engine.storage.tables import OF_BUYERS
 
 Bought = tuple[int, tuple[str, ...]]
 """Microseconds of a purchase, and the ids of its items."""
@@ -110,7 +111,7 @@ select number, '{_ARM}', 0, '', (
 ) from asked where arm_session_id is not null
 """  # noqa: S608 - words of our own
 _LAST_PURCHASES = f"""
-    from facts where customer_id = asked.customer_id and type = 'purchase'
+    from facts where customer_id = asked.customer_id and {OF_BUYERS} and type = 'purchase'
     and occurred_at > asked.bought_after order by occurred_at desc, event_id
     limit {MAXIMUM_PURCHASES}
 """
@@ -177,8 +178,8 @@ def _dismissals(dialect: str) -> str:
         for source in (_BY_DISMISSAL, _BY_DECISION)
     ]
     vouched = [_VOUCHED[dialect].format(each) for each in ("dismissal", "decision")]
-    found[-2] += vouched[0]
-    found[-1] += "".join(vouched)
+    found[-2] += f"{vouched[0]} and dismissal.{OF_BUYERS}"
+    found[-1] += f"{''.join(vouched)} and decision.{OF_BUYERS}"
     if is_sqlite:
         found = [f"select number, {_FOUND} from asked cross join {each}" for each in found]  # noqa: S608
         united = " union all ".join(found)

@@ -39,7 +39,7 @@ from mersalg.engine.storage.rollups import Reports
 from mersalg.engine.storage.tables import decisions
 from mersalg.engine.storage.writer import writer_for
 
-SCHEMA_VERSION = "0015"
+SCHEMA_VERSION = "0016"
 """The migration this code was written for."""
 
 _TRIAL_CHARACTERS = 65_536

@@ -288,18 +288,29 @@ class PostgresWriter(Writer):
         self._months.ensure(row[OCCURRED_AT] for row in batch.rows)
         with connection.cursor() as cursor:
             if batch.rows:
-                self._write_rows(cursor, batch)
-            kept = None if note is None else note(batch.result())
-            if kept is not None:
-                cursor.execute(_NOTE.format("%s"), kept)
-        connection.commit()
+                self._write_facts(cursor, batch)
+            # Statements of a pipeline are answered together: to wait for each of them, this
+            # thread would take turns with all others as often.
+            with connection.pipeline():
+                if batch.named_rows:
+                    cursor.execute(_NAMED, (_json(batch.named_rows),))
+                if len(batch.rows) <= NOTED_SINGLY:
+                    new_ids = _json([row[0] for row in batch.rows])
+                    cursor.execute(_FRESH.format("json_array_elements_text(%s::json)"), (new_ids,))
+                else:
+                    cursor.executemany(_FRESH_DAY.format("%s"), _fresh_days(batch))
+                kept = None if note is None else note(batch.result())
+                if kept is not None:
+                    cursor.execute(_NOTE.format("%s"), kept)
+                connection.commit()
 
-    def _write_rows(self, cursor: Any, batch: Batch) -> None:
+    def _write_facts(self, cursor: Any, batch: Batch) -> None:
         ids = [row[0] for row in batch.rows]
-        cursor.execute(
-            _KEYS.format("fact_ids", "bigint"),
-            (_json({row[0]: row[OCCURRED_AT] for row in batch.rows}),),
-        )
+        with cursor.connection.pipeline():  # with the statement that begins the transaction
+            cursor.execute(
+                _KEYS.format("fact_ids", "bigint"),
+                (_json({row[0]: row[OCCURRED_AT] for row in batch.rows}),),
+            )
         if cursor.rowcount < len(ids):
             # Those of this batch are not in `facts` yet.
             cursor.execute("select event_id, digest from facts where event_id = any(%b)", (ids,))
@@ -319,13 +330,6 @@ class PostgresWriter(Writer):
         with cursor.copy("copy facts from stdin") as copy:
             for row in batch.rows:
                 copy.write_row(row)
-        if batch.named_rows:
-            cursor.execute(_NAMED, (_json(batch.named_rows),))
-        if len(batch.rows) <= NOTED_SINGLY:
-            new_ids = _json([row[0] for row in batch.rows])
-            cursor.execute(_FRESH.format("json_array_elements_text(%s::json)"), (new_ids,))
-        else:
-            cursor.executemany(_FRESH_DAY.format("%s"), _fresh_days(batch))
 
 
 def _known_of(cursor: Any, table: str, column: str, rows: Sequence[Row]) -> set[str]:

@@ -64,7 +64,7 @@ async def export_customer(service: TheService, caller: Admin, customer_id: str) 
         )
         return orjson.dumps(export)
 
-    async with audited(service, caller, "export customer", _named(service, customer_id)):
+    async with audited(service, caller, "export customer", await _named(service, customer_id)):
         await service.intake.settle()
         body = await asyncio.to_thread(collect)
     return Response(body, media_type="application/json")
@@ -88,7 +88,7 @@ async def erase_customer(service: TheService, caller: Admin, customer_id: str) -
 async def erase(service: Service, caller: Caller, customer_id: str) -> CustomerErasure:
     """Erase a customer everywhere; the audit log says that `caller` did."""
     root = service.registry.root
-    async with audited(service, caller, "erase customer", _named(service, customer_id)):
+    async with audited(service, caller, "erase customer", await _named(service, customer_id)):
         await service.intake.settle()
         touched = await asyncio.to_thread(erase_everywhere, customer_id, service.store, root)
         await asyncio.to_thread(service.intake.forget, customer_id)
@@ -97,9 +97,9 @@ async def erase(service: Service, caller: Caller, customer_id: str) -> CustomerE
     return CustomerErasure(customer_id, touched)
 
 
-def _named(service: Service, customer_id: str) -> str:
+async def _named(service: Service, customer_id: str) -> str:
     """Return the customer's pseudonym, as facts name them."""
-    return service.store.people.pseudonym_of(customer_id)
+    return await asyncio.to_thread(service.store.people.pseudonym_of, customer_id)
 
 
 def _outward(facts: Iterable[Fact]) -> list[dict[str, object]]:
