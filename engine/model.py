@@ -18,9 +18,8 @@ from mersalg.engine.config import (
 )
 from mersalg.engine.cross_sell.affinity import Affinity
 from mersalg.engine.cross_sell.newcomers import Newcomers
-from mersalg.engine.cross_sell.recency import Recency
 from mersalg.engine.cross_sell.rule_index import RuleIndexes
-from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.cross_sell.rules import Recency, RuleTable
 from mersalg.engine.cross_sell.stores import Stores
 from mersalg.engine.errors import ModelCorrupt
 from mersalg.engine.native.packed_items import Packed

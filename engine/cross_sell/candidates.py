@@ -14,8 +14,7 @@ from mersalg.engine.cross_sell.newcomers import Newcomers
 from mersalg.engine.cross_sell.recommender import CrossSell, Items, RuleCounts, Scores
 from mersalg.engine.native.kernels import NativeRanking
 from mersalg.engine.ranking.purchases import Past
-from mersalg.engine.ranking.ranking import Mode, Ranking
-from mersalg.engine.ranking.signals import ItemSignals
+from mersalg.engine.ranking.ranking import ItemSignals, Mode, Ranking
 
 
 class Candidates(Struct, frozen=True, gc=False):

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.cross_sell import measures
-from mersalg.engine.cross_sell.recency import Recency
-from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.cross_sell.rules import Recency, RuleTable
 
 Items = NDArray[np.int32]
 

@@ -16,11 +16,9 @@ from mersalg.engine.arrays import Ragged
 from mersalg.engine.model import Model
 from mersalg.engine.native.signals import COMPLEMENT, QUESTION, SIBLING
 from mersalg.engine.ranking.customers import Customers
-from mersalg.engine.ranking.neighbours import Neighbours
 from mersalg.engine.ranking.purchases import Purchases
-from mersalg.engine.ranking.ranking import Ranking
+from mersalg.engine.ranking.ranking import ItemSignals, Neighbours, Ranking
 from mersalg.engine.ranking.scorer import Scorer
-from mersalg.engine.ranking.signals import ItemSignals
 from mersalg.engine.upsell.likelihood import WINDOWS, Facts, Likelihood, Standing
 
 N_CUSTOMERS, MAX_ORDERS, ITEMS_EACH = 5_000, 120, 8

@@ -13,11 +13,9 @@ from mersalg.engine.arrays import Ragged, arrays_of, read
 from mersalg.engine.native.kernels import BrokenArrays
 from mersalg.engine.native.signals import COMPLEMENT
 from mersalg.engine.ranking.customers import Customers, hash_of
-from mersalg.engine.ranking.neighbours import Neighbours
 from mersalg.engine.ranking.purchases import Carts, Past, Purchases
-from mersalg.engine.ranking.ranking import Ranking
+from mersalg.engine.ranking.ranking import ItemSignals, Neighbours, Ranking
 from mersalg.engine.ranking.scorer import Scorer
-from mersalg.engine.ranking.signals import ItemSignals
 
 N_ITEMS, N_GROUPS = 9, 4
 DAY = 86_400_000_000

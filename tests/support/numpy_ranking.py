@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine.native.signals import COMPLEMENT
-from mersalg.engine.ranking.neighbours import Neighbours
 from mersalg.engine.ranking.purchases import NEVER, Past
-from mersalg.engine.ranking.ranking import Mode, Ranking
+from mersalg.engine.ranking.ranking import Mode, Neighbours, Ranking
 
 Floats = NDArray[np.float32]
 Items = NDArray[np.int32]

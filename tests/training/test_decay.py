@@ -13,8 +13,8 @@ from mersalg.engine import clock
 from mersalg.engine.arrays import arrays_of
 from mersalg.engine.config import load_config, parse_config
 from mersalg.engine.cross_sell.candidates import Candidates
-from mersalg.engine.cross_sell.recency import UNIT
 from mersalg.engine.cross_sell.recommender import CrossSell
+from mersalg.engine.cross_sell.rules import UNIT
 from mersalg.engine.errors import ConfigError, ModelCorrupt
 from mersalg.engine.model import Model
 from mersalg.engine.model_check import self_check

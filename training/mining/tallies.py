@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine import clock
-from mersalg.engine.cross_sell.recency import UNIT, Recency
-from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.cross_sell.rules import UNIT, Recency, RuleTable
 from mersalg.engine.native import kernels
 from mersalg.engine.orders import Baskets
 

@@ -13,7 +13,7 @@ from mersalg.engine.arrays import Ragged
 from mersalg.engine.native import kernels
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
-from mersalg.engine.ranking.neighbours import Neighbours
+from mersalg.engine.ranking.ranking import Neighbours
 from mersalg.training.keyed import distinct
 from mersalg.training.mining.local import LocalEngine
 

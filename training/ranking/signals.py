@@ -13,8 +13,7 @@ from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
 from mersalg.engine.ranking.purchases import Purchases
-from mersalg.engine.ranking.ranking import Ranking
-from mersalg.engine.ranking.signals import ItemSignals
+from mersalg.engine.ranking.ranking import ItemSignals, Ranking
 from mersalg.training.ranking.item_item import fit_neighbours
 
 if TYPE_CHECKING:
