@@ -16,60 +16,9 @@ from mersalg.engine.manifest import OPTIONAL, SCHEMA_VERSION
 from mersalg.engine.model import Model
 from mersalg.engine.registry import Registry
 from mersalg.engine.vocabulary import StringTable
+from mersalg.engine.words import read_toml
 
-_TEXTS = (r"(names|category_names|family_names|store_ids)_(blob|offsets)", r"\1.\2")
-_RULES = (r"antecedent_(?:(indptr)|items)", "antecedents.{}")
-_NAMES: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "catalogue": (
-        _TEXTS,
-        (r"item_ids_(blob|offsets)", r"items.ids.\1"),
-        (r"item_ids_(sums|places)", r"items.\1"),
-        (r"compatible_(?:(indptr)|items)", "compatible.{}"),
-        (r"bundle_(?:(indptr)|items)", "bundles.{}"),
-        (r"upgrade_(?:(indptr)|items)", "upgrades.{}"),
-        (r"attribute_(\d+)_(blob|offsets)", r"attributes.values.\1.\2"),
-    ),
-    "rules": (_RULES,),
-    "affinity": ((r"repelled_(?:(indptr)|items)", "repelled.{}"),),
-    "ladders": (
-        (r"member(?:_(indptr)|s)", "members.{}"),
-        (r"families_(names|words)_(blob|offsets)", r"families.\1.\2"),
-        (r"families_(\w+)", r"families.\1"),
-        (r"moves_(?:(indptr)|items)", "moves.items.{}"),
-        (r"moves_(\w+)", r"moves.\1"),
-    ),
-    "recency": (),
-    "stores": (
-        _TEXTS,
-        (r"(offered|contradicted)_(?:(indptr)|store)", r"\1.stores.{}"),
-        (r"(offered|contradicted)_(\w+)", r"\1.\2"),
-        (r"rules_antecedent_(?:(indptr)|items)", "contradicted_rules.antecedents.{}"),
-        (r"rules_(\w+)", r"contradicted_rules.\1"),
-    ),
-    "ranking": (
-        (r"item_(?:(indptr)|items)", "neighbours.items.{}"),
-        (r"item_(\w+)", r"neighbours.\1"),
-        (r"group_(?:(indptr)|items)", "groups.items.{}"),
-        (r"group_(\w+)", r"groups.\1"),
-        (r"signal_leaders(?:_(indptr))?", "signals.leaders.{}"),
-        (r"signal_(\w+)", r"signals.\1"),
-        (r"discovery_(\w+)", r"scorers.values.0.\1"),
-        (r"complete_(\w+)", r"scorers.values.1.\1"),
-    ),
-    "customers": (
-        (r"purchase_(?:order_(indptr)|ordered_at)", "purchases.ordered_at.{}"),
-        (r"purchase_(?:item_(indptr)|items)", "purchases.items.{}"),
-    ),
-    "likelihood": (
-        (r"fact_(\w+)", r"facts.\1"),
-        (r"standing_(\w+)", r"standing.\1"),
-        (r"(which|whether)_(\w+)", r"\1.\2"),
-    ),
-}
-"""Names of a component's arrays, and today's: ``{}`` is `indptr`, or `values` where it is not.
-
-Other components follow from these.
-"""
+_NAMES: Mapping[str, list[list[str]]] = read_toml("mersalg.training", "model_schema_1.toml")
 
 
 def convert(registry: Registry, version: str) -> str:

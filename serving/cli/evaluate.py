@@ -9,38 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mersalg.engine.mining_engines import EngineName
-from mersalg.engine.words import counted
+from mersalg.engine.words import counted, read_toml
 from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
     from mersalg.engine.config import ShopConfig
 
-_HELD_BACK = {
-    "too_dear": "The price cap (offers.max_price_to_cart_ratio)",
-    "sensitive": "Excluding sensitive categories (offers.sensitive)",
-}
-_RANKERS = {
-    "mersalg": "served by Mersalg, purchases read live",
-    "mersalg_static": "served by Mersalg, purchases of training only",
-    "ease": "EASE within neighbourhoods",
-    "fitted": "the fitted ranking, not served",
-    "item_knn": "item-kNN (cosine)",
-    "frequency": "what the customer buys most",
-    "plain_rules": "plain rules (best conviction)",
-    "popularity": "popularity",
-}
-_UPGRADE_RANKERS = {
-    "random": "random",
-    "cheapest_next_tier": "cheapest of the next tier",
-    "cheapest_next_tier_unbought": "the same, of what the customer never bought",
-    "popular": "most popular dearer sibling",
-    "popular_unbought": "the same, of what the customer never bought",
-    "recently_popular": "most popular of the last 60 days",
-    "transitions": "smoothed transitions",
-    "mersalg": "Mersalg",
-    "mersalg_unbought": "Mersalg, of what the customer never bought",
-}
-_GUESSES = {"base_rate": "base rate", "ladder_rate": "rate of the family", "mersalg": "Mersalg"}
+_TITLES = read_toml("mersalg.serving.cli", "rankings.toml")
 Level = Literal["item", "family"]
 
 
@@ -96,7 +71,7 @@ def print_back_test(metrics: Mapping[str, Any]) -> None:
     columns += [">not bought before", ">± 1 s.e."] if discovery else []
     rows = [
         (title, *_shown(rates[name]), *(_shown(discovery.get(name)) if discovery else ()))
-        for name, title in _RANKERS.items()
+        for name, title in _TITLES["complements"].items()
         if name in rates
     ]
     title = f"Hidden item among the first ten, {counted(n_tested, 'later order')}"
@@ -115,7 +90,7 @@ def print_back_test(metrics: Mapping[str, Any]) -> None:
     for reason, n_held_back in metrics.get("hidden_held_back", {}).items():
         if n_held_back:
             console.out.print(
-                f"{_HELD_BACK[reason]} costs at most {n_held_back / n_tested:.1%}"
+                f"{_TITLES['held_back'][reason]} costs at most {n_held_back / n_tested:.1%}"
                 " of the hidden items; hits are counted without it"
             )
     before, after = metrics["train_orders"], metrics["test_orders"]
@@ -189,7 +164,7 @@ def _print_upgrades(found: dict[str, Any]) -> None:
     if which is not None:
         console.print_table(
             ("ranking", ">HitRate@1", ">± 1 s.e.", ">HitRate@3", ">± 1 s.e."),
-            _rows(_UPGRADE_RANKERS, which["hit_rate"], ("at_1", "at_1_se", "at_3", "at_3_se")),
+            _rows(_TITLES["upgrades"], which["hit_rate"], ("at_1", "at_1_se", "at_3", "at_3_se")),
             f"Which dearer sibling, {counted(which['n'], 'later upgrade')}",
         )
         console.out.print(
@@ -198,7 +173,7 @@ def _print_upgrades(found: dict[str, Any]) -> None:
     if whether is not None:
         console.print_table(
             ("forecast", ">AUC", ">± 1 s.e.", ">PR-AUC", ">ECE"),
-            _rows(_GUESSES, whether["quality"], ("auc", "auc_se", "pr_auc", "ece")),
+            _rows(_TITLES["forecasts"], whether["quality"], ("auc", "auc_se", "pr_auc", "ece")),
             f"Whether at all, {counted(whether['n'], 'later purchase')}",
         )
         console.out.print(
