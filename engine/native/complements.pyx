@@ -71,9 +71,9 @@ cdef class NativeEligibility:
         self.sensitive, self.price = sensitive, price_minor
 
     def held(self, const int32_t[::1] cart, uint8_t[::1] marks, int reason):
-        """Mark what a cart holds; return the families of it, ascending, -1 for none, and the
-        sensitive category that all of it is of, -1 where there is no such one."""
-        cdef int64_t place
+        """Mark what a cart holds; return the families of it, ascending, and the sensitive category
+        that all of it is of, -1 where there is no such one."""
+        cdef int64_t place, n_found = 0
         cdef int32_t sensitive = -1
         families = np.empty(cart.shape[0], dtype=np.int32)
         cdef int32_t[::1] found = families
@@ -81,13 +81,16 @@ cdef class NativeEligibility:
             if not 0 <= cart[place] < min(marks.shape[0], self.price.shape[0]):
                 raise BrokenArrays(_OUTSIDE)
             marks[cart[place]] = reason
-            found[place] = self.substitutes[cart[place]]
+            if self.substitutes[cart[place]] >= 0:
+                found[n_found] = self.substitutes[cart[place]]
+                n_found += 1
             if place == 0:
                 sensitive = self.sensitive[cart[place]]
             elif self.sensitive[cart[place]] != sensitive:
                 sensitive = -1
-        families.sort()
-        return families, sensitive
+        # An array's own sort lets other threads go first, in the middle of a call.
+        sort_labels(<uint32_t *>&found[0], n_found)
+        return families[:n_found], sensitive
 
     def reasons(
         self, const int32_t[::1] items, const uint8_t[::1] marks, const int32_t[::1] families,
