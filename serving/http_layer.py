@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import count
+from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -83,10 +84,12 @@ class HttpLayer:
         request_id = None
         # Of a body that is not read, the rest would be taken for the next request: the server
         # closes the connection, and the answer says so.
-        is_unread, is_trusted, hosts = False, True, 0
+        n_unread, is_trusted, hosts = 0.0, True, 0
         for name, value in scope["headers"]:
-            if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
-                is_unread = True
+            if name == b"content-length" and value.isdigit():
+                n_unread = max(n_unread, float(value))
+            elif name in (b"transfer-encoding", b"content-length"):
+                n_unread = inf
             elif name == _REQUEST_ID and request_id is None and _VALID_ID(value):
                 request_id = value
             elif name in (b"host", b"origin"):
@@ -103,10 +106,13 @@ class HttpLayer:
         status, has_begun = 500, False
 
         async def receive_on() -> Message:
-            nonlocal is_unread
+            nonlocal n_unread
             message = await receive()
-            if not message.get("more_body", False):
-                is_unread = False
+            n_unread -= len(message.get("body", b""))
+            # The server finds the end of a body only when it is asked for more, and that takes as
+            # long as the body did.
+            if n_unread <= 0 or not message.get("more_body", False):
+                n_unread, message["more_body"] = 0.0, False
             return message
 
         async def send_on(message: Message) -> None:
@@ -115,7 +121,7 @@ class HttpLayer:
                 status, has_begun = message["status"], True
                 headers = _with_secure_headers(message.get("headers", ()))
                 headers.append((_REQUEST_ID, request_id))
-                if is_unread:
+                if n_unread:
                     headers.append((b"connection", b"close"))
                 message["headers"] = headers
             await send(message)
@@ -127,7 +133,7 @@ class HttpLayer:
                 several = errors.answer(400, "bad_request", "the request has several Host headers")
                 await several(scope, receive, send_on)
             elif is_trusted:
-                await self._app(scope, receive_on if is_unread else receive, send_on)
+                await self._app(scope, receive_on if n_unread else receive, send_on)
             else:
                 await _refusal()(scope, receive, send_on)
         except Exception:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
+from mersalg.serving.http_layer import HttpLayer
 from mersalg.serving.ids import new_id
+from mersalg.serving.metrics import Metrics, RequestMeter
 from tests.support.metrics import metric
 from tests.support.servers import publish_model, running_server
 from tests.support.waiting import WAIT_SECONDS
@@ -54,6 +58,39 @@ def test_pages_of_this_machine_are_answered_as_programs_are(
     assert program.json().keys() == page.json().keys()
     if not program.is_success:
         assert program.json() == page.json()
+
+
+@pytest.mark.parametrize(
+    ("header", "goes_on"),
+    [
+        ((b"content-length", b"2"), [True, False]),
+        ((b"content-length", b"3"), [True, True]),
+        ((b"transfer-encoding", b"chunked"), [True, True]),
+    ],
+)
+def test_a_body_ends_with_the_last_byte_that_was_announced(
+    header: tuple[bytes, bytes], goes_on: list[bool]
+) -> None:
+    """The server says so only when it is asked for more, which takes as long as the body."""
+    sent: list[Message] = []
+    seen: list[bool] = []
+    parts = [b"{", b"}"]
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        seen.extend([(await receive())["more_body"] for _ in range(len(parts))])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": parts.pop(0), "more_body": True}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    layer = HttpLayer(app, meter=RequestMeter(Metrics()), local_only=False)
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [header]}
+    asyncio.run(layer(scope, receive, send))
+    assert seen == goes_on
+    assert ((b"connection", b"close") in sent[0]["headers"]) is goes_on[-1]
 
 
 @pytest.mark.parametrize("path", ["/v1/suggestions", "/v1/events", "/healthz", "/no/such"])
