@@ -83,8 +83,9 @@ class GroupCommit(Generic[Job, Result]):
         self._linger, self._only_awaited = linger, only_awaited
         self._expected = self._wanted = 1
         self._jobs: deque[Waiting[Job, Result]] = deque()
-        # What wakes a thread: to wake it for each job would cost the event loop its turn as often.
-        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # What wakes each thread that waits: of several that wait for one thing all would wake.
+        self._idle: deque[queue.SimpleQueue[None]] = deque()
+        self._is_called = False
         self._threads = [
             threading.Thread(target=self._run, name=name, daemon=True) for _ in range(threads)
         ]
@@ -118,9 +119,10 @@ class GroupCommit(Generic[Job, Result]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._jobs.append(Waiting(job, loop, future))
+        # One thread takes all jobs: to wake one for each would cost the event loop its turn.
         is_enough = len(self._jobs) >= self._wanted or self._weight(job) >= _LIGHT
-        if is_enough and self._wake.empty():
-            self._wake.put(None)
+        if is_enough and not self._is_called:
+            self._call()
         return future
 
     def close(self, timeout: float | None = None) -> None:
@@ -128,18 +130,40 @@ class GroupCommit(Generic[Job, Result]):
         if not self._closed:
             self._closed = True
             for _ in self._threads:
-                self._wake.put(None)
+                self._call()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(timeout)
 
+    def _call(self) -> None:
+        """Wake the thread that went to sleep last."""
+        self._is_called = True
+        try:
+            wake = self._idle.pop()
+        except IndexError:  # All work; they look for jobs before they sleep.
+            self._is_called = False
+        else:
+            wake.put(None)
+
+    def _sleep(self, wake: queue.SimpleQueue[None], seconds: float | None = None) -> None:
+        """Wait until this thread is called, or `seconds` are over."""
+        self._idle.append(wake)
+        # For a job that came before this nobody was called.
+        if len(self._jobs) < self._wanted and not self._closed:
+            with suppress(queue.Empty):
+                wake.get(timeout=seconds)
+        with suppress(ValueError):
+            self._idle.remove(wake)
+        self._is_called = False
+
     def _run(self) -> None:
+        wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         while not self._closed or self._jobs:
-            self._wake.get()
-            while batch := self._collect():
+            self._sleep(wake)
+            while batch := self._collect(wake):
                 self._write(batch)
 
-    def _collect(self) -> list[Waiting[Job, Result]]:
+    def _collect(self, wake: queue.SimpleQueue[None]) -> list[Waiting[Job, Result]]:
         """Return the jobs of the next batch, none where no job waits."""
         batch: list[Waiting[Job, Result]] = []
         weight, until = 0, time.monotonic() + self._linger
@@ -152,8 +176,7 @@ class GroupCommit(Generic[Job, Result]):
                 if not batch or missing <= 0 or left <= 0 or weight >= _LIGHT or self._closed:
                     break
                 self._wanted = missing
-                with suppress(queue.Empty):
-                    self._wake.get(timeout=left)
+                self._sleep(wake, left)
                 self._wanted = 1
             else:
                 batch.append(waiting)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import threading
 from collections.abc import Sequence
 
 import pytest
+import uvloop
 
 from mersalg.serving.group_commit import GroupCommit, QueueFull
 from tests.support.waiting import WAIT_SECONDS, eventually_async
@@ -188,6 +190,28 @@ def test_a_question_that_hangs_does_not_hold_up_the_next() -> None:
 
     asyncio.run(run())
     group.close()
+
+
+@pytest.mark.parametrize(("threads", "linger"), [(2, 0.0), (1, 0.0005)])
+def test_no_job_is_left_while_threads_sleep(threads: int, linger: float) -> None:
+    """Jobs come at every moment between a look at the queue and a thread's sleep."""
+    draw = random.Random(5)
+    disk = Disk()
+    group = GroupCommit("test", disk.commit, linger=linger, threads=threads)
+    group.start()
+
+    async def caller(number: int) -> None:
+        for job in range(number, 1_000, 4):
+            assert await asyncio.wait_for(group.submit(job), WAIT_SECONDS) == job * 10
+            for _ in range(draw.randrange(3)):
+                await asyncio.sleep(0)
+
+    async def run() -> None:
+        await asyncio.gather(*map(caller, range(4)))
+
+    uvloop.run(run())
+    group.close()
+    assert sorted(job for batch in disk.batches for job in batch) == list(range(1_000))
 
 
 def test_questions_nobody_waits_for_any_more_are_not_asked() -> None:
