@@ -307,24 +307,18 @@ def convert_fact(data: object) -> FactBody:
 _WHERE = re.compile(r" - at `(?:key in )?\$\.?(.*)`$")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _TYPES = ", ".join(sorted(PROMOTION_TYPES | ORDER_TYPES | {"decision"}))
+_COUNTS = "cross_sell upsell model_customer lines_omitted revision n_joint n_antecedent".split()
 _BY_FIELD = {
     "type": f"must be one of {_TYPES}",
     "occurred_at": "is required, as ISO 8601 with an offset",
     "arm": "must be treatment or control",
-    "consent": "must be true or false",
-    "prices_include_tax": "must be true or false",
+    **dict.fromkeys(("consent", "prices_include_tax"), "must be true or false"),
     "kind": "must be cross_sell or upsell",
     "mode": "must be one of discovery, complete",
     "scope": "must be one of server, token, storefront",
     "control_share": "must be a number from 0 to 1",
     "position": "must be a whole number from 1",
-    "cross_sell": "must be a whole number from 0",
-    "upsell": "must be a whole number from 0",
-    "model_customer": "must be a whole number from 0",
-    "lines_omitted": "must be a whole number from 0",
-    "revision": "must be a whole number from 0",
-    "n_joint": "must be a whole number from 0",
-    "n_antecedent": "must be a whole number from 0",
+    **dict.fromkeys(_COUNTS, "must be a whole number from 0"),
 }
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`", re.DOTALL)
 _TOO_LARGE = re.compile(r"Expected `int` <= (\d+)")

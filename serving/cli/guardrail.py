@@ -46,9 +46,7 @@ def status(database: Database, as_json: console.JsonFlag = False) -> None:
 
 @group.command("pause")
 def pause(
-    database: Database,
-    why: str = "paused by hand",
-    as_json: console.JsonFlag = False,
+    database: Database, why: str = "paused by hand", as_json: console.JsonFlag = False
 ) -> None:
     """Make no offers until `resume`; checkouts are answered and counted as before."""
     from mersalg.engine.tracking import guardrail

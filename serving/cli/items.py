@@ -25,11 +25,7 @@ _AT_ONCE = 1_000
 
 
 @group.command("import")
-def import_(
-    file: Path,
-    database: Database,
-    as_json: console.JsonFlag = False,
-) -> None:
+def import_(file: Path, database: Database, as_json: console.JsonFlag = False) -> None:
     """Import every item of a file; a running service uses them within a second.
 
     A line is an item of [bold]POST /v1/items[/]: {"item_id": "case-1", "in_stock": false}. Rejected
@@ -57,10 +53,7 @@ def import_(
 
 
 @group.command("export")
-def export(
-    database: Database,
-    out: Path | None = None,
-) -> None:
+def export(database: Database, out: Path | None = None) -> None:
     """Write what changed since training, one item a line, as `items import` reads it."""
     import orjson
 

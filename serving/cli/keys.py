@@ -64,10 +64,7 @@ def list_(file: File, as_json: console.JsonFlag = False) -> None:
 
 @group.command("revoke")
 def revoke(
-    key_id: str,
-    file: File,
-    database: AuditDatabase = None,
-    as_json: console.JsonFlag = False,
+    key_id: str, file: File, database: AuditDatabase = None, as_json: console.JsonFlag = False
 ) -> None:
     """Delete a key from the file; a running service refuses it within seconds."""
     from mersalg.serving.keys import revoke_key

@@ -28,11 +28,7 @@ def audit(
     console.print_table(("when", "who", "action", "target", "outcome"), rows)
 
 
-def backup(
-    file: Path,
-    database: Database,
-    as_json: console.JsonFlag = False,
-) -> None:
+def backup(file: Path, database: Database, as_json: console.JsonFlag = False) -> None:
     """Copy a SQLite database into one file, also while a service uses it.
 
     PostgreSQL is backed up by its own tools, such as pg_dump.
@@ -43,11 +39,7 @@ def backup(
     console.answer(as_json, {"file": str(file), "bytes": size}, f"{file}: {counted(size, 'byte')}")
 
 
-def restore(
-    file: Path,
-    database: Database,
-    as_json: console.JsonFlag = False,
-) -> None:
+def restore(file: Path, database: Database, as_json: console.JsonFlag = False) -> None:
     """Replace a SQLite database that nothing uses by a backup, and keep the old one.
 
     Facts that wait in the spool are recorded when the service starts. Customers who were erased
