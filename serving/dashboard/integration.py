@@ -17,7 +17,7 @@ from mersalg.serving.dashboard.offers import counted
 from mersalg.serving.dashboard.problem_pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
 from mersalg.serving.presentation.glossary import QUALITY, glossary_of
-from mersalg.serving.presentation.verdict import IN_DOUBT, MUCH, share_in_doubt
+from mersalg.serving.presentation.verdict import IN_DOUBT, MUCH, WHOLES, share_in_doubt
 from mersalg.serving.presentation.worthwhile import RECENT
 
 router = pages_router()
@@ -93,7 +93,9 @@ def _checks(
         term, n, share = terms[name], quality[name], share_in_doubt(quality, name)
         if n:
             title = words("health_n", n=count(n), name=term.name)
-            text = f"{term.definition} {words('health_share', share=visit.figures.percent(share))}"
+            whole = words(f"whole_{'_'.join(WHOLES[name])}")
+            of_whole = words("health_share", share=visit.figures.percent(share), whole=whole)
+            text = f"{term.definition} {of_whole}"
             yield Check(name, "warn" if share > MUCH else "ok", title, text, term.advice)
         elif name in _ALWAYS_SHOWN:
             yield _right(visit, name)

@@ -139,15 +139,10 @@ def _version(
 
 def _metric(visit: Visit, metric: Mapping[str, Any]) -> str:
     value = visit.figures.percent(metric["mersalg"]["value"])
-    others = {
-        name: each["value"] for name, each in metric.items() if not name.startswith("mersalg")
-    }
+    others = [each["value"] for name, each in metric.items() if not name.startswith("mersalg")]
     if not others:
         return value
-    best = max(others, key=lambda name: others[name])
-    return visit.words(
-        "metric_beside", value=value, best=visit.figures.percent(others[best]), name=best
-    )
+    return visit.words("metric_beside", value=value, best=visit.figures.percent(max(others)))
 
 
 class Difference:

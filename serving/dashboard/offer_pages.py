@@ -81,10 +81,12 @@ async def show_offers(
         return Response(csv_of(rows), media_type="text/csv; charset=utf-8", headers=headers)
     start = min(start, max(0, len(rows) - 1)) // _ON_A_PAGE * _ON_A_PAGE
     shown = rows[start : start + _ON_A_PAGE]
+    worth = await _worth(visit) if name == "items" else None
     kept: dict[str, Any] = {"q": q or None, "show": show or None, "sort": sort, "order": order}
     return await visit.page(
         name,
         "offers.html",
+        is_whole=name != "items" or worth is not None,
         by=by,
         lines=[line_of(visit, row) for row in shown],
         scales=Scales.of(shown),
@@ -110,7 +112,7 @@ async def show_offers(
         done=done,
         rule=rule,
         last_period=None if every else await visit.last_period(),
-        worth=await _worth(visit) if name == "items" else None,
+        worth=worth,
     )
 
 
@@ -174,7 +176,7 @@ async def show_offer(
         if by == "item"
         for each in in_order(page_rows(visit, reports[other], other), "kept", ascending=False)
         if each.item_id == row.item_id and each.kind == kind
-    ]
+    ][:_ON_A_PAGE]
     decisions = await asyncio.to_thread(visit.service.store.facts.newest_decisions, RECENT)
     with_it = [
         (decision, offer)

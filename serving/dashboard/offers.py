@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -316,16 +316,8 @@ class Line:
 
 def line_of(visit: Visit, row: OfferRow) -> Line:
     """Return a row in the words and numbers of a page."""
-    figures, words, effect, rate = visit.figures, visit.words, row.effect, row.rate
+    figures, effect, rate = visit.figures, row.effect, row.rate
     name = next(name for name, by in KEY_OF.items() if by == row.by)
-    net = row.measured["net_incremental"]
-    bought, decided = (
-        figures.count(net["control"][part] or 0) for part in ("numerator", "denominator")
-    )
-    is_blocked = net["status"] == "blocked"
-
-    def between(*ends: str) -> str:
-        return words("range", lower=ends[0], upper=ends[1])
 
     def money(amount: Decimal) -> str:
         return figures.amount(whole(few_digits(amount)), None, sign=True)
@@ -338,19 +330,25 @@ def line_of(visit: Visit, row: OfferRow) -> Line:
         antecedent=antecedent_text(row.beside),
         shown=figures.count(rate["denominator"]),
         rate=figures.percent(rate["value"]),
-        rate_range=between(*(figures.percent(rate[end]) for end in ("lower", "upper"))),
+        rate_range="" if rate["value"] is None else figures.range(rate, figures.percent),
         shrunken=figures.percent(rate["shrunken"]),
         kept=figures.amount(whole(row.kept), None),
         effect="" if effect.value is None else money(effect.value),
-        effect_range=""
-        if effect.lower is None or effect.upper is None
-        else between(money(effect.lower), money(effect.upper)),
-        why_no_effect=words("reason_blocked")
-        if is_blocked
-        else words("bought_without", bought=bought, decided=decided),
+        effect_range="" if effect.value is None else figures.range(asdict(effect), money),
+        why_no_effect=_why_no_effect(visit, row.measured["net_incremental"]),
         evidence=evidence_text(visit, row.evidence),
         lift=figures.decimal(row.evidence.lift_lower) if row.evidence else "",
     )
+
+
+def _why_no_effect(visit: Visit, net: Report) -> str:
+    if net["status"] == "blocked":
+        return visit.words("reason_blocked")
+    control = net["control"]
+    if not control["denominator"]:
+        return visit.words("nobody_without")
+    bought, decided = (visit.figures.count(control[part]) for part in ("numerator", "denominator"))
+    return visit.words("bought_without", bought=bought, decided=decided)
 
 
 def whole(amount: Decimal | None) -> Decimal | None:

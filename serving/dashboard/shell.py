@@ -24,8 +24,7 @@ from mersalg.serving import errors
 from mersalg.serving.dashboard import sessions
 from mersalg.serving.dashboard.filters import NARROWING, Filters
 from mersalg.serving.keys import Scope
-from mersalg.serving.presentation.figures import Figures
-from mersalg.serving.presentation.glossary import glossary_of
+from mersalg.serving.presentation.figures import EntryWords
 from mersalg.serving.presentation.html_templates import DASHBOARD, rendered
 from mersalg.serving.request_body import read_body
 from mersalg.serving.security import ANYONE, Caller, caller_presenting, presented_key
@@ -90,13 +89,13 @@ class Visit:
     shared_until: int | None = None
 
     @cached_property
-    def figures(self) -> Figures:
-        """The notation of the language."""
-        return Figures(self.language)
+    def figures(self) -> EntryWords:
+        """Numbers and entries of reports in the language of the page."""
+        return EntryWords(self.language)
 
     def words(self, name: str, /, **values: object) -> str:
         """Return a phrase in the language of the page."""
-        return glossary_of(self.language).phrase(name, **values)
+        return self.figures.phrase(name, **values)
 
     @property
     def may_change(self) -> bool:
@@ -151,9 +150,7 @@ class Visit:
     async def still_counting(self, name: str) -> Response:
         """Return the page that says how far the report of a page is; it loads again by itself."""
         stale = await asyncio.to_thread(self.service.store.reports.rollups.stale)
-        answer = await self.page(name, "counting.html", days=len(stale))
-        answer.headers["Refresh"] = "2"
-        return answer
+        return await self.page(name, "counting.html", is_whole=False, days=len(stale))
 
     async def last_period(self) -> tuple[str, str] | None:
         """Return the last period with decisions, and its address without filters.
@@ -205,11 +202,22 @@ class Visit:
             raise errors.ApiError(403, "old_form", "this form is out of date: load the page again")
         return form
 
-    async def page(self, name: str, template: str, status: int = 200, **values: object) -> Response:
-        """Return a page in its frame; `name` is one of `PAGES` or of the page it belongs to."""
+    async def page(
+        self,
+        name: str,
+        template: str,
+        status: int = 200,
+        *,
+        is_whole: bool = True,
+        **values: object,
+    ) -> Response:
+        """Return a page in its frame; `name` is one of `PAGES` or of the page it belongs to.
+
+        A page that is not whole, because some of its numbers are still counted, loads again soon.
+        """
         service = self.service
         model = service.live.model
-        return page(
+        answer = page(
             template,
             status=status,
             visit=self,
@@ -232,6 +240,9 @@ class Visit:
             model=model.version if model else self.words("none"),
             **{"here": self.address(), **values},
         )
+        if not is_whole:
+            answer.headers["Refresh"] = "2"
+        return answer
 
     @property
     def zone(self) -> ZoneInfo:

@@ -111,8 +111,8 @@ def share_bar(share: float, colour: str) -> Markup:
     )
 
 
-def sparkline(series: Series, label: str, before: int | None = None) -> Markup:
-    """Return a small line with its band, a dot at its end and a hollow one at `before`.
+def sparkline(series: Series, label: str) -> Markup:
+    """Return a small line with its band and a dot at its end.
 
     It is empty where fewer than two values are known.
     """
@@ -129,13 +129,10 @@ def sparkline(series: Series, label: str, before: int | None = None) -> Markup:
         f'<svg viewBox="0 0 100 {_SPARK_HEIGHT}" preserveAspectRatio="none">'
         f"{_line(series, lambda at: 100 * at / last, height)}</svg>"
     )
-    for at, kind in ((before, "before"), (last, "dot")):
-        value = None if at is None else series.values[at]
-        if at is not None and value is not None:
-            drawn += (
-                f'<circle class="{kind}" cx="{100 * at / last:.4g}%"'
-                f' cy="{100 * (1 - scale.part(value)):.4g}%" r="3.5"/>'
-            )
+    value = series.values[last]
+    if value is not None:
+        y = 100 * (1 - scale.part(value))
+        drawn += f'<circle class="dot" cx="100%" cy="{y:.4g}%" r="3.5"/>'
     return Markup(  # noqa: S704
         f'<svg class="{series.colour}" role="img" aria-label="{escape(label)}">{drawn}</svg>'
     )

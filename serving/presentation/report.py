@@ -257,7 +257,7 @@ class _Presenter(EntryWords):
         return sorted(self._report["groups"], key=place)
 
     def _group(self, row: Report) -> Iterator[tuple[str, ...]]:
-        """Yield a row for each kind; without those of which nothing was decided in the group."""
+        """Yield a row for each kind of which something was decided; of times, all if none was."""
         keys = [
             self.phrase("bucket_not_over", bucket=text)
             if name in TIME_KEYS and row["immature"]
@@ -265,7 +265,7 @@ class _Presenter(EntryWords):
             for name, text in row["key"].items()
         ]
         kinds = [kind for kind in self._kinds if is_decided(row[kind])]
-        for kind in kinds or self._kinds:
+        for kind in kinds or (self._kinds if set(row["key"]).intersection(TIME_KEYS) else ()):
             entry = row[kind][self._headline]
             rate = self.rate(self._headline, entry, None)
             yield (

@@ -24,13 +24,14 @@ IN_DOUBT = tuple(name for name in QUALITY if name not in (*NOT_IN_DOUBT, "immatu
 """Counts of facts in doubt; decisions of the last days are always immature."""
 MUCH = 0.02
 """Share of facts in doubt from which on something is wrong, not only here and there."""
-_WHOLES = {
+WHOLES = {
+    **dict.fromkeys(QUALITY, ("orders",)),
     "dated_on_arrival": ("checkouts",),
     "reused_checkouts": ("checkouts",),
     **dict.fromkeys(("early", "unmatched", "duplicates", "late"), ("orders", "checkouts")),
     **dict.fromkeys(("unvouched", "bots_excluded", "bots_by_rate"), ("checkouts",)),
 }
-"""What counts are a share of, where not of orders."""
+"""What counts of facts in doubt are a share of."""
 MISMATCH = 0.001
 """A smaller p-value of the sample ratio is no chance."""
 
@@ -51,6 +52,16 @@ class Verdict:
     days_left: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Whether one thing that could make the numbers wrong is in order."""
+
+    state: State
+    name: str
+    text: str
+    link: str = ""
+
+
 def verdict_of(
     report: Report, language: Language, experiment: ExperimentSection | None = None
 ) -> Verdict:
@@ -60,6 +71,11 @@ def verdict_of(
     are left, which are not known without it.
     """
     return _Verdicts(report, language, experiment).verdict()
+
+
+def checks_of(report: Report, language: Language) -> list[Check]:
+    """Return the checks of a report, of the kind with more eligible checkouts."""
+    return _Verdicts(report, language, None).checks()
 
 
 class _Verdicts(EntryWords):
@@ -169,45 +185,8 @@ class _Verdicts(EntryWords):
     def _about(self, *amounts: Decimal) -> list[str]:
         return [self.amount(each, self.currency) for each in self.rounded(amounts)]
 
-
-def _is_held_out(share: Report) -> bool:
-    """Return whether checkouts, the shop or the caller say that some get no offers."""
-    return bool(share["share"]) and share["stated_by"] != ["default"]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Whether one thing that could make the numbers wrong is in order."""
-
-    state: State
-    name: str
-    text: str
-    link: str = ""
-
-
-def arms_of(effect: Report) -> tuple[int, int]:
-    """Return the eligible checkouts with offers, and those without."""
-    return effect["treatment"]["denominator"], effect["control"]["denominator"]
-
-
-def share_in_doubt(quality: Report, name: str) -> float:
-    """Return the share of orders or checkouts that a count of facts in doubt comes to."""
-    whole = sum(quality[each] for each in _WHOLES.get(name, ("orders",)))
-    return quality[name] / whole if whole else 0.0
-
-
-def checks_of(report: Report, language: Language) -> list[Check]:
-    """Return the checks of a report, of the kind with more eligible checkouts."""
-    effects = [each["incremental"] for each in report["total"].values()]
-    return _Checks(report, language).checks(effects)
-
-
-class _Checks(EntryWords):
-    def __init__(self, report: Report, language: Language) -> None:
-        super().__init__(language, report["currency"])
-        self._report = report
-
-    def checks(self, effects: Sequence[Report]) -> list[Check]:
+    def checks(self) -> list[Check]:
+        effects = [each["incremental"] for each in self._kinds.values()]
         if not effects:
             return []
         largest = max(effects, key=lambda each: sum(arms_of(each)))
@@ -279,3 +258,19 @@ class _Checks(EntryWords):
         count = self.count(len(notable))
         name = self.phrase("check_data", count=count)
         return Check("warn", name, ", ".join(islice(notable, 3)), "quality")
+
+
+def _is_held_out(share: Report) -> bool:
+    """Return whether checkouts, the shop or the caller say that some get no offers."""
+    return bool(share["share"]) and share["stated_by"] != ["default"]
+
+
+def arms_of(effect: Report) -> tuple[int, int]:
+    """Return the eligible checkouts with offers, and those without."""
+    return effect["treatment"]["denominator"], effect["control"]["denominator"]
+
+
+def share_in_doubt(quality: Report, name: str) -> float:
+    """Return the share of orders or checkouts that a count of facts in doubt comes to."""
+    whole = sum(quality[each] for each in WHOLES[name])
+    return quality[name] / whole if whole else 0.0

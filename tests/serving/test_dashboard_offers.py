@@ -53,7 +53,7 @@ def read(client: httpx.Client, address: str) -> str:
 
     def answer() -> str:
         page = client.get(address).raise_for_status()
-        return "" if "Refresh" in page.headers or "Being counted" in page.text else page.text
+        return "" if "Refresh" in page.headers else page.text
 
     return eventually(answer)
 

@@ -75,6 +75,10 @@ UNEXPLAINED = """() => [...document.querySelectorAll("main section:not(.operatio
         .some((cell) => /\\d/.test(cell.textContent)))
     .map((section) => section.getAttribute("aria-labelledby"))"""
 """Sections with numbers that do not say, on demand, how they are counted."""
+WEIGHT = """() => performance.getEntries()
+    .reduce((bytes, entry) => bytes + (entry.encodedBodySize || 0), 0)"""
+"""Bytes of a page and of all that it fetches, as they are sent."""
+MOST_BYTES = 500_000
 TIMES = "audit"
 """The section that says when somebody did what: it counts nothing."""
 
@@ -138,6 +142,7 @@ def test_a_page_fits_and_keeps_nobody_out(
             eventually(partial(is_counted, page, server.url + address, language))
             assert page.locator("h1").count() == 1, name
             assert set(page.evaluate(UNEXPLAINED)) <= {TIMES}, name
+            assert 0 < page.evaluate(WEIGHT) < MOST_BYTES, name
             for look in looks(page):
                 page.screenshot(path=SCREENSHOTS / f"{name}.{language}-{look}.png", full_page=True)
             # Everything that a pointer opens, keys open as well.
@@ -180,3 +185,29 @@ def violations(found: dict[str, list[dict[str, object]]]) -> list[str]:
         f"{each['id']}: {[(node['target'], node['failureSummary']) for node in each['nodes']]}"  # type: ignore[attr-defined]
         for each in found["violations"]
     ]
+
+
+@pytest.mark.browser
+def test_paper_shows_what_is_read_and_nothing_that_is_pressed(
+    browser: Browser, shop: Server
+) -> None:
+    """Printed from a dark screen as well: dark letters on white."""
+    with opened(browser, scheme="dark") as seen:
+        page = seen.page
+        page.goto(f"{shop.url}/dashboard/login")
+        page.fill("#key", KEY)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/dashboard*")
+        eventually(partial(is_counted, page, f"{shop.url}/dashboard?step=week", "en"))
+        on_screen = page.evaluate("() => getComputedStyle(document.body).color")
+        page.emulate_media(media="print", color_scheme="dark")
+        assert page.evaluate("() => getComputedStyle(document.body).color") != on_screen
+        assert page.evaluate("() => getComputedStyle(document.body).color") == "rgb(23, 25, 28)"
+        for pressed in ("nav.pages", "form.filters", "button", "details:not([open])", "footer a"):
+            assert not any(each.is_visible() for each in page.locator(pressed).all()), pressed
+        for read in ("#say", ".forest", "section.cross_sell .figure", "#chart", "table.funnel"):
+            assert page.locator(read).first.is_visible(), read
+        paper = page.pdf(format="A4")
+        assert paper.startswith(b"%PDF")
+        assert 1 <= len(re.findall(rb"/Type /Page\b", paper)) <= 4
+        assert seen.complaints == []

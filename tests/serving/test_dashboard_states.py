@@ -17,7 +17,7 @@ from mersalg.engine.live_items import Stated
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.storage.store import open_store
 from mersalg.serving.app import create_app
-from mersalg.serving.dashboard import filters, shell
+from mersalg.serving.dashboard import filters, offer_pages, shell
 from mersalg.serving.settings import load_settings
 from tests.serving.test_dashboard import sell
 from tests.support.models import tiny_model
@@ -153,6 +153,25 @@ def test_a_page_whose_numbers_are_still_counted_says_so(
     assert response.status_code == 200
     assert "Teller opp tallene" in response.text
     assert response.headers["refresh"] == "2"
+
+
+def test_what_is_worth_doing_comes_by_itself(
+    selling: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table is there meanwhile, and the page loads again until the changes are known."""
+    whole = page_of(selling, "/dashboard/items")
+    assert "refresh" not in whole.headers
+    assert "Nothing to change this week." in whole.text
+
+    async def still_counted(_: object) -> None:
+        return None
+
+    monkeypatch.setattr(offer_pages, "all_counted", still_counted)
+    for language, text in (("en", "loads again by itself"), ("nb", "lastes på nytt av seg selv")):
+        waiting = page_of(selling, "/dashboard/items", language)
+        assert waiting.headers["refresh"] == "2"
+        assert text in waiting.text
+        assert '<th scope="row">' in waiting.text
 
 
 @pytest.mark.parametrize(

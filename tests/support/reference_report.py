@@ -697,13 +697,12 @@ class ReferenceReport:
         """Whether the unit bought in the offer's checkout, after its decision, or by the offer."""
         unit = self.unit(decision)
         for order in self.orders:
+            touched = self.touched(order)
             buyers = {self.unit(order)} | {
-                self.unit(each)
-                for each in self.decisions
-                if each.checkout_id in self.touched(order)
+                self.unit(each) for each in self.decisions if each.checkout_id in touched
             }
             later = self.inside(order) and order.occurred_at >= decision.occurred_at
-            if decision.checkout_id in self.touched(order) or (later and unit in buyers):
+            if decision.checkout_id in touched or (later and unit in buyers):
                 return True
         return any(credit["offer"] == offer_id for credit in self.credits)
 

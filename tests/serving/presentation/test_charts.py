@@ -82,9 +82,9 @@ def test_a_chart_marks_what_occurred_and_escapes_it() -> None:
 
 def test_a_sparkline_needs_two_values() -> None:
     assert sparkline(series(0.1, None), "x") == ""
-    drawn = ElementTree.fromstring(sparkline(series(0.1, 0.2, 0.3), "<up>", before=1))
+    drawn = ElementTree.fromstring(sparkline(series(0.1, 0.2, 0.3), "<up>"))
     assert drawn.attrib["aria-label"] == "<up>"
-    assert [each.attrib["class"] for each in drawn.findall("circle")] == ["before", "dot"]
+    assert [each.attrib["class"] for each in drawn.findall("circle")] == ["dot"]
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 28, 365])
