@@ -189,9 +189,9 @@ def in_order(rows: Collection[OfferRow], sort: str, *, ascending: bool) -> list[
             "evidence": row.evidence and row.evidence.lift_lower,
         }[sort]
 
-    known = sorted((row for row in rows if value(row) is not None), key=value)
+    known = [row for row in rows if value(row) is not None]
     unknown = [row for row in rows if value(row) is None]
-    return [*(known if ascending else reversed(known)), *unknown]
+    return [*sorted(known, key=value, reverse=not ascending), *unknown]
 
 
 SHOWN = ("earning", "losing", "unclear", "changed")

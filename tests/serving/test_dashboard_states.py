@@ -167,7 +167,7 @@ def test_what_is_worth_doing_comes_by_itself(
         return None
 
     monkeypatch.setattr(offer_pages, "all_counted", still_counted)
-    for language, text in (("en", "loads again by itself"), ("nb", "lastes på nytt av seg selv")):
+    for language, text in (("en", "loads again by itself"), ("nb", "på nytt av seg selv")):
         waiting = page_of(selling, "/dashboard/items", language)
         assert waiting.headers["refresh"] == "2"
         assert text in waiting.text
