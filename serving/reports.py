@@ -124,6 +124,8 @@ def _begin(url: str) -> None:
     # A signal to the whole group is the service's to handle; this process ends with it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    # A report is many small parts: they are searched for garbage once, after it.
+    gc.disable()
     _own.append(_Own(open_store(url), resident_bytes()))
 
 

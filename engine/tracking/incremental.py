@@ -104,7 +104,7 @@ class _Effects:
     ) -> None:
         self._strata, self._currency = strata, currency
         self._level, self._watched = level, watched
-        self._eligible, self.shares = strata.eligible(), strata.compared()
+        self._eligible, self.shares = strata.eligible, strata.compared()
         empty = [arm for arm in ARMS if not strata.units(arm, self._eligible)]
         self._status, self._reason = "ok", None
         if empty:
@@ -122,7 +122,7 @@ class _Effects:
 
     def strata(self, unstated_by: str) -> list[Entry]:
         """Return the entry of each stratum."""
-        return [self._stratum(share, unstated_by) for share in self._strata.shares()]
+        return [self._stratum(share, unstated_by) for share in self._strata.shares]
 
     def entry(self, trial: str, *, net: bool) -> Entry:
         """Return the effects on trials, which are checkouts or units."""
@@ -186,7 +186,6 @@ class _Effects:
             return entry
         (x1, n1), (x2, n2) = (self._trials(name, arm) for arm in ARMS)
         (y1, m1), (y2, m2) = (self._trials(name, arm, clustered=False) for arm in ARMS)
-        own = newcombe(x1, n1, x2, n2, self._level)
         plain = newcombe(y1, m1, y2, m2, self._level)
         tables = self._strata.tables(name, self.shares)
         expected = expected_units(tables)
@@ -194,10 +193,13 @@ class _Effects:
             watched = watched_difference(x1, n1, x2, n2, self._level)
             assert watched is not None
             own, p_value = watched
-        elif expected < MANY_EXPECTED:
-            p_value = exact_p_value(tables)
         else:
-            p_value = difference_p_value(x1, n1, x2, n2)
+            own = newcombe(x1, n1, x2, n2, self._level)
+            p_value = (
+                exact_p_value(tables)
+                if expected < MANY_EXPECTED
+                else difference_p_value(x1, n1, x2, n2)
+            )
         assert own is not None
         assert plain is not None
         entry |= {
@@ -232,18 +234,19 @@ class _Effects:
     def _mean(self, name: str, purchases: str, number: Callable[[float], object]) -> Entry:
         """Return the difference of what checkouts have of a measure, as `number` writes it."""
         status, reason, interval, p_value = self._status, self._reason, None, None
-        shares = self._strata.compared(name) if status == "ok" else ()
-        n1, n2 = (self._strata.units(arm, shares, name) for arm in ARMS)
-        if status == "ok" and (few := self._too_few_for_mean(name, purchases, shares, (n1, n2))):
-            status, reason = "no_data", few
         if status == "ok":
-            treatment, control = (self._strata.mean(name, arm, shares) for arm in ARMS)
-            trials = intrinsic_time(n1, n2)
-            quantile = anytime_quantile(trials, self._level) if self._watched else None
-            interval = clustered_difference(treatment, control, self._level, quantile=quantile)
-            error = math.sqrt(treatment.variance() + control.variance())
-            if self._watched and error:
-                p_value = anytime_p_value(interval.value / error, trials, self._level)
+            shares = self._strata.compared(name)
+            n1, n2 = (self._strata.units(arm, shares, name) for arm in ARMS)
+            if few := self._too_few_for_mean(name, purchases, shares, (n1, n2)):
+                status, reason = "no_data", few
+            else:
+                treatment, control = (self._strata.mean(name, arm, shares) for arm in ARMS)
+                trials = intrinsic_time(n1, n2)
+                quantile = anytime_quantile(trials, self._level) if self._watched else None
+                interval = clustered_difference(treatment, control, self._level, quantile=quantile)
+                error = math.sqrt(treatment.variance() + control.variance())
+                if self._watched and error:
+                    p_value = anytime_p_value(interval.value / error, trials, self._level)
         totals = {arm: self._strata.total(name, arm, self._eligible) for arm in ARMS}
         return {
             "value": number(interval.value) if interval else None,

@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from operator import add
 from statistics import NormalDist
+
+import msgspec
+from msgspec.structs import astuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +22,7 @@ class Interval:
     upper: float
 
 
+@cache
 def normal_quantile(level: float) -> float:
     """Return z such that a standard normal is in [-z, z] with probability `level`, in (0, 1)."""
     return NormalDist().inv_cdf((1 + level) / 2)
@@ -79,8 +85,7 @@ def newcombe_of(first: Interval, second: Interval) -> Interval:
     return Interval(difference, max(-1.0, difference - below), min(1.0, difference + above))
 
 
-@dataclass(frozen=True, slots=True)
-class RatioSums:
+class RatioSums(msgspec.Struct, frozen=True, gc=False):
     """Sufficient statistics of a ratio of sums over clusters (units); adds up.
 
     With x the cluster's total and m its number of checkouts: n clusters, the sums of x and m,
@@ -98,16 +103,7 @@ class RatioSums:
     n_less: int = 0
 
     def __add__(self, other: RatioSums) -> RatioSums:
-        return RatioSums(
-            self.n + other.n,
-            self.sum_x + other.sum_x,
-            self.sum_m + other.sum_m,
-            self.sum_xx + other.sum_xx,
-            self.sum_xm + other.sum_xm,
-            self.sum_mm + other.sum_mm,
-            self.n_some + other.n_some,
-            self.n_less + other.n_less,
-        )
+        return RatioSums(*map(add, astuple(self), astuple(other)))
 
     @property
     def value(self) -> float:
@@ -137,8 +133,7 @@ class RatioSums:
         return Mean(self.value, ((self.variance(), self.n),))
 
 
-@dataclass(frozen=True, slots=True)
-class CrossSums:
+class CrossSums(msgspec.Struct, frozen=True, gc=False):
     """Products of the totals (x, m) of clusters in two strata, the first before the second.
 
     They add up; clusters that are in one of the two only have no part in them.

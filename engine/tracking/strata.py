@@ -12,6 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from mersalg.engine.facts import Arm
 from mersalg.engine.tracking.intervals import CrossSums, Mean, RatioSums, effective_counts
@@ -148,7 +149,7 @@ class ArmSums:
         return self.of["converted"].sum_m
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Strata:
     """Both arms of one kind in every stratum.
 
@@ -165,26 +166,31 @@ class Strata:
         default_factory=dict[tuple[Arm, int, int], Mapping[str, CrossSums]]
     )
 
+    @cached_property
     def shares(self) -> Sequence[int]:
-        """Return the share of each stratum, in order."""
+        """The share of each stratum, in order."""
         return sorted({share for share, _ in self.arms})
 
+    @cached_property
     def eligible(self) -> Sequence[int]:
-        """Return the shares of the strata in which both arms can be drawn."""
-        return [share for share in self.shares() if 0 < share < WHOLE]
+        """The shares of the strata in which both arms can be drawn."""
+        return [share for share in self.shares if 0 < share < WHOLE]
 
     def compared(self, name: str = "converted") -> Sequence[int]:
         """Return the shares of the strata that are large enough to be compared by a measure."""
         return [
             share
-            for share in self.eligible()
+            for share in self.eligible
             if all(self.units(arm, [share], name) >= FEWEST_UNITS for arm in ARMS)
         ]
 
     def units(self, arm: Arm, shares: Iterable[int], name: str = "converted") -> int:
         """Return the number of units of an arm, counted in each stratum that they are in."""
-        sums = [self.arms[share, arm] for share in shares if (share, arm) in self.arms]
-        return sum(each.of[name].n for each in sums)
+        n = 0
+        for share in shares:
+            sums = self.arms.get((share, arm))
+            n += 0 if sums is None else sums.of[name].n
+        return n
 
     def tables(self, name: str, shares: Iterable[int]) -> Sequence[tuple[int, int, int, int]]:
         """Return units in treatment and control of each stratum: those with one of `COUNTED`, all.
@@ -205,8 +211,12 @@ class Strata:
 
     def total(self, name: str, arm: Arm, shares: Iterable[int]) -> tuple[int, int]:
         """Return the raw total of a measure in an arm, and its eligible checkouts."""
-        sums = [self.arms[share, arm].of[name] for share in shares if (share, arm) in self.arms]
-        return sum(each.sum_x for each in sums), sum(each.sum_m for each in sums)
+        x = m = 0
+        for share in shares:
+            if (share, arm) in self.arms:
+                sums = self.arms[share, arm].of[name]
+                x, m = x + sums.sum_x, m + sums.sum_m
+        return x, m
 
     def mean(self, name: str, arm: Arm, shares: Sequence[int]) -> Mean:
         """Return the standardised ratio of an arm over some strata, each of which has the arm."""

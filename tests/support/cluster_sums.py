@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
+import msgspec
+
 from mersalg.engine.facts import KINDS, Arm, Kind
 from mersalg.engine.tracking.extra_sales import MEASURE, Between
 from mersalg.engine.tracking.intervals import CrossSums, RatioSums
@@ -41,7 +43,7 @@ def sums_of(clusters: Sequence[Pair]) -> RatioSums:
 
 def sums_of_trials(clusters: Sequence[Pair]) -> RatioSums:
     """The sums over clusters of trials, from (successes, trials) of each."""
-    return replace(
+    return msgspec.structs.replace(
         sums_of(clusters),
         n_some=sum(x > 0 for x, _ in clusters),
         n_less=sum(x < m for x, m in clusters),

@@ -79,6 +79,15 @@ def constant_array(n: int, value: str | int | None, kind: pa.DataType) -> pa.Arr
     return pa.RunEndEncodedArray.from_buffers(kind, n, [None], 0, 0, [ends, one])
 
 
+def distinct(columns: Sequence[NDArray[np.integer[Any]]]) -> NDArray[np.integer[Any]]:
+    """Return the different values of columns of numbers from 0 on, in order.
+
+    `np.unique` takes ten times as long where most of many values are different.
+    """
+    values = np.sort(np.concatenate(columns))
+    return values[np.diff(values, prepend=-1) > 0]
+
+
 def different_rows(columns: Sequence[NDArray[Any]]) -> tuple[list[list[int]], NDArray[np.intp]]:
     """Return the different rows of columns of counts, in order, and the place of each row.
 

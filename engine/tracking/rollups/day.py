@@ -207,6 +207,11 @@ class UnitRows:
         """Return some of the rows."""
         return replace(self, columns={name: each[rows] for name, each in self.columns.items()})
 
+    def unmarked(self) -> UnitRows:
+        """Return the rows without marks."""
+        flags = np.zeros_like(self.columns["flags"])
+        return replace(self, columns={**self.columns, "flags": flags})
+
     def without_money(self) -> UnitRows:
         """Return the rows with no money in them."""
         columns = {

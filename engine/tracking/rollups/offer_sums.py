@@ -14,6 +14,7 @@ import numpy as np
 from mersalg.engine.facts import KINDS, Kind
 from mersalg.engine.tracking.per_unit import OF_BASKET
 from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
+from mersalg.engine.tracking.rollups.columns import distinct
 from mersalg.engine.tracking.rollups.day import (
     BESIDE,
     CHANGES,
@@ -164,11 +165,22 @@ class _Adder:
         unit = self._visits["unit"]
         self._n_units = 1 + int(max(unit.max(initial=0), noted.max(initial=0)))
         pairs = self._rows.sets * self._n_units + unit[self._rows.visit]
-        self._pairs = np.unique(np.concatenate([pairs, noted, unit[: len(unit) * bool(marks)]]))
+        self._pairs = distinct([pairs, noted, unit[: len(unit) * bool(marks)]])
         self._units = self._pairs % self._n_units
         self._place = np.searchsorted(self._pairs, pairs)
-        moment = self._visits["day"] - self._visits["day"].min(initial=2**31)
-        self._moment = moment * (self._visits["rank"].max(initial=0) + 1) + self._visits["rank"]
+        # The visits in the order of units and time: where each is, and the first of its instant.
+        day, rank = self._visits["day"], self._visits["rank"]
+        moment = (day - day.min(initial=2**31)) * (rank.max(initial=0) + 1) + rank
+        moment += unit * (moment.max(initial=0) + 1)
+        self._order = np.argsort(moment, kind="stable")
+        numbers = np.arange(len(unit))
+        self._at, self._since = np.empty_like(numbers), np.empty_like(numbers)
+        self._at[self._order] = numbers
+        is_first = np.diff(moment[self._order], prepend=-1) > 0
+        self._since[self._order] = np.maximum.accumulate(np.where(is_first, numbers, 0))
+        self._ends = [
+            np.searchsorted(unit[self._order], self._units, side) for side in ("left", "right")
+        ]
         self._cells: list[tuple[Ints, Ints, Mapping[str, Callable[[], Ints]]]] = []
 
     def totals(self, last_ordered: Ints | None) -> Totals:
@@ -217,57 +229,59 @@ class _Adder:
         These are all that a unit began, by sums up to each of them, less those that are `judged`.
         """
         visits, rows, marks = self._visits, self._rows, self._marks
-        of_judged, place = rows.judged[judged], self._place[judged]
+        of_judged, near, n = rows.judged[judged], self._place[judged], len(self._pairs)
         if marks is None:
             share = np.array([each[1] not in (0, WHOLE) for each in self._strata], np.bool_)
             some = np.flatnonzero(share[visits["stratum"][of_judged]])
-            order = np.lexsort((of_judged[some], self._moment[of_judged[some]], place[some]))
-            some = some[order[np.diff(place[some][order], prepend=-1) > 0]]
-            drawn, first = place[some], of_judged[some]
+            at_first = np.full(n, len(self._order))
+            np.minimum.at(at_first, near[some], self._at[of_judged[some]])
+            is_of_interest = at_first < len(self._order)
+            drawn = np.flatnonzero(is_of_interest)
+            first = self._order[at_first[drawn]]
         else:
+            is_of_interest = np.ones(n, np.bool_)
             first = np.array(marks.first[kind], np.int64)
             drawn = np.searchsorted(self._pairs, visits["unit"][first])
-        begin = np.full(len(self._pairs), -1)
-        begin[drawn] = self._moment[first]
-        span = int(self._moment.max(initial=0)) + 1
-        at = visits["unit"] * span + self._moment
-        begun = np.flatnonzero(visits["begun"])
-        begun = begun[np.argsort(at[begun], kind="stable")]
-        of_unit = self._units * span
-        bounds = np.searchsorted(
-            at[begun], np.stack([of_unit, of_unit + np.maximum(begin, 0), of_unit + span])
-        )
+        begun = self._order[visits["begun"][self._order] > 0]
         began = np.full(int(visits["checkout"].max(initial=-1)) + 1, -1)
         began[visits["checkout"][begun]] = begun
         own = began[visits["checkout"][of_judged]]
-        pair = rows.sets[judged] * self._n_units + visits["unit"][own]
-        near = np.minimum(np.searchsorted(self._pairs, pair), len(self._pairs) - 1)
-        some = np.flatnonzero((own >= 0) & (self._pairs[near] == pair))
-        own, near = own[some], near[some]
-        is_after = self._moment[own] >= begin[near]
-        home = np.zeros(len(self._pairs), np.int64)
-        has_any = np.minimum(bounds[0], len(begun) - 1)
-        home[:] = visits["stratum"][begun[has_any]] if len(begun) else 0
-        home[drawn] = visits["stratum"][first]
-        after: dict[str, Ints] = {}
-        before: dict[str, Ints] = {}
+        # The unit that began a checkout may be another one than that of the offers.
+        other = np.flatnonzero((own >= 0) & (visits["unit"][own] != visits["unit"][of_judged]))
+        pair = rows.sets[judged[other]] * self._n_units + visits["unit"][own[other]]
+        near[other] = np.minimum(np.searchsorted(self._pairs, pair), n - 1)
+        own[other[self._pairs[near[other]] != pair]] = -1
+        own, near = own[own >= 0], near[own >= 0]
+        (start, end), is_begun = self._ends, visits["begun"][self._order]
+        begin, home = start.copy(), np.zeros(n, np.int64)
+        if len(begun):
+            has_any = np.searchsorted(self._at[begun], start)
+            home = visits["stratum"][begun[np.minimum(has_any, len(begun) - 1)]]
+        begin[drawn], home[drawn] = self._since[first], visits["stratum"][first]
+        # Few units began others.
+        n_others = _between(is_begun, start, end)
+        np.subtract.at(n_others, near, 1)
+        n_others *= is_of_interest
+        some = np.flatnonzero(n_others)
+        own, near = own[n_others[near] > 0], near[n_others[near] > 0]
+        is_after, near = self._at[own] >= begin[near], np.searchsorted(some, near)
+        start, begin, end, home = (each[some] for each in (start, begin, end, home))
+        after: dict[str, Callable[[], Ints]] = {}
+        before: dict[str, Callable[[], Ints]] = {}
         for name in OF_BASKET:
             values = visits[name]
-            sums = np.concatenate([np.zeros(1, np.int64), np.cumsum(values[begun])])
-            whole, since = sums[bounds[2]] - sums[bounds[0]], sums[bounds[2]] - sums[bounds[1]]
-            np.subtract.at(whole, near, values[own])
-            np.subtract.at(since, near[is_after], values[own[is_after]])
-            after[f"{kind}_beside_{name}"] = since
-            before[f"{kind}_beside_{name}"] = whole - since
+            in_time = values[self._order] * is_begun
+            earlier, later = _between(in_time, start, begin), _between(in_time, begin, end)
+            np.subtract.at(earlier, near[~is_after], values[own[~is_after]])
+            np.subtract.at(later, near[is_after], values[own[is_after]])
+            before[f"{kind}_beside_{name}"] = partial(np.asarray, earlier)
+            after[f"{kind}_beside_{name}"] = partial(np.asarray, later)
         if marks is None:
-            columns = {name: partial(values.take, drawn) for name, values in after.items()}
-            columns[f"{kind}_drawn"] = partial(np.ones, len(drawn), np.int64)
-            self._cells.append((home[drawn], drawn, columns))
-            return
-        for stratum, sums in ((home, after), (np.full_like(home, -1), before)):
-            some = np.flatnonzero(np.any([*sums.values()], axis=0))
-            columns = {name: partial(column.take, some) for name, column in sums.items()}
-            self._cells.append((stratum[some], some, columns))
+            own_drawn = {f"{kind}_drawn": partial(np.ones, len(drawn), np.int64)}
+            self._cells.append((visits["stratum"][first], drawn, own_drawn))
+        else:
+            self._cells.append((np.full_like(home, -1), some, before))
+        self._cells.append((home, some, after))
 
     def _columns(self) -> Mapping[AnyStratum, Mapping[str, Ints]]:
         """Return the sums of cells of the same stratum and place; the last stratum is no arm's."""
@@ -315,6 +329,12 @@ class _Adder:
             }
             for at in range(self._n_sets)
         ]
+
+
+def _between(values: Ints, begin: Ints, end: Ints) -> Ints:
+    """Return the sums of the values from some places to others."""
+    sums = np.concatenate([np.zeros(1, np.int64), np.cumsum(values)])
+    return sums[end] - sums[begin]
 
 
 def _narrow(values: Ints) -> Ints:

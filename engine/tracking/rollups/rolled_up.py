@@ -20,6 +20,7 @@ from mersalg.engine.tracking.measures import NOT_FILLED, Measures, Part, Period,
 from mersalg.engine.tracking.quality import COUNTED
 from mersalg.engine.tracking.query import ReportQuery, folded_group
 from mersalg.engine.tracking.rates import Counts
+from mersalg.engine.tracking.rollups.columns import distinct
 from mersalg.engine.tracking.rollups.day import FLAGS, Day, Notes, unit_rows
 from mersalg.engine.tracking.rollups.day_count import day_of, rows_beside
 from mersalg.engine.tracking.rollups.offer_count import OfferCounter
@@ -221,6 +222,8 @@ class RolledUp:
             each for each in part.outcomes if each.placed.decision.checkout_id in self.shared
         ]
         day = Day(day_of(Part(part.history), outcomes, (), {}, currency, self.numbers))
+        # The marks of these checkouts are in the days, which know when they were made.
+        day.rows = [each.unmarked() for each in day.rows]
         begun = [each for each in part.decisions if each.checkout_id in self.shared]
         baskets = Baskets(part.history, begun, currency)
         day.rows += rows_beside(part.history, outcomes, baskets, self.numbers, self._counts_after)
@@ -274,7 +277,7 @@ def _labels(
     for table in _parts(tables):
         units = table.visits["unit"][table.offers["visit"]]
         highest = int(units.max(initial=0)) + 1
-        pairs = np.unique(table.offers["key"] * highest + units)
+        pairs = distinct([table.offers["key"] * highest + units])
         sizes = np.bincount(pairs // highest, minlength=len(table.keys)).tolist()
         n_units.update(dict(zip(table.keys, sizes, strict=True)))
     return {key: folded_group(query, key, size) for key, size in n_units.items()}

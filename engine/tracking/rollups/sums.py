@@ -26,6 +26,7 @@ from mersalg.engine.tracking.rollups.unit_sums import Group, Key, Sums, of_units
 from mersalg.engine.tracking.sample_ratio import Drawn
 from mersalg.engine.tracking.strata import MEASURES, ArmSums, Strata
 
+_NO_SUMS, _NO_PRODUCTS = RatioSums(), CrossSums()
 _OF_UNITS = ("units_shown", "units_converted", "units_kept", "units_buying")
 
 
@@ -205,7 +206,7 @@ class _Found:
         # Nothing is left of a stratum whose units were all seen in another one before.
         return {
             (key[2], key[3]): ArmSums(
-                {name: of.get(name, RatioSums()) for name in MEASURES},
+                {name: of.get(name, _NO_SUMS) for name in MEASURES},
                 self.unstated.get((kind, *key[2:]), 0) if field == "strata" else 0,
             )
             for key, of in self.arms.items()
@@ -214,7 +215,7 @@ class _Found:
 
     def _across(self, kind: Kind) -> dict[tuple[Arm, int, int], Mapping[str, CrossSums]]:
         return {
-            (key[1], key[2], key[3]): {name: of.get(name, CrossSums()) for name in MEASURES}
+            (key[1], key[2], key[3]): {name: of.get(name, _NO_PRODUCTS) for name in MEASURES}
             for key, of in self.across.items()
             if key[0] == kind and "converted" in of and of["converted"].sum_mm
         }

@@ -271,6 +271,50 @@ def test_an_order_of_several_checkouts_counts_once(
     assert of_checkout["numerator"] == of_checkout["denominator"] == len(days)
 
 
+def test_who_bought_before_a_checkout_of_two_days_has_not_bought_after_it(empty: Path) -> None:
+    hour = MICROS_PER_DAY // 24
+    shown = [
+        replace(
+            _decision(f"d{number}"),
+            occurred_at=_decision("").occurred_at + number * MICROS_PER_DAY,
+            checkout_id="long",
+            customer_id="ann",
+            offers=(Offer(f"o{number}", "cross_sell", "bun", 1, 900),),
+        )
+        for number in range(2)
+    ]
+    views = [
+        Event(
+            event_id=f"v{number}",
+            type="view_promotion",
+            occurred_at=each.occurred_at + 1,
+            offer_id=f"o{number}",
+            customer_id="ann",
+        )
+        for number, each in enumerate(shown)
+    ]
+    bought = Event(
+        event_id="p",
+        type="purchase",
+        occurred_at=shown[0].occurred_at - hour,
+        checkout_id="earlier",
+        customer_id="ann",
+        transaction_id="t",
+        currency="NOK",
+        items=(PurchaseItem("pot", 1, 900),),
+    )
+    with copied(empty) as store:
+        store.facts.append([*shown, *views, bought])
+        for by in ((), ("day",), ("item",)):
+            same(store, ReportQuery(by=by))
+        assert (
+            build_report(store, ReportQuery())["total"]["cross_sell"]["customer"][  # type: ignore[index]
+                "denominator"
+            ]
+            == 0
+        )
+
+
 def test_days_know_the_customer_that_a_later_fact_names(empty: Path) -> None:
     """Decisions of two days name sessions; whose they are is said by other facts, days later."""
     facts: list[Fact] = []
