@@ -144,7 +144,7 @@ class Batch:
             else:
                 self._reject(index, "event_id", fact.event_id)
         # One order in every process, so that two batches cannot wait for each other.
-        self._new = [facts[index] for _, index in sorted(self._index.items())]
+        self._new = [facts[self._index[event_id]] for event_id in sorted(self._index)]
         self._set_rows()
 
     def _set_rows(self) -> None:

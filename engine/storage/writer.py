@@ -33,7 +33,7 @@ from mersalg.engine.storage.connection import (
 from mersalg.engine.storage.fact_rows import OCCURRED_AT, AppendResult, Batch, FactRow, Row
 from mersalg.engine.storage.months import Months
 from mersalg.engine.storage.sqlite_file import FileExchanged, raise_number
-from mersalg.engine.storage.tables import decisions, facts, named_offers, offers
+from mersalg.engine.storage.tables import decisions, fact_ids, facts, named_offers, offers
 
 Note = tuple[str, str]
 """Name and text of a note of this software's own."""
@@ -63,6 +63,10 @@ def writer_for(database: Database) -> Writer:
 
 class Writer(ABC):
     """Write batches over one kept connection; safe from several threads, which take turns."""
+
+    _ids: Table  # in which each event_id is once
+    _place: str  # of a value in a statement
+    _values: str  # selects those of a JSON array
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -160,6 +164,42 @@ class Writer(ABC):
     def _write(self, connection: Any, batch: Batch, note: NoteOf | None) -> None:
         """Write and commit; raises an error of the driver."""
 
+    def _add(self, cursor: Any, batch: Batch) -> None:
+        """Insert the ids of a batch where they are new, and leave out the facts of the others."""
+        batch.leave_out_known(self._insert_facts(cursor, batch.rows))
+        decision_ids = [decision_id for decision_id, _ in batch.decision_rows]
+        clashing = batch.reject_decisions(self._insert_keys(cursor, decisions, batch.decision_rows))
+        clashing |= batch.reject_offers(self._insert_keys(cursor, offers, batch.offer_rows))
+        if clashing:
+            event_ids = _json(sorted(clashing))
+            for table in (self._ids, offers):
+                chosen = f"event_id in (select {self._values})"
+                cursor.execute(f"delete from {table.name} where {chosen}", (event_ids,))  # noqa: S608
+            # By its key: no index leads from a fact to its decision.
+            chosen = f"decision_id in (select {self._values}) and {chosen}"
+            both = (_json(decision_ids), event_ids)
+            cursor.execute(f"delete from decisions where {chosen}", both)  # noqa: S608
+
+    def _add_notes(self, cursor: Any, batch: Batch, note: NoteOf | None) -> None:
+        if len(batch.rows) <= NOTED_SINGLY:
+            ids = _json([row[0] for row in batch.rows])
+            cursor.execute(f"insert into fresh_facts (event_id) select {self._values}", (ids,))
+        else:
+            days = sorted({row[OCCURRED_AT] // MICROS_PER_DAY for row in batch.rows})
+            tokens = [(day, secrets.token_hex(8)) for day in days]
+            cursor.executemany(_FRESH_DAY.format(self._place), tokens)
+        kept = None if note is None else note(batch.result())
+        if kept is not None:
+            cursor.execute(_NOTE.format(self._place), kept)
+
+    @abstractmethod
+    def _insert_facts(self, cursor: Any, rows: Sequence[Row]) -> dict[str, bytes]:
+        """Insert facts, or their ids alone, where they are new; return digests of the others."""
+
+    @abstractmethod
+    def _insert_keys(self, cursor: Any, table: Table, rows: Sequence[Row]) -> set[str]:
+        """Insert (key, event_id) where the key is new; return the keys of the others."""
+
     def _can_try_again(self, error: Exception) -> bool:
         """Return whether the same batch may succeed over a new connection."""
         del error
@@ -168,6 +208,8 @@ class Writer(ABC):
 
 class SqliteWriter(Writer):
     """Write to SQLite, where only one connection holds the write lock at a time."""
+
+    _ids, _place, _values = facts, "?", "value from json_each(?)"
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -224,54 +266,50 @@ class SqliteWriter(Writer):
         self._raise_if_exchanged(connection)
         execute_when_free(connection, "BEGIN IMMEDIATE", self._lock_seconds)
         raise_number(connection)
-        batch.leave_out_known(
-            dict(_select(connection, "event_id, digest", facts, [row[0] for row in batch.rows]))
-        )
-        keys = [key for key, _ in batch.decision_rows]
-        batch.reject_decisions({row[0] for row in _select(connection, "*", decisions, keys)})
-        keys = [key for key, _ in batch.offer_rows]
-        batch.reject_offers({row[0] for row in _select(connection, "*", offers, keys)})
-        _insert(connection, facts, batch.rows)
-        _insert(connection, decisions, batch.decision_rows)
-        _insert(connection, offers, batch.offer_rows)
+        self._add(connection, batch)
         _insert(connection, named_offers, batch.named_rows)
-        if len(batch.rows) <= NOTED_SINGLY:
-            ids = _json([row[0] for row in batch.rows])
-            connection.execute(_FRESH.format("value from json_each(?)"), (ids,))
-        else:
-            connection.executemany(_FRESH_DAY.format("?"), _fresh_days(batch))
-        kept = None if note is None else note(batch.result())
-        if kept is not None:
-            connection.execute(_NOTE.format("?"), kept)
+        self._add_notes(connection, batch, note)
         connection.execute("COMMIT")
         # Where they were exchanged before the commit, nothing of it is at the path.
         self._raise_if_exchanged(connection)
         if self._checkpoints is not None:
             self._checkpoints.note_commit()
 
+    def _insert_facts(self, cursor: Any, rows: Sequence[Row]) -> dict[str, bytes]:
+        (last,) = cursor.execute("select max(rowid) from facts").fetchone()
+        if _insert(cursor, facts, rows) == len(rows):
+            return {}
+        known = f"rowid <= ? and event_id in (select {self._values})"
+        statement = f"select event_id, digest from facts where {known}"  # noqa: S608
+        return dict(cursor.execute(statement, (last, _json([row[0] for row in rows]))))
 
-def _select(connection: Any, columns: str, table: Table, keys: Sequence[str]) -> list[Row]:
-    """Return rows of a table by its first column."""
-    if not keys:
-        return []
-    chosen = f"{table.columns[0].name} in (select value from json_each(?))"  # noqa: S608
-    statement = f"select {columns} from {table.name} where {chosen}"  # noqa: S608
-    return connection.execute(statement, (_json(keys),)).fetchall()
+    def _insert_keys(self, cursor: Any, table: Table, rows: Sequence[Row]) -> set[str]:
+        first = _first_of(rows)
+        if _insert(cursor, table, [*first.items()]) == len(first):
+            return set()
+        known = f"{table.columns[0].name} in (select {self._values})"
+        stored = cursor.execute(f"select * from {table.name} where {known}", (_json([*first]),))  # noqa: S608
+        return {key for key, event_id in stored if first[key] != event_id}
 
 
-def _insert(connection: Any, table: Table, rows: Sequence[Row]) -> None:
-    """Insert rows of new facts, some at a time: each statement waits for the other threads."""
+def _insert(connection: Any, table: Table, rows: Sequence[Row]) -> int:
+    """Insert rows whose key is new, and return their number."""
     places = f"({', '.join('?' * len(table.columns))})"
+    n_new = 0
+    # Some at a time, for each statement waits for the other threads.
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = rows[start : start + _ROWS_AT_ONCE]
-        # To undo a statement alone, SQLite would keep a copy of each page that it changes.
         values = ", ".join([places] * len(part))
-        statement = f"insert or rollback into {table.name} values {values}"  # noqa: S608
-        connection.execute(statement, tuple(chain.from_iterable(part)))
+        # To undo a statement alone, SQLite would keep a copy of each page that it changes.
+        statement = f"insert or rollback into {table.name} values {values} on conflict do nothing"  # noqa: S608
+        n_new += connection.execute(statement, tuple(chain.from_iterable(part))).rowcount
+    return n_new
 
 
 class PostgresWriter(Writer):
     """Write to PostgreSQL, where others write meanwhile and facts are kept by the month."""
+
+    _ids, _place, _values = fact_ids, "%s", "json_array_elements_text(%s::json)"
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -288,71 +326,49 @@ class PostgresWriter(Writer):
         self._months.ensure(row[OCCURRED_AT] for row in batch.rows)
         with connection.cursor() as cursor:
             if batch.rows:
-                self._write_facts(cursor, batch)
+                self._add(cursor, batch)
+                with cursor.copy("copy facts from stdin") as copy:
+                    for row in batch.rows:
+                        copy.write_row(row)
             # Statements of a pipeline are answered together: to wait for each of them, this
             # thread would take turns with all others as often.
             with connection.pipeline():
                 if batch.named_rows:
                     cursor.execute(_NAMED, (_json(batch.named_rows),))
-                if len(batch.rows) <= NOTED_SINGLY:
-                    new_ids = _json([row[0] for row in batch.rows])
-                    cursor.execute(_FRESH.format("json_array_elements_text(%s::json)"), (new_ids,))
-                else:
-                    cursor.executemany(_FRESH_DAY.format("%s"), _fresh_days(batch))
-                kept = None if note is None else note(batch.result())
-                if kept is not None:
-                    cursor.execute(_NOTE.format("%s"), kept)
+                self._add_notes(cursor, batch, note)
                 connection.commit()
 
-    def _write_facts(self, cursor: Any, batch: Batch) -> None:
-        ids = [row[0] for row in batch.rows]
+    def _insert_facts(self, cursor: Any, rows: Sequence[Row]) -> dict[str, bytes]:
         with cursor.connection.pipeline():  # with the statement that begins the transaction
             cursor.execute(
                 _KEYS.format("fact_ids", "bigint"),
-                (_json({row[0]: row[OCCURRED_AT] for row in batch.rows}),),
+                (_json({row[0]: row[OCCURRED_AT] for row in rows}),),
             )
-        if cursor.rowcount < len(ids):
-            # Those of this batch are not in `facts` yet.
-            cursor.execute("select event_id, digest from facts where event_id = any(%b)", (ids,))
-            batch.leave_out_known({row[0]: bytes(row[1]) for row in cursor.fetchall()})
-        decision_ids = [decision_id for decision_id, _ in batch.decision_rows]
-        clashing = batch.reject_decisions(
-            _known_of(cursor, "decisions", "decision_id", batch.decision_rows)
-        )
-        clashing |= batch.reject_offers(_known_of(cursor, "offers", "offer_id", batch.offer_rows))
-        if clashing:
-            ids = sorted(clashing)
-            for table in ("offers", "fact_ids"):
-                statement = f"delete from {table} where event_id = any(%b)"  # noqa: S608
-                cursor.execute(statement, (ids,))
-            # By its key: no index leads from a fact to its decision.
-            cursor.execute(_FORGET_DECISIONS, (decision_ids, ids))
-        with cursor.copy("copy facts from stdin") as copy:
-            for row in batch.rows:
-                copy.write_row(row)
+        if cursor.rowcount == len(rows):
+            return {}
+        # Those of this batch are not in `facts` yet.
+        cursor.execute(_DIGESTS, ([row[0] for row in rows],))
+        return {event_id: bytes(digest) for event_id, digest in cursor.fetchall()}
+
+    def _insert_keys(self, cursor: Any, table: Table, rows: Sequence[Row]) -> set[str]:
+        if not rows:
+            return set()
+        first = _first_of(rows)
+        statement = f"{_KEYS.format(table.name, 'text')} returning {table.columns[0].name}"
+        return first.keys() - {row[0] for row in cursor.execute(statement, (_json(first),))}
 
 
-def _known_of(cursor: Any, table: str, column: str, rows: Sequence[Row]) -> set[str]:
-    """Insert rows of a key and its fact where the key is new; return the keys that were not."""
-    if not rows:
-        return set()
+def _first_of(rows: Sequence[Row]) -> dict[str, str]:
+    """Return (key, event_id) of the first row of each key, in the order of the rows."""
     first: dict[str, str] = {}
-    for key, value in rows:
-        first.setdefault(key, value)
-    statement = f"{_KEYS.format(table, 'text')} returning {column}"
-    cursor.execute(statement, (_json(first),))
-    return first.keys() - {row[0] for row in cursor.fetchall()}
+    for key, event_id in rows:
+        first.setdefault(key, event_id)
+    return first
 
 
 def _json(values: object) -> str:
     # One text for many values: the drivers handle each parameter by itself.
     return orjson.dumps(values).decode()
-
-
-def _fresh_days(batch: Batch) -> list[tuple[int, str]]:
-    """Return (day of UTC since 1970, a new token) of the facts of a large batch."""
-    days = sorted({row[OCCURRED_AT] // MICROS_PER_DAY for row in batch.rows})
-    return [(day, secrets.token_hex(8)) for day in days]
 
 
 _NOTE = (
@@ -363,11 +379,10 @@ _FRESH_DAY = (
     "insert into fresh_days (day, token) values ({0}, {0})"
     " on conflict (day) do update set token = excluded.token"
 )
-_FRESH = "insert into fresh_facts (event_id) select {}"
 _NAMED = (
     "insert into named_offers select value ->> 0, value ->> 1 from json_array_elements(%s::json)"
 )
-_FORGET_DECISIONS = "delete from decisions where decision_id = any(%b) and event_id = any(%b)"
+_DIGESTS = "select event_id, digest from facts where event_id = any(%b)"
 _KEYS = (
     "insert into {0} select key, value::{1} from json_each_text(%s::json) on conflict do nothing"
 )
