@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from mersalg.engine.facts import Arm
 
@@ -30,6 +31,12 @@ def assign_arm(unit: str, *, salt: str, holdout: float) -> Arm:
     The same unit and salt always give the same arm, and raising `holdout` only moves units from
     treatment to control, never back.
     """
+    hashed = _keyed(salt).copy()
+    hashed.update(unit.encode("utf-8", "surrogatepass"))
+    return "control" if int.from_bytes(hashed.digest()) < holdout * _BUCKETS else "treatment"
+
+
+@lru_cache
+def _keyed(salt: str) -> hashlib.blake2b:
     key = hashlib.blake2b(salt.encode(), digest_size=32).digest()
-    digest = hashlib.blake2b(unit.encode("utf-8", "surrogatepass"), key=key, digest_size=8).digest()
-    return "control" if int.from_bytes(digest) < holdout * _BUCKETS else "treatment"
+    return hashlib.blake2b(key=key, digest_size=8)

@@ -38,6 +38,7 @@ def is_spoken(locale: str) -> bool:
     return _spoken(locale) is not None
 
 
+@lru_cache
 def _spoken(locale: str | None) -> Language | None:
     tag = (locale or "").strip().replace("_", "-").partition(",")[0].partition(";")[0]
     return _LANGUAGES.get(tag.partition("-")[0].casefold())

@@ -14,7 +14,7 @@ from mersalg.engine.native.kernels import NativeFinding, NativeTexts
 
 
 @dataclass(frozen=True, slots=True)
-class StringTable:
+class StringTable(NativeTexts):
     """`n` texts as one UTF-8 blob, so that workers can share its pages.
 
     Attributes
@@ -27,10 +27,9 @@ class StringTable:
 
     blob: NDArray[np.uint8]
     offsets: NDArray[np.int64]
-    _native: NativeTexts = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_native", NativeTexts(self.blob, self.offsets))
+        NativeTexts.__init__(self, self.blob, self.offsets)
 
     def __reduce__(self) -> tuple[type[StringTable], tuple[object, ...]]:
         return StringTable, (self.blob, self.offsets)
@@ -45,9 +44,6 @@ class StringTable:
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
-
-    def __getitem__(self, index: int) -> str:
-        return self._native.text(index)
 
     def raw(self) -> Iterator[bytes]:
         """Return the UTF-8 of each text."""

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
+from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.fact_fields import amount_text, quantity_text
 from mersalg.engine.facts import Arm, Change, Decision, Evidence, Kind, Offer, Step, Tracking
 from mersalg.engine.locales import Language, language_of
 from mersalg.engine.model import Model
-from mersalg.engine.texts import change_texts, labels_of_list, money_text
+from mersalg.engine.texts import Wording, change_texts, labels_of_list, money_text
 from mersalg.serving.checkout import prepared_for
 from mersalg.serving.schemas import SuggestionRequest
 
@@ -151,12 +152,12 @@ def display_of(model: Model | None, request: SuggestionRequest, decision: Decisi
     labels = labels_of_list(decision.placement, language)
     if model is None:
         return Display(language, labels)
-    offers = [_shown(model, offer, language) for offer in decision.offers]
+    wording = prepared_for(model).wording
+    offers = [_shown(model.catalogue, wording, offer, language) for offer in decision.offers]
     return Display(language, labels, offers)
 
 
-def _shown(model: Model, offer: Offer, language: Language) -> ShownOffer:
-    catalogue, wording = model.catalogue, prepared_for(model).wording
+def _shown(catalogue: Catalogue, wording: Wording, offer: Offer, language: Language) -> ShownOffer:
     price, more = offer.unit_price_minor, offer.replaces and offer.replaces.price_difference_minor
     currency, address = catalogue.currency, ""
     display = OfferDisplay(

@@ -23,7 +23,7 @@ cdef class NativeTexts:
     def __init__(self, blob, offsets):
         self.blob, self.offsets = blob, offsets
 
-    def text(self, int64_t index):
+    def __getitem__(self, int64_t index):
         """Return one text; raise IndexError where there is none."""
         if not 0 <= index < self.offsets.shape[0] - 1:
             raise IndexError(index)
