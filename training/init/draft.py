@@ -17,7 +17,7 @@ from mersalg.training.init import values
 from mersalg.training.init.settings import NONE, Ask, Draft, Setting
 from mersalg.training.reading.catalogue_file import parse_flag
 from mersalg.training.reading.overlooked import sensitive_categories
-from mersalg.training.reading.sources import as_field, matching_files
+from mersalg.training.reading.sources import as_field, columns_of, matching_files
 from mersalg.training.reading.survey import Survey, names, survey
 
 _FIELDS = {"orders": OrderColumns.model_fields, "catalogue": CatalogueColumns.model_fields}
@@ -186,8 +186,8 @@ def _suggest_sensitive(draft: Draft, file: Survey | None) -> None:
     key = "offers.sensitive"
     if file is None or columns is None or key in draft.given:
         return
-    columns = [columns] if isinstance(columns, str) else columns
-    found = sensitive_categories(text for column in columns for text in file.texts(column))
+    texts = (text for column in columns_of(columns) for text in file.texts(column))
+    found = sensitive_categories(texts)
     if found:
         topics = ", ".join(dict.fromkeys(found.values()))
         draft.suggested[key] = Setting([*found], f"{topics}: only beside carts of their like")

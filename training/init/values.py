@@ -18,7 +18,7 @@ from mersalg.training.reading.keys import MISSING, read_keys
 from mersalg.training.reading.moments import forms_of, read_moments
 from mersalg.training.reading.numbers import Marks, Numbers, decimal_mark, read_numbers
 from mersalg.training.reading.row_filters import UNDONE, words_of
-from mersalg.training.reading.sources import TwoWays
+from mersalg.training.reading.sources import TwoWays, columns_of
 from mersalg.training.reading.survey import Survey, names
 
 NUMBERS = ("quantity", "unit_price", "line_total", "discount", "amount_refunded", "price", "cost")
@@ -26,10 +26,6 @@ _STRAY = 0.01
 """Share of cells that may be unreadable."""
 _MANY = 8
 """Times the shortest span of dates beyond which another reading is none."""
-
-
-def _columns_of(value: str | Sequence[str] | None) -> list[str]:
-    return [value] if isinstance(value, str) else [*(value or ())]
 
 
 def _read(file: Survey, column: str, mark: str, currency: str = "") -> Numbers:
@@ -120,7 +116,7 @@ def find_amounts(draft: Draft, file: Survey) -> None:
 def _lines(draft: Draft, file: Survey, column: str) -> pd.DataFrame:
     """Return order, item, amount, units and amount of each unit of the lines that were bought."""
     orders, items = (
-        read_keys(file.source, _columns_of(draft.value(f"orders.columns.{name}"))).codes
+        read_keys(file.source, columns_of(draft.value(f"orders.columns.{name}"))).codes
         for name in ("order_id", "item_id")
     )
     quantity = draft.value("orders.columns.quantity")
@@ -223,7 +219,7 @@ def find_tax(draft: Draft, files: Mapping[str, Survey]) -> None:
 
 def find_dates(draft: Draft, file: Survey) -> None:
     """Find how dates are written; ask where day and month may be either."""
-    columns, key = _columns_of(draft.value("orders.columns.ordered_at")), "orders.date_format"
+    columns, key = columns_of(draft.value("orders.columns.ordered_at")), "orders.date_format"
     texts = [next(iter(file.texts(name)), "") for name in columns]
     if not columns or key in draft.given or not all(isinstance(text, str) for text in texts):
         return

@@ -260,11 +260,7 @@ def _products(
             return np.where(product == MISSING, rows, np.append(first, 0)[product]), "inherited_row"
     if len(naming) < 2:
         return None, ""
-    blank = items.codes != MISSING
-    for name in naming:
-        blank &= source.column(name).is_null().to_numpy(zero_copy_only=False)
-    blank[source.file_starts[:-1][source.file_starts[:-1] < len(blank)]] = False
-    return np.maximum.accumulate(np.where(blank, 0, rows)), "continued_item"
+    return source.rows_above(items.codes != MISSING, naming), "continued_item"
 
 
 def _inherit(products: NDArray[np.int64] | None, codes: Codes) -> Codes:

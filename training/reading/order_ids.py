@@ -35,11 +35,7 @@ def continued(source: SourceTable, orders: Keys, items: Keys, columns: Sequence[
     if len({*columns}) < 2 or orders.codes.min(initial=0) > MISSING:
         return orders
     blank = (orders.codes == MISSING) & (items.codes != MISSING)
-    for name in columns:
-        blank &= source.column(name).is_null().to_numpy(zero_copy_only=False)
-    blank[source.file_starts[:-1][source.file_starts[:-1] < len(blank)]] = False
-    above = np.maximum.accumulate(np.where(blank, 0, np.arange(len(blank))))
-    return Keys(orders.codes[above], orders.values)
+    return Keys(orders.codes[source.rows_above(blank, columns)], orders.values)
 
 
 def inherited(orders: Codes, codes: Codes) -> Codes:

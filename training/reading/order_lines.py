@@ -46,7 +46,7 @@ from mersalg.training.reading.row_filters import (
     unmatched_words,
     unused_states,
 )
-from mersalg.training.reading.sources import SourceTable
+from mersalg.training.reading.sources import SourceTable, columns_of
 from mersalg.training.reading.validation import RowAudit
 
 Mask = NDArray[np.bool_]
@@ -107,7 +107,7 @@ def read_order_lines(
     stated, items = (read_keys(source, each) for each in (columns.order_id, columns.item_id))
     of_order = (columns.ordered_at, columns.customer_id, columns.store_id, columns.currency)
     orders = continued(
-        source, stated, items, [*columns.order_id, *itertools.chain(*map(_tuple, of_order))]
+        source, stated, items, [*columns.order_id, *itertools.chain(*map(columns_of, of_order))]
     )
     customers, stores = (
         _inherited(source, orders, names, nobody) if names else None
@@ -144,7 +144,7 @@ def read_order_lines(
         return rows
 
     def other_currency() -> Mask:
-        stated = _inherited(source, orders, _tuple(columns.currency))
+        stated = _inherited(source, orders, columns_of(columns.currency))
         named = [may_be_currency(text, currency) for text in stated.texts.to_pylist()]
         in_ours = stated.by_key(np.array(named, dtype=np.bool_), False)
         return ~(in_ours | unit_price.own | line_total.own)
@@ -294,10 +294,6 @@ def _inherited(
             codes = np.where(keys.by_key(empty > 0, True), MISSING, keys.codes)
             keys = Keys(codes, keys.values)
     return Keys(inherited(orders.codes, keys.codes), keys.values)
-
-
-def _tuple(names: Sequence[str] | str | None) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names or ())
 
 
 def _matching(keys: Keys, pattern: str) -> Mask:

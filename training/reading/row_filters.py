@@ -17,7 +17,7 @@ from mersalg.training.reading.arrow import pc
 from mersalg.training.reading.keys import MISSING, Codes, Keys, as_words, read_keys
 from mersalg.training.reading.numbers import is_number
 from mersalg.training.reading.order_ids import inherited
-from mersalg.training.reading.sources import SourceTable, as_field
+from mersalg.training.reading.sources import SourceTable, as_field, is_text
 
 Mask = NDArray[np.bool_]
 
@@ -160,7 +160,7 @@ def words_of(
     """Return the texts of a column of states that are among known words, or hold such a one."""
     column = source.table.column(name)
     # Most columns hold too many texts to be one, which their beginning tells.
-    if not _is_wordy(column.type) or len(column.slice(0, _LOOKED_AT).unique()) > _FEW:
+    if not is_text(column.type) or len(column.slice(0, _LOOKED_AT).unique()) > _FEW:
         return []
     texts = [str(text) for text in column.unique().to_pylist() if text is not None]
     said = {text: as_word(text) for text in texts}
@@ -178,9 +178,3 @@ def _n_holding(source: SourceTable, name: str) -> int:
         array = pc.cast(array, pa.float64(), safe=False)
         return int(pc.sum(pc.and_(pc.is_finite(array), pc.not_equal(array, 0))).as_py() or 0)
     return len(array) - array.null_count
-
-
-def _is_wordy(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

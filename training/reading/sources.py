@@ -90,7 +90,7 @@ class SourceTable:
         require_columns(self.table.column_names, (name,), self.files[0])
         column = self.table.column(name)
         kind = column.type
-        if pa.types.is_dictionary(kind) and not _is_text(kind.value_type):
+        if pa.types.is_dictionary(kind) and not is_text(kind):
             column = column.cast(kind.value_type)
             kind = column.type
         if pa.types.is_nested(kind):
@@ -100,7 +100,7 @@ class SourceTable:
             column = column.cast(pa.large_string())
         if pa.types.is_dictionary(kind):
             return _without_blanks(_one(column.unify_dictionaries()), self.nothing)
-        if not (_is_text(kind) or pa.types.is_binary(kind)):
+        if not (is_text(kind) or pa.types.is_binary(kind)):
             return _one(column)
         try:
             return _without_blanks(_one(column.dictionary_encode()), self.nothing)
@@ -114,6 +114,19 @@ class SourceTable:
         for each in self.ragged:
             number += each.file == file and each.row <= number
         return file, number
+
+    def rows_above(self, blank: NDArray[np.bool_], columns: Sequence[str]) -> NDArray[np.int64]:
+        """Return the row that each belongs to: itself, or of `blank` ones the last above.
+
+        Rows are left out of `blank` where one of the columns holds something, and as the first of
+        a file.
+        """
+        blank = blank.copy()
+        for name in columns:
+            blank &= self.column(name).is_null().to_numpy(zero_copy_only=False)
+        first = self.file_starts[:-1]
+        blank[first[first < len(blank)]] = False
+        return np.maximum.accumulate(np.where(blank, 0, np.arange(len(blank))))
 
     def value(self, row: int, column: str) -> str:
         """Return the cell as text, for messages; "" where it is empty."""
@@ -243,8 +256,12 @@ def as_field(name: str) -> str:
 
 def names_of(columns: Mapping[str, Any]) -> list[str]:
     """Return the columns that fields name."""
-    given = [[value] if isinstance(value, str) else value or () for value in columns.values()]
-    return [name for names in given for name in names]
+    return [name for value in columns.values() for name in columns_of(value)]
+
+
+def columns_of(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the columns that one field names: one, several or none."""
+    return (value,) if isinstance(value, str) else tuple(value or ())
 
 
 def _read_parquet(path: Path) -> pa.Table:
@@ -340,18 +357,21 @@ def _alike(left: pa.DataType, right: pa.DataType) -> bool:
 
 
 def _sort(kind: pa.DataType) -> str:
+    if is_text(kind):
+        return "text"
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return "number"
-    if _is_text(kind):
-        return "text"
     if pa.types.is_timestamp(kind):
         return f"time {kind.tz or ''}"
     return str(kind)
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether values of a type are texts, numbered by a dictionary or not."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
     is_view = pa.types.is_string_view(kind)
     return bool(is_view or pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
