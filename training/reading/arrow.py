@@ -1,4 +1,4 @@
-"""Arrow's compute functions for a type checker, and numbers between Arrow and NumPy."""
+"""Arrow's compute functions for a type checker, its kinds, and numbers between it and NumPy."""
 
 from __future__ import annotations
 
@@ -23,4 +23,22 @@ def arrow_of(values: NDArray[np.integer[Any]] | NDArray[np.floating[Any]]) -> pa
     kind = pa.from_numpy_dtype(values.dtype)
     return pa.Array.from_buffers(
         kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))]
+    )
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether values of a type are texts, numbered by a dictionary or not."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    is_view = pa.types.is_string_view(kind)
+    return bool(is_view or pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Return whether values of a type are numbers, or count as such."""
+    return bool(
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_boolean(kind)
     )

@@ -15,7 +15,7 @@ from mersalg.engine.errors import DataError
 from mersalg.engine.money import LARGEST_MINOR, minor_digits
 from mersalg.engine.source_sections import CatalogueSection, OrdersSection
 from mersalg.engine.words import read_toml
-from mersalg.training.reading.arrow import pc
+from mersalg.training.reading.arrow import is_number, pc
 from mersalg.training.reading.keys import codes_of
 from mersalg.training.reading.sources import SourceTable, TwoWays
 
@@ -307,13 +307,3 @@ def _shape(decimal: str, thousands: str | None) -> re.Pattern[str]:
 
 def _matches(texts: pa.Array, pattern: str) -> NDArray[np.bool_]:
     return pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)
-
-
-def is_number(kind: pa.DataType) -> bool:
-    """Return whether values of a type are numbers, or count as such."""
-    return bool(
-        pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_decimal(kind)
-        or pa.types.is_boolean(kind)
-    )

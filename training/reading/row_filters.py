@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from mersalg.engine.source_sections import OrdersSection
 from mersalg.engine.words import as_word, counted, read_toml
 from mersalg.training.keyed import medians_of
-from mersalg.training.reading.arrow import pc
+from mersalg.training.reading.arrow import is_number, is_text, pc
 from mersalg.training.reading.keys import MISSING, Codes, Keys, as_words, read_keys
-from mersalg.training.reading.numbers import is_number
 from mersalg.training.reading.order_ids import inherited
-from mersalg.training.reading.sources import SourceTable, as_field, is_text
+from mersalg.training.reading.sources import SourceTable, as_field
 
 Mask = NDArray[np.bool_]
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from mersalg.engine.errors import DataError
 from mersalg.engine.words import read_toml
-from mersalg.training.reading.arrow import numpy_of, pc
+from mersalg.training.reading.arrow import is_text, numpy_of, pc
 from mersalg.training.reading.csv_files import RaggedRow, read_csv
 
 if TYPE_CHECKING:
@@ -366,14 +366,6 @@ def _sort(kind: pa.DataType) -> str:
     if pa.types.is_timestamp(kind):
         return f"time {kind.tz or ''}"
     return str(kind)
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Return whether values of a type are texts, numbered by a dictionary or not."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    is_view = pa.types.is_string_view(kind)
-    return bool(is_view or pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
