@@ -26,6 +26,25 @@ def arrow_of(values: NDArray[np.integer[Any]] | NDArray[np.floating[Any]]) -> pa
     )
 
 
+def may_be_joined(left: pa.DataType, right: pa.DataType) -> bool:
+    """Return whether two types may be joined without changing what their ids look like as text."""
+    if pa.types.is_null(left) or pa.types.is_null(right) or left == right:
+        return True
+    return _sort(left) == _sort(right)
+
+
+def _sort(kind: pa.DataType) -> str:
+    if is_text(kind):
+        return "text"
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return "number"
+    if pa.types.is_timestamp(kind):
+        return f"time {kind.tz or ''}"
+    return str(kind)
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Return whether values of a type are texts, numbered by a dictionary or not."""
     if pa.types.is_dictionary(kind):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from mersalg.engine.errors import DataError
 from mersalg.engine.words import read_toml
-from mersalg.training.reading.arrow import is_text, numpy_of, pc
+from mersalg.training.reading.arrow import is_text, may_be_joined, numpy_of, pc
 from mersalg.training.reading.csv_files import RaggedRow, read_csv
 
 if TYPE_CHECKING:
@@ -337,7 +337,7 @@ def _together(tables: Sequence[pa.Table], paths: Sequence[Path]) -> pa.Table:
         return first
     for table, path in zip(tables[1:], paths[1:], strict=True):
         for left, right in zip(first.schema, table.schema, strict=True):
-            if not _alike(left.type, right.type):
+            if not may_be_joined(left.type, right.type):
                 raise DataError(
                     f"holds {right.type} here and {left.type} in {paths[0]}",
                     file=str(path),
@@ -347,25 +347,6 @@ def _together(tables: Sequence[pa.Table], paths: Sequence[Path]) -> pa.Table:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
         raise DataError(f"files do not fit together: {error}", file=str(paths[0])) from error
-
-
-def _alike(left: pa.DataType, right: pa.DataType) -> bool:
-    """Return whether two types may be joined without changing what their ids look like as text."""
-    if pa.types.is_null(left) or pa.types.is_null(right) or left == right:
-        return True
-    return _sort(left) == _sort(right)
-
-
-def _sort(kind: pa.DataType) -> str:
-    if is_text(kind):
-        return "text"
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return "number"
-    if pa.types.is_timestamp(kind):
-        return f"time {kind.tz or ''}"
-    return str(kind)
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
