@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -21,7 +22,6 @@ from mersalg.serving.dashboard.offers import (
     KEY_OF,
     SHOWN,
     SORTED_BY,
-    Evidence,
     Line,
     OfferRow,
     Scales,
@@ -241,15 +241,11 @@ def _is_of(row: OfferRow, by: Key, offer: Offer) -> bool:
 
 def _sentence(visit: Visit, line: Line, currency: str | None) -> str:
     """Return what an offer earns, in one sentence."""
-    effect, money = line.row.effect, visit.figures.amount
-    if effect.value is None or effect.lower is None or effect.upper is None:
+    value = line.row.effect["value"]
+    if value is None:
         return visit.words("offer_not_clear_yet", bought=line.why_no_effect)
-    amount = money(whole(few_digits(abs(effect.value))), currency)
-    bounds = {
-        name: money(whole(few_digits(end)), currency)
-        for name, end in (("lower", effect.lower), ("upper", effect.upper))
-    }
-    return visit.words(f"offer_{effect.says}", amount=amount, **bounds)
+    amount = visit.figures.amount(whole(few_digits(abs(Decimal(value)))), currency)
+    return visit.words(f"offer_{line.row.says}", amount=amount)
 
 
 def _formula(visit: Visit, row: OfferRow, report: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -314,9 +310,8 @@ def _why(visit: Visit, offer: Offer) -> tuple[str, str]:
     """Return the counts behind an offer and its lift's lower bound, or what an upgrade gains."""
     if offer.evidence is not None:
         found = offer.evidence
-        evidence = Evidence(found.n_joint, found.n_antecedent, found.lift_lower)
-        lift = visit.figures.decimal(evidence.lift_lower) if found.antecedent_item_ids else ""
-        return evidence_text(visit, evidence), lift
+        lift = visit.figures.decimal(found.lift_lower) if found.antecedent_item_ids else ""
+        return evidence_text(visit, found), lift
     return offer.text, ""
 
 

@@ -6,12 +6,13 @@ import asyncio
 import csv
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
 
+from mersalg.engine import facts
 from mersalg.engine.cross_sell import measures
 from mersalg.engine.csv_cells import safe_cell
 from mersalg.engine.facts import KINDS, Kind
@@ -42,23 +43,6 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
-    """Extra sales a month with their interval; `reason` says why there are none."""
-
-    value: Decimal | None = None
-    lower: Decimal | None = None
-    upper: Decimal | None = None
-    reason: str = ""
-
-    @property
-    def says(self) -> Literal["earning", "losing", "unclear"]:
-        """What the whole interval says."""
-        if self.lower is not None and self.lower > 0:
-            return "earning"
-        return "losing" if self.upper is not None and self.upper < 0 else "unclear"
-
-
-@dataclass(frozen=True, slots=True)
 class OfferRow:
     """One kind of one row of a report.
 
@@ -86,7 +70,6 @@ class OfferRow:
     beside: tuple[str, ...]
     beside_names: str
     measured: Report
-    effect: Effect
     evidence: Evidence | None
     changed: InForce | None
 
@@ -99,6 +82,17 @@ class OfferRow:
     def rate(self) -> Report:
         """How often the offer converted, of those shown."""
         return self.measured["offer"]
+
+    @property
+    def effect(self) -> Report:
+        """Extra sales a month."""
+        return self.measured["extra_sales"]
+
+    @property
+    def says(self) -> Literal["earning", "losing", "unclear"]:
+        """What the whole interval of the effect says."""
+        lower, upper = (Decimal(self.effect[end] or 0) for end in ("lower", "upper"))
+        return "earning" if lower > 0 else "losing" if upper < 0 else "unclear"
 
     @property
     def kept(self) -> Decimal | None:
@@ -137,21 +131,11 @@ def rows_of(
                     beside,
                     names.joined(beside),
                     measured,
-                    effect_of(measured),
                     evidence_of(model, beside, item_id) if by == "rule" else None,
                     rule_of(rules, beside, item_id) if item_id else None,
                 )
             )
     return rows
-
-
-def effect_of(measured: Report) -> Effect:
-    """Return the extra sales a month of one kind of a row."""
-    entry = measured["extra_sales"]
-    if entry["value"] is None:
-        return Effect(reason=entry["reason"] or "")
-    value, lower, upper = (Decimal(entry[end]) for end in ("value", "lower", "upper"))
-    return Effect(value, lower, upper)
 
 
 def evidence_of(model: Model | None, beside: Sequence[str], item_id: str) -> Evidence | None:
@@ -185,7 +169,7 @@ def in_order(rows: Collection[OfferRow], sort: str, *, ascending: bool) -> list[
             "rate": row.rate["value"],
             "shrunken": row.rate["shrunken"],
             "kept": row.kept,
-            "effect": row.effect.value,
+            "effect": row.effect["value"] and Decimal(row.effect["value"]),
             "evidence": row.evidence and row.evidence.lift_lower,
         }[sort]
 
@@ -206,7 +190,7 @@ def matching(rows: Iterable[OfferRow], text: str, show: str) -> list[OfferRow]:
 
     def matches(row: OfferRow) -> bool:
         text = " ".join((row.name, row.beside_names, row.key)).casefold()
-        shown = {row.effect.says, "changed" if row.changed else ""}
+        shown = {row.says, "changed" if row.changed else ""}
         return (show not in SHOWN or show in shown) and all(word in text for word in words)
 
     return [row for row in rows if matches(row)]
@@ -234,7 +218,7 @@ def csv_of(rows: Iterable[OfferRow]) -> str:
                 *(rate["denominator"], rate["numerator"]),
                 *(rate["value"], rate["lower"], rate["upper"], rate["shrunken"]),
                 *(row.measured["revenue"], row.measured["net_revenue"]),
-                *(effect.value, effect.lower, effect.upper, effect.reason),
+                *(effect["value"], effect["lower"], effect["upper"], effect["reason"]),
                 *((evidence.n_joint, evidence.n_antecedent, evidence.lift_lower) if evidence
                   else (None, None, None)),
             ]
@@ -277,7 +261,7 @@ class Scales:
         money = [
             float(end)
             for row in rows
-            for end in (row.effect.lower, row.effect.upper)
+            for end in (row.effect["lower"], row.effect["upper"])
             if end is not None
         ]
         return cls(Scale.of(bounds), Scale.of(money))
@@ -319,8 +303,8 @@ def line_of(visit: Visit, row: OfferRow) -> Line:
     figures, effect, rate = visit.figures, row.effect, row.rate
     name = next(name for name, by in KEY_OF.items() if by == row.by)
 
-    def money(amount: Decimal) -> str:
-        return figures.amount(whole(few_digits(amount)), None, sign=True)
+    def money(amount: str) -> str:
+        return figures.amount(whole(few_digits(Decimal(amount))), None, sign=True)
 
     return Line(
         row=row,
@@ -333,8 +317,8 @@ def line_of(visit: Visit, row: OfferRow) -> Line:
         rate_range="" if rate["value"] is None else figures.range(rate, figures.percent),
         shrunken=figures.percent(rate["shrunken"]),
         kept=figures.amount(whole(row.kept), None),
-        effect="" if effect.value is None else money(effect.value),
-        effect_range="" if effect.value is None else figures.range(asdict(effect), money),
+        effect="" if effect["value"] is None else money(effect["value"]),
+        effect_range="" if effect["value"] is None else figures.range(effect, money),
         why_no_effect=_why_no_effect(visit, row.measured["net_incremental"]),
         evidence=evidence_text(visit, row.evidence),
         lift=figures.decimal(row.evidence.lift_lower) if row.evidence else "",
@@ -356,7 +340,7 @@ def whole(amount: Decimal | None) -> Decimal | None:
     return None if amount is None else amount.quantize(Decimal(1))
 
 
-def evidence_text(visit: Visit, evidence: Evidence | None) -> str:
+def evidence_text(visit: Visit, evidence: Evidence | facts.Evidence | None) -> str:
     """Return the counts behind a rule in words; empty where there are none."""
     if evidence is None:
         return ""

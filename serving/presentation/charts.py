@@ -91,7 +91,7 @@ def whisker(
     )
 
 
-def bars(shares: Sequence[tuple[float, str]], title: str = "") -> Markup:
+def bars(shares: Sequence[tuple[float, str]]) -> Markup:
     """Return bars of shares from 0 to 1 and their colours, one below the other, the first thick."""
     drawn, y = "", 1
     for at, (share, colour) in enumerate(shares):
@@ -100,15 +100,7 @@ def bars(shares: Sequence[tuple[float, str]], title: str = "") -> Markup:
             f'<rect class="bar {colour}" y="{y}" width="{100 * share:.4g}%" height="{height}"/>'
         )
         y += height + 2
-    return _svg(drawn, "", title)
-
-
-def share_bar(share: float, colour: str) -> Markup:
-    """Return one bar of a share of its track."""
-    return _svg(
-        '<rect class="track" width="100%" height="100%"/>'
-        f'<rect class="bar {colour}" width="{100 * share:.4g}%" height="100%"/>'
-    )
+    return _svg(drawn)
 
 
 def sparkline(series: Series, label: str) -> Markup:

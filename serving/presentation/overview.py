@@ -16,7 +16,6 @@ from mersalg.serving.presentation.charts import (
     COLOURS,
     Scale,
     bars,
-    share_bar,
     whisker,
 )
 from mersalg.serving.presentation.figures import EntryWords
@@ -205,9 +204,9 @@ class _Page(EntryWords):
             widest = max(treated, control) or 1.0
             arms = [
                 ArmBar(self.phrase("arm_with"), self.percent(treated),
-                       share_bar(treated / widest, COLOURS[text.kind])),
+                       bars([(treated / widest, COLOURS[text.kind])])),
                 ArmBar(self.phrase("arm_without"), self.percent(control),
-                       share_bar(control / widest, COLOURS["control"])),
+                       bars([(control / widest, COLOURS["control"])])),
             ]  # fmt: skip
         anyway = ""
         if known and treated and treated > control:

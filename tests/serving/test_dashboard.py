@@ -292,6 +292,15 @@ def test_the_dashboard_needs_a_key_where_there_are_keys(tmp_path: Path) -> None:
             assert client.get(f"/dashboard/static/{name}").status_code == 404
 
 
+def test_pages_are_never_compressed(tmp_path: Path) -> None:
+    """Their length would tell a stranger on the network of the form's token beside his own text."""
+    with running_server(tmp_path, keys="admin:admin-key") as server:
+        headers = {"Authorization": "Bearer admin-key", "Accept-Encoding": "gzip, br"}
+        with httpx.Client(base_url=server.url, headers=headers, trust_env=False) as client:
+            for path in ("/dashboard", "/dashboard/items?q=token", "/dashboard/login"):
+                assert "content-encoding" not in client.get(path).headers
+
+
 def test_signing_out_ends_the_session_at_every_worker(tmp_path: Path) -> None:
     with running_server(tmp_path, keys="report:report-key", workers=2) as server:
 

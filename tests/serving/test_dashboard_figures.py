@@ -135,6 +135,13 @@ def _bucket(by: str, day: date) -> str:
 
 
 @cache
+def _oracle(last: date) -> ReferenceReport:
+    return ReferenceReport(
+        facts(last), since=0, until=2**63, impressions="viewed", window_days=0, currency="NOK"
+    )
+
+
+@cache
 def _report(query: ReportQuery, last: date) -> dict[str, Any]:
     """Return the report of a query from the plain facts, after the oracle confirmed its counts."""
     made: Any = report_of(facts(last), query)
@@ -142,9 +149,8 @@ def _report(query: ReportQuery, last: date) -> dict[str, Any]:
     since, until = starts_at(query.since, zone), ends_at(query.until, zone)
     assert since is not None
     assert until is not None
-    oracle = ReferenceReport(
-        facts(last), since=since, until=until, impressions="viewed", window_days=0, currency="NOK"
-    )
+    oracle = copy(_oracle(last))
+    oracle.since, oracle.until = since, until
     wanted: list[tuple[Mapping[str, Any], Mapping[str, str]]] = [(made["total"], {})]
     wanted += [(row, row["key"]) for row in made["groups"]]
     for measured, key in wanted:

@@ -15,7 +15,6 @@ from mersalg.serving.presentation.charts import (
     Series,
     band_chart,
     bars,
-    share_bar,
     sparkline,
     whisker,
 )
@@ -53,11 +52,8 @@ def test_a_whisker_has_its_dot_between_its_bounds_and_a_line_at_zero() -> None:
 
 
 def test_bars_are_as_wide_as_their_shares() -> None:
-    drawn = ElementTree.fromstring(bars([(0.5, "k-cross"), (0.25, "k-control")], "50% <of>"))
+    drawn = ElementTree.fromstring(bars([(0.5, "k-cross"), (0.25, "k-control")]))
     assert [each.attrib["width"] for each in drawn.findall("rect")] == ["50%", "25%"]
-    assert drawn.findtext("title") == "50% <of>"
-    widths = [each.attrib["width"] for each in ElementTree.fromstring(share_bar(0.1, "k-up"))]
-    assert widths == ["100%", "10%"]
 
 
 def test_a_line_is_parted_where_nothing_is_known() -> None:
