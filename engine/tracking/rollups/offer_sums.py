@@ -211,7 +211,10 @@ class _Adder:
             }
             self._cells.append((np.array(of_marks, np.int64), place, columns))
         ends = np.searchsorted(self._pairs, np.arange(self._n_sets + 1) * self._n_units)
-        return Totals(self._columns(), self._units, ends, self._counts())
+        found = self._columns()
+        # The cells refer to this object, which would be in memory until it is searched for garbage.
+        self._cells.clear()
+        return Totals(found, self._units, ends, self._counts())
 
     def _column(self, name: str, own: Ints) -> Ints:
         """Return a column of some rows, of which those that are not judged have no checkouts."""

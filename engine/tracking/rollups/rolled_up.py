@@ -32,7 +32,7 @@ from mersalg.engine.tracking.rollups.unit_sums import Sums, of_sets
 
 Bucket = tuple[str, ...]
 
-_ROWS = 2**19
+_ROWS = 2**18
 """Offers added up at once, so that a year of a large shop needs no more memory than a month."""
 
 

@@ -201,19 +201,20 @@ class Stratum:
     def sums(self, kind: Kind, name: str) -> Ints:
         """Return the sums of one of `MEASURES` and the checkouts that it is of, for each group."""
         of, trials = self._checkouts(kind, name), name in COUNTED
+        return self._sums_of(self._source(kind, name), of, trials=trials)
 
-        def sums_of(source: _Source) -> Ints:
-            key = (source, id(of), trials)
-            if key not in self._sums:
-                plain = _Source(source.column)
-                self._sums[key] = (
-                    self._column(source.column).per(of, trials=trials)
-                    if source == plain
-                    else self._total(source).per(of, sums_of(plain), trials=trials)
+    def _sums_of(self, source: _Source, of: Column, *, trials: bool) -> Ints:
+        key = (source, id(of), trials)
+        if key not in self._sums:
+            plain = _Source(source.column)
+            self._sums[key] = (
+                self._column(source.column).per(of, trials=trials)
+                if source == plain
+                else self._total(source).per(
+                    of, self._sums_of(plain, of, trials=trials), trials=trials
                 )
-            return self._sums[key]
-
-        return sums_of(self._source(kind, name))
+            )
+        return self._sums[key]
 
     def shared_with(self, other: Stratum) -> Shared:
         """Return the units that are in both."""

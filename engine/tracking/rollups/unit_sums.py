@@ -20,7 +20,7 @@ from mersalg.engine.tracking.rollups.stratum import Column, Ints, Stratum, count
 from mersalg.engine.tracking.rollups.unit_trials import trials_of
 from mersalg.engine.tracking.strata import MEASURES, share_of
 
-_ROWS = 2**21
+_ROWS = 2**20
 """Rows added up at once, so that a year of a large shop needs no more memory than a month."""
 
 Key = tuple[str | int | None, ...]
