@@ -322,7 +322,8 @@ def _match(happenings: Iterable[_Happening], log_map: LogMap, done: Translation)
             done.facts.append(_completion(key, happening, sending, log_map, credited=bool(viewed)))
         else:
             done.counts.purchased += 1
-            done.facts.append(_purchase(key, happening, log_map))
+            item_id = happening.offer if is_id(happening.offer) else "purchase"
+            done.facts.append(_purchase(key, happening, log_map, {"item_id": item_id}))
 
 
 def _key(*parts: str) -> str:
@@ -368,25 +369,15 @@ def _view(key: str, each: _Happening, sending: _Sending) -> Record:
 def _completion(
     key: str, each: _Happening, sending: _Sending, log_map: LogMap, *, credited: bool
 ) -> Record:
-    item: Record = {"item_id": each.offer, "quantity": 1}
-    if credited:
-        item["offer_id"] = f"{sending.key}/0"
-    if each.amount is not None and log_map.offers.currency is not None:
-        item["price"] = str(each.amount)
+    credit = {"offer_id": f"{sending.key}/0"} if credited else {}
     return {
-        "type": "purchase",
-        "event_id": key,
-        "transaction_id": key,
-        "occurred_at": clock.to_iso(each.at),
+        **_purchase(key, each, log_map, {"item_id": each.offer, **credit}),
         "checkout_id": sending.key,
-        "customer_id": each.customer or None,
-        "currency": log_map.offers.currency,
-        "items": [item],
     }
 
 
-def _purchase(key: str, each: _Happening, log_map: LogMap) -> Record:
-    item: Record = {"item_id": each.offer if is_id(each.offer) else "purchase", "quantity": 1}
+def _purchase(key: str, each: _Happening, log_map: LogMap, item: Record) -> Record:
+    item = {**item, "quantity": 1}
     if each.amount is not None and log_map.offers.currency is not None:
         item["price"] = str(each.amount)
     return {
