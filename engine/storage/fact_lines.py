@@ -153,7 +153,7 @@ def prepare_lines(
     unknown, n_nobody = set[str](), 0
     for number, raw in enumerate(lines, start=first):
         raw = raw.removeprefix(BOM_UTF8)
-        if not raw.strip():
+        if not raw or raw.isspace():
             continue
         try:
             if translation is None:

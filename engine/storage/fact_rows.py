@@ -58,8 +58,8 @@ def row_of(fact: Fact, pseudonyms: Pseudonyms, *, trusted: bool = False) -> Fact
     if isinstance(fact, Event):
         kind, offer_id, transaction_id = fact.type, fact.offer_id, fact.transaction_id
         decision_id, offer_ids = None, ()
-        is_apart = fact.event_id.startswith(STOREFRONT_PREFIX)
-        problem = _NOT_APART if is_apart and fact.scope in (None, "server") else None
+        is_apart = fact.scope in (None, "server") and fact.event_id.startswith(STOREFRONT_PREFIX)
+        problem = _NOT_APART if is_apart else None
         named = tuple(sorted({each.offer_id for each in fact.items if each.offer_id}))
     else:
         kind, offer_id, transaction_id, named = "decision", None, None, ()
@@ -191,18 +191,22 @@ class Batch:
         """Reject decisions with an offer that is known or another's; return their event ids."""
         return self._reject_clashing(self.offer_rows, known, "offer_id")
 
+    @staticmethod
+    def first_of(rows: Sequence[Row]) -> dict[str, str]:
+        """Return (key, event_id) of the first row of each key, in the order of the rows."""
+        return dict(reversed(dict(reversed(rows)).items()))
+
     def _reject_clashing(self, rows: Sequence[Row], known: Collection[str], field: str) -> set[str]:
-        owners: dict[str, str] = {}
+        owners = self.first_of(rows)
+        if not known and len(owners) == len(rows):
+            return set()
         clashing = {
-            event_id: key
-            for key, event_id in rows
-            if key in known or owners.setdefault(key, event_id) != event_id
+            event_id: key for key, event_id in rows if key in known or owners[key] != event_id
         }
-        if clashing:
-            for event_id, key in clashing.items():
-                self._reject(self._index[event_id], field, key)
-            self._new = [fact for fact in self._new if fact.event_id not in clashing]
-            self._set_rows()
+        for event_id, key in clashing.items():
+            self._reject(self._index[event_id], field, key)
+        self._new = [fact for fact in self._new if fact.event_id not in clashing]
+        self._set_rows()
         return set(clashing)
 
     def result(self) -> AppendResult:

@@ -66,16 +66,16 @@ class Pseudonyms:
         made_under = pseudonym.split(".")[1]
         if made_under not in self._fingerprints:
             return pseudonym
-        place = self._fingerprints.index(made_under)
-        for keyed, mark in zip(
-            self._hashes[place + 1 :], self._fingerprints[place + 1 :], strict=True
-        ):
-            pseudonym = _pseudonym(keyed, mark, f"renewed\x1f{pseudonym}")
-        return pseudonym
+        return self._brought_on(pseudonym, self._fingerprints.index(made_under) + 1)
 
     def _hashed(self, kind: str, identifier: str) -> str:
         first = _pseudonym(self._hashes[0], self._fingerprints[0], f"{kind}\x1f{identifier}")
-        return self.renewed(first)
+        return self._brought_on(first, 1)
+
+    def _brought_on(self, pseudonym: str, place: int) -> str:
+        for keyed, mark in zip(self._hashes[place:], self._fingerprints[place:], strict=True):
+            pseudonym = _pseudonym(keyed, mark, f"renewed\x1f{pseudonym}")
+        return pseudonym
 
     def applied(self, fact: Fact, *, trusted: bool = False) -> Fact:
         """Return the fact with pseudonyms in place of its customer and session ids."""

@@ -284,7 +284,7 @@ class SqliteWriter(Writer):
         return dict(cursor.execute(statement, (last, _json([row[0] for row in rows]))))
 
     def _insert_keys(self, cursor: Any, table: Table, rows: Sequence[Row]) -> set[str]:
-        first = _first_of(rows)
+        first = Batch.first_of(rows)
         if _insert(cursor, table, [*first.items()]) == len(first):
             return set()
         known = f"{table.columns[0].name} in (select {self._values})"
@@ -353,17 +353,9 @@ class PostgresWriter(Writer):
     def _insert_keys(self, cursor: Any, table: Table, rows: Sequence[Row]) -> set[str]:
         if not rows:
             return set()
-        first = _first_of(rows)
+        first = Batch.first_of(rows)
         statement = f"{_KEYS.format(table.name, 'text')} returning {table.columns[0].name}"
         return first.keys() - {row[0] for row in cursor.execute(statement, (_json(first),))}
-
-
-def _first_of(rows: Sequence[Row]) -> dict[str, str]:
-    """Return (key, event_id) of the first row of each key, in the order of the rows."""
-    first: dict[str, str] = {}
-    for key, event_id in rows:
-        first.setdefault(key, event_id)
-    return first
 
 
 def _json(values: object) -> str:
