@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from msgspec import Struct
 from msgspec.structs import replace
 
 from mersalg.engine import clock, money
@@ -249,7 +249,7 @@ def _limits(model: Model, request: SuggestionRequest, *, foreign_currency: bool)
     )
 
 
-class _Call(NamedTuple):
+class _Call(Struct, frozen=True, gc=False):
     """All that the offers of a call depend on, besides the model and the moment."""
 
     lines: tuple[CartLine, ...]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mersalg.engine.facts import Offer
 from mersalg.serving.recent import Recent
@@ -14,8 +15,7 @@ _MICROS_WITH_PAST = 60_000_000
 """What a customer bought grows older by the moment: for so long its age is taken as it was."""
 
 
-@dataclass(frozen=True, slots=True)
-class CachedOffers:
+class CachedOffers(Struct, frozen=True, gc=False):
     """Offers, still without ids of their own, and the items of the call's lists in the running."""
 
     offers: tuple[Offer, ...] = ()

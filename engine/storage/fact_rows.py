@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from msgspec import Struct
+
 from mersalg.engine.fact_fields import STOREFRONT_PREFIX, is_id
 from mersalg.engine.fact_json import digest_and_pack
 from mersalg.engine.facts import Decision, Event, Fact
@@ -105,8 +107,7 @@ class Rejection:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class AppendResult:
+class AppendResult(Struct, frozen=True, gc=False):
     """`recorded` + `duplicates` + `len(rejected)` is the size of the batch.
 
     `duplicate_indices` are the places of the duplicates in the batch, so that the result of a batch
