@@ -244,9 +244,9 @@ class _Effects:
                 trials = intrinsic_time(n1, n2)
                 quantile = anytime_quantile(trials, self._level) if self._watched else None
                 interval = clustered_difference(treatment, control, self._level, quantile=quantile)
-                error = math.sqrt(treatment.variance() + control.variance())
-                if self._watched and error:
-                    p_value = anytime_p_value(interval.value / error, trials, self._level)
+                if self._watched and (variance := treatment.variance() + control.variance()):
+                    deviation = interval.value / math.sqrt(variance)
+                    p_value = anytime_p_value(deviation, trials, self._level)
         totals = {arm: self._strata.total(name, arm, self._eligible) for arm in ARMS}
         return {
             "value": number(interval.value) if interval else None,

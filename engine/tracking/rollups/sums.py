@@ -27,6 +27,8 @@ from mersalg.engine.tracking.sample_ratio import Drawn
 from mersalg.engine.tracking.strata import MEASURES, ArmSums, Strata
 
 _NO_SUMS, _NO_PRODUCTS = RatioSums(), CrossSums()
+_LARGE = 2**62
+"""Larger sums are integers of Python, which are exact."""
 _OF_UNITS = ("units_shown", "units_converted", "units_kept", "units_buying")
 
 
@@ -59,10 +61,12 @@ def add_up(
         for day in days:
             for key, numbers in _read(day):
                 days_of[key].append((at, numbers))
-    of_days = (
-        ([at for at, _ in own], {key: np.array([numbers for _, numbers in own], object)})
-        for key, own in days_of.items()
-    )
+    of_days: list[tuple[Sequence[int], Sums]] = []
+    for key, own in days_of.items():
+        places, first = np.unique([at for at, _ in own], return_index=True)
+        # Integers of Python are exact, however large.
+        numbers = np.array([each for _, each in own], object)
+        of_days.append((places.tolist(), {key: np.add.reduceat(numbers, first)}))
     for key, numbers in added(of_days, len(buckets)).items():
         sums[key] = sums.get(key, 0) + numbers
     return measures_of(sums, [_counts(days, currency) for days in buckets])
@@ -140,14 +144,14 @@ def _returning(
 
 
 def added(parts: Iterable[tuple[Sequence[int], Sums]], n_groups: int) -> dict[Key, Ints]:
-    """Add up the sums of groups, of which each part says the places."""
+    """Add up the sums of groups, of which each part says the places, each once."""
     found: dict[Key, Ints] = {}
     for places, sums in parts:
         for key, numbers in sums.items():
-            if key not in found:
-                # Integers of Python are exact, however large.
-                found[key] = np.zeros((n_groups, numbers.shape[1]), object)
-            np.add.at(found[key], places, numbers)
+            whole = found.setdefault(key, np.zeros((n_groups, numbers.shape[1]), numbers.dtype))
+            if int(np.abs(whole).max()) + int(np.abs(numbers).max()) >= _LARGE:
+                whole = found[key] = whole.astype(object)
+            whole[places] = whole[places] + numbers
     return found
 
 
@@ -156,9 +160,9 @@ def measures_of(sums: Sums, counts: Sequence[Mapping[Kind, Counts]]) -> list[Mea
     found = [_Found() for _ in counts]
     key: Any
     for key, numbers in sums.items():
-        for of, own in zip(found, numbers.tolist(), strict=True):
-            if not any(own):
-                continue
+        some = np.flatnonzero((numbers != 0).any(axis=1))
+        for place, own in zip(some.tolist(), numbers[some].tolist(), strict=True):
+            of = found[place]
             match key:
                 case "between", *pair:
                     of.between[tuple(pair)] = CrossSums(*own)
