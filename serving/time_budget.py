@@ -1,16 +1,13 @@
-"""Bound the time that a call may wait for the database, by one timer for all that wait."""
+"""Bound the time that a call may wait for the database."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from heapq import heappop, heappush
-from itertools import count
-from math import inf
 from typing import Any
-from weakref import WeakKeyDictionary
 
-_NUMBERS = count()
+_TICK_SECONDS = 0.0015
+"""The event loop counts whole milliseconds, the one that has begun too; no wait ends too soon."""
 
 
 class TimeBudget:
@@ -45,56 +42,18 @@ async def wait_within(future: asyncio.Future[Any], seconds: float) -> tuple[bool
     """
     started = time.monotonic()
     if not future.done():
-        loop = future.get_loop()
-        deadlines = _deadlines.get(loop)
-        if deadlines is None:
-            deadlines = _deadlines[loop] = _Deadlines(loop)
-        deadlines.add(future, max(seconds, 0.0))
+        timer = future.get_loop().call_later(seconds + _TICK_SECONDS, _expire, future)
         try:
             await future
         except TimeoutError:
             return False, time.monotonic() - started
         except Exception:  # noqa: S110 - the caller looks at the future
             pass
+        finally:
+            timer.cancel()
     return True, time.monotonic() - started
 
 
-class _Deadlines:
-    """The deadlines of one event loop.
-
-    `asyncio.wait` makes a timer for each, which costs more than what most of them wait for.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._due: list[tuple[float, int, asyncio.Future[Any]]] = []
-        # The loop may run what is due within a millisecond at once, without a timer to ask.
-        self._timer: asyncio.Handle | None = None
-        self._timer_due = inf
-
-    def add(self, future: asyncio.Future[Any], seconds: float) -> None:
-        """Set a TimeoutError in the future if it is not done by then."""
-        # The loop's own clock stands while a callback runs.
-        due = time.monotonic() + seconds
-        heappush(self._due, (due, next(_NUMBERS), future))
-        if due < self._timer_due:
-            self._set_timer(due)
-
-    def _set_timer(self, due: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_due = due
-        self._timer = self._loop.call_later(max(due - time.monotonic(), 0.0), self._expire)
-
-    def _expire(self) -> None:
-        due, now = self._due, time.monotonic()
-        self._timer, self._timer_due = None, inf
-        while due and (due[0][0] <= now or due[0][2].done()):
-            future = heappop(due)[2]
-            if not future.done():
-                future.set_exception(TimeoutError())
-        if due:
-            self._set_timer(due[0][0])
-
-
-_deadlines: WeakKeyDictionary[asyncio.AbstractEventLoop, _Deadlines] = WeakKeyDictionary()
+def _expire(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())
