@@ -224,8 +224,8 @@ def _problem(issue: ErrorDetails, kind: type[Section]) -> str:
                 for inner in _models_in(field.annotation)
             ]
     names = [field.alias or name for model in models for name, field in model.model_fields.items()]
-    known = nearest(str(location[-1]), names)
-    return f"{where} is not a setting" + (f"; did you mean {known}?" if known else "")
+    closest = nearest(str(location[-1]), names)
+    return f"{where} is not a setting" + (f"; did you mean {closest}?" if closest else "")
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -288,11 +288,11 @@ def _bundled(catalogue: Catalogue) -> Ragged[np.int32]:
 def _below_margin(catalogue: Catalogue, offers: OffersSection) -> Items:
     """Items known to leave less than the shop wants, in money or as a share of their price."""
     price, cost = catalogue.price_minor, catalogue.cost_minor
-    known, left = (price != UNKNOWN) & (cost != UNKNOWN), price - cost
+    has_margin, left = (price != UNKNOWN) & (cost != UNKNOWN), price - cost
     below = np.zeros(len(catalogue), dtype=np.bool_)
     if offers.min_margin is not None:
         # A share of exactly the least is enough, whatever its last binary digit.
         below |= left < offers.min_margin * price - _TOLERANCE
     if offers.min_margin_amount is not None:
         below |= left < money.to_minor(offers.min_margin_amount, catalogue.currency)
-    return np.flatnonzero(known & below).astype(np.int32)
+    return np.flatnonzero(has_margin & below).astype(np.int32)

@@ -342,8 +342,8 @@ def problem_of(error: msgspec.ValidationError, whole: str = "") -> tuple[str, st
     where the value itself was refused.
     """
     problem = str(error)
-    found = _WHERE.search(problem)
-    field = found.group(1) if found else ""
+    location = _WHERE.search(problem)
+    field = location.group(1) if location else ""
     missing = _MISSING.match(problem)
     if missing:
         field = f"{field}.{missing.group(1)}" if field else missing.group(1)

@@ -22,8 +22,8 @@ _MAX_EXCHANGED = 2
 def strictly(struct: type[Struct]) -> type[Struct]:
     """Return a subclass that refuses fields it does not know, in itself and in structs inside."""
     inside = [(field.name, _strict_type(field.type), field.default) for field in fields(struct)]
-    changed = [each for each, known in zip(inside, fields(struct), strict=True)
-               if each[1] != known.type]  # fmt: skip
+    changed = [each for each, declared in zip(inside, fields(struct), strict=True)
+               if each[1] != declared.type]  # fmt: skip
     tag = struct.__struct_config__.tag
     return defstruct(struct.__name__, changed, bases=(struct,), forbid_unknown_fields=True, tag=tag)
 
@@ -37,11 +37,11 @@ def unknown_fields(value: object, struct: type[Struct], where: str = "") -> Iter
     """Yield the paths of the fields of an object that a struct does not know, as `lines.colour`."""
     if not isinstance(value, dict):
         return
-    known = {field.encode_name: field.type for field in fields(struct)}
+    type_of_field = {field.encode_name: field.type for field in fields(struct)}
     for name, part in cast("dict[str, object]", value).items():
-        if name not in known and name != struct.__struct_config__.tag_field:
+        if name not in type_of_field and name != struct.__struct_config__.tag_field:
             yield f"{where}{name}"
-        inner = next(_structs_in(known.get(name)), None)
+        inner = next(_structs_in(type_of_field.get(name)), None)
         for each in cast("list[object]", part if isinstance(part, list) else [part]):
             if inner is not None:
                 yield from unknown_fields(each, inner, f"{where}{name}.")

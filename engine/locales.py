@@ -65,12 +65,12 @@ def translate_words(words: Sequence[str], language: Language) -> str:
     be English or Norwegian. Other words are not put together one by one: Norwegian would write
     them as one, and in words of its own.
     """
-    known = _attribute_names(language)
+    names = _attribute_names(language)
     asked = [word.casefold() for word in words]
     parts = [" ".join(asked)]
-    if parts[0] not in known:
+    if parts[0] not in names:
         parts = [part.strip() for part in f" {parts[0]} ".partition(" per ") if part.strip()]
-    return " ".join(known.get(part, "") for part in parts) if set(parts) <= set(known) else ""
+    return " ".join(names.get(part, "") for part in parts) if set(parts) <= set(names) else ""
 
 
 @lru_cache

@@ -78,8 +78,10 @@ class Baskets:
     def by_group(self, group: NDArray[np.integer], n_groups: int) -> Baskets:
         """Return the same orders as sets of groups, int (n_items,), -1 of an item in none."""
         of_entry = group[self.items].astype(np.int64)
-        known = of_entry >= 0
-        return Baskets.from_pairs(self.owners()[known], of_entry[known], self.n_orders, n_groups)
+        has_group = of_entry >= 0
+        return Baskets.from_pairs(
+            self.owners()[has_group], of_entry[has_group], self.n_orders, n_groups
+        )
 
     def basket(self, order: int) -> NDArray[np.int32]:
         """Return the items of one basket."""

@@ -251,8 +251,8 @@ class Registry:
         except ModelError as error:
             _log.warning("model %s is read without customers: %s", manifest.version, error.message)
             return replace(model, customers=None)
-        known = model.customers.without(erased)
-        return replace(model, customers=known, customer_key=customer_key(self.root))
+        customers = model.customers.without(erased)
+        return replace(model, customers=customers, customer_key=customer_key(self.root))
 
     def _array(self, version: str, name: str) -> NDArray[Any]:
         """Return the array of a file; a large one is mapped.

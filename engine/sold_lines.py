@@ -45,16 +45,16 @@ def spread(amount: Decimal, costs: Sequence[Decimal | None], currency: str) -> l
 
     None where it is not known what they cost.
     """
-    known = [max(cost, Decimal(0)) for cost in costs if cost is not None]
-    total = sum(known, Decimal(0))
-    if len(known) < len(costs):
+    bounded = [max(cost, Decimal(0)) for cost in costs if cost is not None]
+    total = sum(bounded, Decimal(0))
+    if len(bounded) < len(costs):
         return None
     if not total:
-        return None if amount else known
+        return None if amount else bounded
     unit = Decimal(1).scaleb(-money.minor_digits(currency))
     shares: list[Decimal] = []
     cost = given = Decimal(0)
-    for each in known:
+    for each in bounded:
         cost += each
         # Each share is what brings the sum so far nearest to its part: the sum of all is exact.
         shares.append((amount * cost / total).quantize(unit) - given)

@@ -240,9 +240,9 @@ class CatalogueSection(_Source, _AttributeWords):
     def _attributes_known(self) -> Self:
         self._check_marks(("price", "cost", *self.attributes))
         # These may also be columns of the file that bear the field's own name.
-        known = {*self.attributes, "brand", "pack_size", "tier"}
+        attribute_names = {*self.attributes, "brand", "pack_size", "tier"}
         spoken_of = {*self.attribute_labels, *self.attribute_levels, *self.lower_is_better}
-        if unknown := sorted(spoken_of - known):
+        if unknown := sorted(spoken_of - attribute_names):
             raise ValueError(f"{', '.join(unknown)}: not among the attributes")
         return self
 
@@ -342,11 +342,11 @@ class LogMap(Section):
         if self.outcomes and "accepted" not in self.outcomes:
             raise ValueError("outcomes.accepted is missing: which words mean that?")
         for table in (self.events, self.outcomes):
-            known: dict[str, str] = {}
+            meanings: dict[str, str] = {}
             for meaning, words in table.items():
                 for word in words:
-                    if known.setdefault(word, meaning) != meaning:
-                        raise ValueError(f"{word!r} is both {known[word]} and {meaning}")
+                    if meanings.setdefault(word, meaning) != meaning:
+                        raise ValueError(f"{word!r} is both {meanings[word]} and {meaning}")
         return self
 
     @cached_property

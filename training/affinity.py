@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
+class Exclusions:
     """Pairs that are bought together less often than by chance.
 
     Attributes
@@ -47,9 +47,9 @@ class Apart:
 
     def at_most(self, lift: float) -> Ragged[np.int32]:
         """Return the items whose lift is surely not above `lift`."""
-        kept = self.lift <= lift
-        lengths = np.bincount(self.items.owners()[kept], minlength=len(self.items))
-        return Ragged.of_lengths(lengths, self.items.values[kept])
+        is_low = self.lift <= lift
+        lengths = np.bincount(self.items.owners()[is_low], minlength=len(self.items))
+        return Ragged.of_lengths(lengths, self.items.values[is_low])
 
 
 def build_affinity(
@@ -88,9 +88,9 @@ def pooled(
 ) -> tuple[Floats, Floats]:
     """(met, expected) pairs inside each group, shape (n_groups,); group -1 is in none."""
     of_entry = group[baskets.items]
-    known = of_entry >= 0
-    orders = baskets.owners()[known]
-    keys, held = np.unique(orders * max(n_groups, 1) + of_entry[known], return_counts=True)
+    has_group = of_entry >= 0
+    orders = baskets.owners()[has_group]
+    keys, held = np.unique(orders * max(n_groups, 1) + of_entry[has_group], return_counts=True)
     met = np.bincount(keys % max(n_groups, 1), held * (held - 1) / 2, minlength=n_groups)
     share, scale = size_adjusted(baskets)
     member = group >= 0
@@ -101,7 +101,7 @@ def pooled(
     return met[:n_groups].astype(np.float64), expected[:n_groups]
 
 
-def pairs_apart(baskets: Baskets, itemsets: Itemsets) -> Apart:
+def exclusive_pairs(baskets: Baskets, itemsets: Itemsets) -> Exclusions:
     """Return the pairs whose lift has both its upper bounds below 1; see `_upper_lift`."""
     counts, n_items = baskets.item_counts(), max(baskets.n_items, 1)
     sets, joint = itemsets.of_length(2)
@@ -113,7 +113,7 @@ def pairs_apart(baskets: Baskets, itemsets: Itemsets) -> Apart:
     keys, least = least_by_key(keys, np.append(lift, lift))
     rows, others = np.divmod(keys, n_items)
     items = Ragged.of_lengths(np.bincount(rows, minlength=baskets.n_items), others.astype(np.int32))
-    return Apart(items, least)
+    return Exclusions(items, least)
 
 
 def _upper_lift(

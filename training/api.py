@@ -21,7 +21,6 @@ from mersalg.engine.facts import CartLine, Mode
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.slate import Recommenders, Slate, build_slate
 from mersalg.training.evaluation import back_test
-from mersalg.training.fitting import ladders_of
 from mersalg.training.frames import (
     baskets_of_orders,
     carts_of,
@@ -30,6 +29,7 @@ from mersalg.training.frames import (
 )
 from mersalg.training.mining.protocol import get_engine
 from mersalg.training.mining.search import default_min_count, mine_rules
+from mersalg.training.model_fit import ladders_of
 from mersalg.training.pipeline import BACK_TEST_SAMPLES, fit_chosen
 from mersalg.training.rule_files import rules_to_arrow, strongest_first
 from mersalg.training.upsell.tiers import tiers_of_prices

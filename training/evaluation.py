@@ -23,12 +23,12 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress, Task
 from mersalg.engine.ranking.ranking import MODES, Mode
 from mersalg.engine.ranking.scorer import Scorer
-from mersalg.training.fitting import FittedLadders, fit_model
 from mersalg.training.keyed import medians_of
 from mersalg.training.mining.local import LocalEngine
 from mersalg.training.mining.protocol import MiningEngine
 from mersalg.training.mining.rules import rules_from_itemsets
 from mersalg.training.mining.search import affordable_min_count
+from mersalg.training.model_fit import FittedLadders, fit_model
 from mersalg.training.ranking.choice import FITTED, Choice, choose
 from mersalg.training.ranking.examples import bought
 from mersalg.training.ranking.examples import hide_one as examples_of
@@ -75,10 +75,10 @@ def plain_rules(table: RuleTable, n_orders_of_item: NDArray[np.int64]) -> Ranker
     def rank(cart: NDArray[np.int32]) -> NDArray[np.int32]:
         fired = rules_of.of(cart)
         fired = fired[np.argsort(-conviction[fired], kind="stable")]
-        found = np.append(table.consequent[fired], popular[: _MAX + len(cart)])
-        found = found[~np.isin(found, cart)]
-        _, first = np.unique(found, return_index=True)
-        return found[np.sort(first)][:_MAX]
+        ranked = np.append(table.consequent[fired], popular[: _MAX + len(cart)])
+        ranked = ranked[~np.isin(ranked, cart)]
+        _, first = np.unique(ranked, return_index=True)
+        return ranked[np.sort(first)][:_MAX]
 
     return rank
 
@@ -254,20 +254,20 @@ def back_test(
             by_rules = tested.by(rank, new=mode == "discovery")
             hits[mode] = {**choice.found[mode], "plain_rules": by_rules}
         task.advance()
-    for mode, found in hits.items():
+    for mode, hits_of_mode in hits.items():
         if choice.served[mode] == FITTED:
-            found.pop(FITTED)
+            hits_of_mode.pop(FITTED)
     found_new = outcomes.pop("discovery")
     return BackTest(
         hit_rates={
-            name: HitRate(found, len(examples))
-            for name, found in (
+            name: HitRate(hits_of_mode, len(examples))
+            for name, hits_of_mode in (
                 {name: each.hits for name, each in outcomes.items()} | hits["complete"]
             ).items()
         },
         discovery={
-            name: HitRate(found, len(tested.new))
-            for name, found in ({"mersalg": found_new.hits} | hits["discovery"]).items()
+            name: HitRate(hits_of_mode, len(tested.new))
+            for name, hits_of_mode in ({"mersalg": found_new.hits} | hits["discovery"]).items()
         },
         reliability={
             mode: each.reliability

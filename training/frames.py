@@ -76,9 +76,11 @@ def baskets_of(data: Any, use_colnames: bool) -> tuple[Baskets, Sequence[Any] | 
     if not is_frame(data):
         rows = [set(basket) for basket in _listed(data)]
         names = sorted({item for row in rows for item in row}, key=lambda item: (str(item), item))
-        place = {name: number for number, name in enumerate(names)}
+        number_of_name = {name: number for number, name in enumerate(names)}
         lengths = [len(row) for row in rows]
-        items = np.fromiter((place[item] for row in rows for item in row), np.int64, sum(lengths))
+        items = np.fromiter(
+            (number_of_name[item] for row in rows for item in row), np.int64, sum(lengths)
+        )
         orders = np.repeat(np.arange(len(rows)), lengths)
         return Baskets.from_pairs(orders, items, len(rows), len(names)), names
     frame = data if isinstance(data, pd.DataFrame) else frame_of(data)
@@ -119,16 +121,16 @@ def _cells(data: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, 
 def carts_of(carts: Any) -> Iterator[tuple[Any, list[str]]]:
     """Yield each cart's id and items."""
     if not is_frame(carts):
-        for place, cart in enumerate(_listed(carts)):
-            yield place, [str(item) for item in cart]
+        for index, cart in enumerate(_listed(carts)):
+            yield index, [str(item) for item in cart]
         return
     table = table_of(carts, ("cart_id", "item_id"))
-    found: dict[Any, list[str]] = {}
+    carts_by_id: dict[Any, list[str]] = {}
     for cart_id, item in zip(
         table["cart_id"].to_pylist(), table["item_id"].to_pylist(), strict=True
     ):
-        found.setdefault(cart_id, []).extend([] if item is None else [str(item)])
-    yield from found.items()
+        carts_by_id.setdefault(cart_id, []).extend([] if item is None else [str(item)])
+    yield from carts_by_id.items()
 
 
 def dataset_of(

@@ -60,9 +60,9 @@ def fpgrowth(
     baskets, names = baskets_of(df, use_colnames)
     least = min_count_of_support(Fraction(repr(float(min_support))), baskets.n_orders)
     longest = max_len or max(1, int(baskets.sizes.max(initial=1)))
-    found = get_engine("local").itemsets(baskets, least, longest, SilentProgress())
-    counts = np.concatenate([*found.counts, np.zeros(0, np.int64)])
-    sets = [frozenset(row) for level in found.items for row in _named(level, names)]
+    mined = get_engine("local").itemsets(baskets, least, longest, SilentProgress())
+    counts = np.concatenate([*mined.counts, np.zeros(0, np.int64)])
+    sets = [frozenset(row) for level in mined.items for row in _named(level, names)]
     itemsets = pd.Series(sets, dtype=object)
     return pd.DataFrame({"support": counts / max(baskets.n_orders, 1), "itemsets": itemsets})
 
@@ -103,11 +103,11 @@ def association_rules(
     left, right, whole = _splits(sets)
     columns = _measures(support[left], support[right], support[whole])
     values = columns[metric]
-    kept = np.flatnonzero(values >= min_threshold - 1e-12 * max(1.0, abs(min_threshold)))
+    chosen = np.flatnonzero(values >= min_threshold - 1e-12 * max(1.0, abs(min_threshold)))
     frame: dict[str, Any] = {
-        "antecedents": pd.Series([sets[place] for place in left[kept].tolist()], dtype=object),
-        "consequents": pd.Series([sets[place] for place in right[kept].tolist()], dtype=object),
-        **{name: column[kept] for name, column in columns.items()},
+        "antecedents": pd.Series([sets[index] for index in left[chosen].tolist()], dtype=object),
+        "consequents": pd.Series([sets[index] for index in right[chosen].tolist()], dtype=object),
+        **{name: column[chosen] for name, column in columns.items()},
     }
     return pd.DataFrame(frame, columns=["antecedents", "consequents", *_METRICS])
 
@@ -125,27 +125,27 @@ def _splits(sets: Sequence[frozenset[Any]]) -> NDArray[np.int64]:
     levels: list[NDArray[np.int32]] = []
     places: list[NDArray[np.int64]] = []
     for length in range(1, int(lengths.max(initial=1)) + 1):
-        place = np.flatnonzero(lengths == length)
-        rows = np.array([[codes[item] for item in sets[row]] for row in place.tolist()], np.int32)
+        index = np.flatnonzero(lengths == length)
+        rows = np.array([[codes[item] for item in sets[row]] for row in index.tolist()], np.int32)
         rows = np.sort(rows.reshape(-1, length), axis=1)
         order = np.lexsort(rows.T[::-1])
         levels.append(rows[order])
-        places.append(place[order])
+        places.append(index[order])
     splits = [np.zeros((3, 0), dtype=np.int64)]
     try:
         ranks = Ranks(Itemsets(tuple(levels), (), n_orders=0, min_count=1))
-        for rows, place in zip(levels, places, strict=True):
+        for rows, index in zip(levels, places, strict=True):
             every = range(rows.shape[1])
             for size in reversed(every[1:]):
                 for part in map(list, combinations(every, size)):
                     rest = np.setdiff1d(every, part)
                     left = places[size - 1][ranks.of(rows[:, part])]
                     right = places[len(rest) - 1][ranks.of(rows[:, rest])]
-                    splits.append(np.stack((left, right, place)))
+                    splits.append(np.stack((left, right, index)))
     except ValueError as error:
         raise KeyError("a subset of a listed set is not listed") from error
-    found = np.concatenate(splits, axis=1)
-    return found[:, np.argsort(found[2], kind="stable")]
+    members = np.concatenate(splits, axis=1)
+    return members[:, np.argsort(members[2], kind="stable")]
 
 
 def _measures(

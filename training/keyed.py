@@ -37,9 +37,9 @@ def look_up(keys: Keys, wanted: Keys) -> tuple[Keys, NDArray[np.bool_]]:
     """Place of each of `wanted` in the ascending `keys`, and whether it is there; else place 0."""
     if not len(keys):
         return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=np.bool_)
-    place = np.searchsorted(keys, wanted)
-    place[place == len(keys)] = 0
-    return place, keys[place] == wanted
+    index = np.searchsorted(keys, wanted)
+    index[index == len(keys)] = 0
+    return index, keys[index] == wanted
 
 
 def medians_of(

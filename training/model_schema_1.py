@@ -48,9 +48,9 @@ def convert(registry: Registry, version: str) -> str:
 def _renamed(component: str, arrays: Arrays) -> Iterator[tuple[str, NDArray[Any]]]:
     for name, array in arrays.items():
         for pattern, new in _NAMES[component]:
-            if found := re.fullmatch(pattern, name):
-                part = "indptr" if "indptr" in found.groups() else "values"
-                name = found.expand(new).replace("{}", part)
+            if match := re.fullmatch(pattern, name):
+                part = "indptr" if "indptr" in match.groups() else "values"
+                name = match.expand(new).replace("{}", part)
                 break
         yield from _reshaped(f"{component}.{name}", array)
     if component == "catalogue":
@@ -74,7 +74,7 @@ def _reshaped(name: str, array: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any
         prefix = "offer_" if last == "offers_platt" else ""
         for part, value in zip(("slope", "intercept"), array, strict=True):
             yield f"{owner}.{prefix}{part}", np.array(float(value))
-    elif found := re.fullmatch(r"(weights|bias)_(\d+)", last):
-        yield f"{owner}.{'biases' if found[1] == 'bias' else 'weights'}.{found[2]}", array
+    elif match := re.fullmatch(r"(weights|bias)_(\d+)", last):
+        yield f"{owner}.{'biases' if match[1] == 'bias' else 'weights'}.{match[2]}", array
     else:
         yield name, array

@@ -31,9 +31,9 @@ from mersalg.engine.registry import Registry
 from mersalg.engine.storage.pseudonyms import customer_key
 from mersalg.engine.words import counted
 from mersalg.training.evaluation import BackTest, back_test
-from mersalg.training.fitting import Fitted, fit_model, ladders_of
 from mersalg.training.gate import Verdict, judge, offered_carts, passed
 from mersalg.training.mining.protocol import MiningEngine, get_engine
+from mersalg.training.model_fit import Fitted, fit_model, ladders_of
 from mersalg.training.reading.dataset import Sources, load_dataset, read_sources
 from mersalg.training.reading.validation import shop_warnings
 from mersalg.training.upsell.outcomes import with_outcomes
@@ -334,20 +334,20 @@ def _published(registry: Registry) -> Manifest | None:
 
 def data_range(dataset: Dataset) -> dict[str, str | None]:
     """First and last moment of the orders, ISO 8601; nulls where the shop gives no time."""
-    known = dataset.ordered_at[dataset.ordered_at > 0]
-    if not len(known):
+    moments = dataset.ordered_at[dataset.ordered_at > 0]
+    if not len(moments):
         return {"first": None, "last": None}
-    return {"first": clock.to_iso(int(np.min(known))), "last": clock.to_iso(int(np.max(known)))}
+    return {"first": clock.to_iso(int(np.min(moments))), "last": clock.to_iso(int(np.max(moments)))}
 
 
 def _libraries() -> dict[str, str]:
-    found = {"python": sys.version.split()[0]}
+    versions = {"python": sys.version.split()[0]}
     for name in _LIBRARIES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "unknown"
-    return found
+            versions[name] = "unknown"
+    return versions
 
 
 def _summary(counts: dict[str, Any], tested: BackTest | None) -> str:

@@ -30,8 +30,8 @@ def strongest_first(table: RuleTable, items: StringTable) -> NDArray[np.int64]:
     rank[numpy_of(pc.array_sort_indices(_texts(items)))] = np.arange(len(items))
     ids = np.full((int(lengths.max(initial=0)) + 1, len(table)), -1, dtype=np.int32)
     antecedents = table.antecedents
-    place = np.arange(len(antecedents.values)) - np.repeat(antecedents.indptr[:-1], lengths)
-    ids[place, antecedents.owners()] = rank[antecedents.values]
+    index = np.arange(len(antecedents.values)) - np.repeat(antecedents.indptr[:-1], lengths)
+    ids[index, antecedents.owners()] = rank[antecedents.values]
     ids[lengths, np.arange(len(table))] = rank[table.consequent]
     lower = table.lift_lower()
     order = np.argsort(-lower, kind="stable")

@@ -57,7 +57,7 @@ def translate(payload: object, received_at: int) -> list[Record]:
         events = [record_of(event, "events") for event in list_of(body, "events")]
     else:
         events = [body]
-    found: list[Record] = []
+    records: list[Record] = []
     for event in events:
         name = text_of(event, "name", "event")
         if name is None:
@@ -65,8 +65,8 @@ def translate(payload: object, received_at: int) -> list[Record]:
         params = event.get("params", event.get("ecommerce", {}))
         if name in _PROMOTIONS | _ORDERS:
             read = _Event(name, record_of(params, "params"), event, body, received_at)
-            found.extend(read.orders() if name in _ORDERS else read.promotions())
-    return found
+            records.extend(read.orders() if name in _ORDERS else read.promotions())
+    return records
 
 
 class _Event:

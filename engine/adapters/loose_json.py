@@ -110,12 +110,12 @@ def goods_of_order(
         raise FactRejected("invalid", "items{} {}".format(*problem_of(error))) from error
     # An edit leaves lines of no unit, a till has returns among what it sold.
     bodies = [line for line in bodies if units(line) > 0] or bodies
-    found = [to_builtins(line) for line in sold_lines(bodies, currency)]
+    goods = [to_builtins(line) for line in sold_lines(bodies, currency)]
     if currency is None:
-        return found
+        return goods
     if discount:
-        found = _with_shares(found, "discount", discount, currency)
-    return found if tax is None else _with_shares(found, "tax", tax, currency)
+        goods = _with_shares(goods, "discount", discount, currency)
+    return goods if tax is None else _with_shares(goods, "tax", tax, currency)
 
 
 def _with_shares(lines: list[Record], field: str, amount: Decimal, currency: str) -> list[Record]:

@@ -218,8 +218,8 @@ class _Rows:
         if not name:
             return False
         content = _key(whole)
-        first, known = self._by_id.setdefault(name, (number, content))
-        if content != known:
+        first, earlier = self._by_id.setdefault(name, (number, content))
+        if content != earlier:
             column = self._map.columns.id
             message = f"{column}: {name[:50]!r} is that of row {first}, which says otherwise"
             raise FactRejected("conflict", message)

@@ -52,10 +52,10 @@ def translate(payload: object, received_at: int) -> list[Record]:
     """
     body = record_of(payload, "the message")
     messages = list_of(body, "batch") if "batch" in body else [body]
-    found: list[Record] = []
+    records: list[Record] = []
     for message in messages:
-        found.extend(_translated(record_of(message, "batch"), received_at))
-    return found
+        records.extend(_translated(record_of(message, "batch"), received_at))
+    return records
 
 
 def _translated(message: Mapping[str, object], received_at: int) -> Iterator[Record]:

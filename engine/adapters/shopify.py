@@ -121,16 +121,16 @@ def _order(order: Mapping[str, object]) -> list[Record]:
         "revision": revision,
         **common,
     }
-    cancelled, kept = text_of(order, "cancelled_at"), _lines(order, _kept_units(order))
-    if cancelled is None and kept:
-        return [without_none({**purchase, "items": kept})]
+    cancelled, lines = text_of(order, "cancelled_at"), _lines(order, _kept_units(order))
+    if cancelled is None and lines:
+        return [without_none({**purchase, "items": lines})]
     # Nothing of it is left: it is taken back as it was bought.
     state = "" if cancelled or not revision else f"/{revision}"
     cancel: Record = {"type": "cancel", "event_id": f"{OWN_PREFIX}cancel/{number}{state}", **common}
     cancel["occurred_at"] = cancelled or updated or purchase["occurred_at"]
     bought = _lines(order, {})
-    found = [{**purchase, "items": bought}] if bought else []
-    return [without_none(each) for each in ([*found, cancel] if cancelled or bought else [])]
+    records = [{**purchase, "items": bought}] if bought else []
+    return [without_none(each) for each in ([*records, cancel] if cancelled or bought else [])]
 
 
 def _kept_units(order: Mapping[str, object]) -> dict[str, Decimal]:
@@ -138,18 +138,18 @@ def _kept_units(order: Mapping[str, object]) -> dict[str, Decimal]:
 
     Shopify's `current_quantity` is also without those that were refunded, which come as refunds.
     """
-    kept: dict[str, Decimal] = {}
+    units: dict[str, Decimal] = {}
     for line in (record_of(each, "line_items") for each in list_of(order, "line_items")):
         number, current = text_of(line, "id"), amount_of(line, "current_quantity")
         if number is not None and current is not None:
-            kept[number] = current
+            units[number] = current
     for refund in (record_of(each, "refunds") for each in list_of(order, "refunds")):
         for line in (record_of(each, "refund_line_items") for each in list_of(refund, _RETURNED)):
-            if (number := text_of(line, "line_item_id")) in kept and (
+            if (number := text_of(line, "line_item_id")) in units and (
                 _payments(refund) or line.get("restock_type") == "return"
             ):
-                kept[number] += amount_of(line, "quantity") or Decimal(0)
-    return kept
+                units[number] += amount_of(line, "quantity") or Decimal(0)
+    return units
 
 
 def _refund(refund: Mapping[str, object]) -> list[Record]:
@@ -261,7 +261,7 @@ def _line(line: Mapping[str, object]) -> Record:
 
 
 def _required(record: Mapping[str, object], field: str) -> str:
-    found = text_of(record, field)
-    if found is None:
+    text = text_of(record, field)
+    if text is None:
         raise FactRejected("invalid", f"{field} is required")
-    return found
+    return text

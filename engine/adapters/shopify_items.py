@@ -107,7 +107,7 @@ def _stock(level: Mapping[str, object], known: Mapping[str, LiveItem]) -> list[S
         raise FactRejected("invalid", "inventory_item_id, location_id and updated_at are required")
     units = amount_of(level, "available") or 0
     own, at = _AT_LOCATION + location, micros_of(changed)
-    found: list[Stated] = []
+    statements: list[Stated] = []
     for item_id, item in known.items():
         if item.get(_INVENTORY) != inventory:
             continue
@@ -115,5 +115,5 @@ def _stock(level: Mapping[str, object], known: Mapping[str, LiveItem]) -> list[S
         there[own] = int(units)
         fields: dict[str, Any] = {own: there[own]}
         fields["in_stock"] = item.get(_OVERSELLS, False) or any(n > 0 for n in there.values())
-        found.append(Stated(item_id, fields, at))
-    return found
+        statements.append(Stated(item_id, fields, at))
+    return statements

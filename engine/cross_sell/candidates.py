@@ -106,9 +106,9 @@ class Candidates(Struct, frozen=True, gc=False):
 
     def score_of(self, item: int) -> float:
         """Return the score of any item; a pin need not be a candidate."""
-        place = int(self.items.searchsorted(item))
-        if place < len(self.items) and self.items[place] == item:
-            return self.score(self.strengths.item(place))
+        index = int(self.items.searchsorted(item))
+        if index < len(self.items) and self.items[index] == item:
+            return self.score(self.strengths.item(index))
         popular = self.cross_sell.popular_counts(item).confidence
         return popular if self.native is None else min(popular, self._least())
 
@@ -124,20 +124,20 @@ class Candidates(Struct, frozen=True, gc=False):
         """
         cross_sell = self.cross_sell
         rules = cross_sell.native.strongest(self.cart, items)
-        found = [
+        pairings = [
             cross_sell.popular_counts(item) if rule < 0 else cross_sell.counts_of(rule)
             for item, rule in zip(items, rules, strict=True)
         ]
         if self.ranking is None or self.native is None or -1 not in rules:
-            return found
+            return pairings
         n_trained = self.ranking.signals.n_items
         ruleless = [n for n, rule in enumerate(rules) if rule < 0 and items[n] < n_trained]
-        alone = np.array([items[place] for place in ruleless], dtype=np.int32)
+        alone = np.array([items[index] for index in ruleless], dtype=np.int32)
         pairs = self.native.pairs(alone, self.cart)
-        for place, (held, n_joint) in zip(ruleless, pairs, strict=True):
+        for index, (held, n_joint) in zip(ruleless, pairs, strict=True):
             if held >= 0:
-                found[place] = pair_counts(self.ranking.signals, held, items[place], n_joint)
-        return found
+                pairings[index] = pair_counts(self.ranking.signals, held, items[index], n_joint)
+        return pairings
 
 
 def pair_counts(signals: ItemSignals, held: int, item: int, n_joint: int) -> RuleCounts:

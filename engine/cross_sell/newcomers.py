@@ -52,7 +52,7 @@ class Newcomers:
             Ladder and number of orders of each trained item.
         """
         first = len(bought)
-        found: dict[tuple[str, int], int] = {}
+        counts: dict[tuple[str, int], int] = {}
         marks = {name: np.full(first, -1, np.int32) for name in ("family", "category")}
         items: list[int] = []
         groups: list[int] = []
@@ -61,12 +61,12 @@ class Newcomers:
         for item in range(first, len(catalogue)):
             for name, codes in (("family", catalogue.family), ("category", catalogue.category)):
                 code = codes.item(item)
-                group = found.get((name, code))
+                group = counts.get((name, code))
                 if group is None and code >= 0:
                     siblings = np.flatnonzero(codes[:first] == code).astype(np.int32)
                     if not len(siblings):
                         continue
-                    group = found[name, code] = len(stand_ins)
+                    group = counts[name, code] = len(stand_ins)
                     marks[name][siblings] = group
                     stand_ins.append(siblings[np.argsort(-bought[siblings], kind="stable")])
                 if group is not None:
@@ -111,9 +111,9 @@ class Newcomers:
         least = np.full(len(self.stand_ins), np.inf)
         for groups in (self.by_family, self.by_category):
             group = groups[items]
-            known = group >= 0
-            np.maximum.at(best, group[known], scores[known])
-            np.minimum.at(least, group[known & on_sale], scores[known & on_sale])
+            has_group = group >= 0
+            np.maximum.at(best, group[has_group], scores[has_group])
+            np.minimum.at(least, group[has_group & on_sale], scores[has_group & on_sale])
         score = np.where(np.isfinite(least), least, best)[self.groups]
-        found = score >= 0
-        return self.items[found], score[found]
+        is_scored = score >= 0
+        return self.items[is_scored], score[is_scored]

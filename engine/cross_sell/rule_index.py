@@ -55,9 +55,9 @@ class RuleIndex:
         lengths = table.antecedents.indptr[rules + 1] - starts
         width = int(lengths.max(initial=1)) - 1
         rest = np.full((len(rules), width), n_items, dtype=np.int32)
-        for place in range(width):
-            longer = lengths > place + 1
-            rest[longer, place] = table.antecedents.values[starts[longer] + place + 1]
+        for index in range(width):
+            longer = lengths > index + 1
+            rest[longer, index] = table.antecedents.values[starts[longer] + index + 1]
         if recency is not None:
             confidence = recency.confidence(table)[rules]
         else:

@@ -95,7 +95,7 @@ class RuleTable:
         antecedents = self.antecedents
         column = np.arange(len(antecedents.values)) - np.repeat(antecedents.indptr[:-1], lengths)
         padded[antecedents.owners(), column] = antecedents.values
-        keys = [self.consequent, *(padded[:, place] for place in reversed(range(width))), lengths]
+        keys = [self.consequent, *(padded[:, index] for index in reversed(range(width))), lengths]
         return self.take(np.lexsort(keys))
 
 

@@ -180,8 +180,8 @@ def shop_rule(action: object, fields: Mapping[str, Any]) -> ShopRule:
                 message = issue["msg"].removeprefix("Value error, ")
                 if issue["type"] == "extra_forbidden":
                     names = [each.alias or name for name, each in kind.model_fields.items()]
-                    known = nearest(where, names)
-                    message = "is not known" + (f"; did you mean {known}?" if known else "")
+                    closest = nearest(where, names)
+                    message = "is not known" + (f"; did you mean {closest}?" if closest else "")
                 problems.append({"where": where, "message": message})
     first = f"{problems[0]['where']} {problems[0]['message']}".strip()
     raise ConfigError(first, details={"problems": problems})

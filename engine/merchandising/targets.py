@@ -44,8 +44,8 @@ def items_of(catalogue: Catalogue, rule: PinSection | BlockSection) -> NDArray[n
 def needed_of(catalogue: Catalogue, rule: PinSection | BlockSection) -> frozenset[int] | None:
     """Return the items the cart must hold for a rule; None where one is unknown."""
     items = [catalogue.items.index_of(text) for text in rule.needed_items]
-    known = frozenset(item for item in items if item is not None)
-    return None if None in items else known
+    item_set = frozenset(item for item in items if item is not None)
+    return None if None in items else item_set
 
 
 def sensitive_of(catalogue: Catalogue, names: Sequence[str]) -> NDArray[np.int32]:

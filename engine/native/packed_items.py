@@ -95,11 +95,11 @@ def ladder_items(
     float32 (n, 16)
     """
     packed = np.zeros((len(item), 16), dtype=np.float32)
-    for place, codes in enumerate((facts.ladder, facts.category, facts.brand)):
-        packed[:, place] = np.ascontiguousarray(codes, dtype=np.int32).view(np.float32)[item]
-    for place, values in enumerate((facts.tier, facts.level, facts.log_price, facts.log_amount)):
-        packed[:, 3 + place] = values[item]
+    for index, codes in enumerate((facts.ladder, facts.category, facts.brand)):
+        packed[:, index] = np.ascontiguousarray(codes, dtype=np.int32).view(np.float32)[item]
+    for index, values in enumerate((facts.tier, facts.level, facts.log_price, facts.log_amount)):
+        packed[:, 3 + index] = values[item]
     packed[:, 7:11] = orders
-    for place, values in enumerate(rates, start=11):
-        packed[:, place] = values
+    for index, values in enumerate(rates, start=11):
+        packed[:, index] = values
     return packed

@@ -55,16 +55,16 @@ class Customers:
         """Nobody of `hashes` is found any more; what they bought is tied to no one."""
         if not len(hashes):
             return self
-        kept = ~np.isin(self.hashes, hashes)
-        return Customers(self.hashes[kept], self.rows[kept], self.purchases)
+        remains = ~np.isin(self.hashes, hashes)
+        return Customers(self.hashes[remains], self.rows[remains], self.purchases)
 
     def row_of(self, customer_id: str, key: bytes) -> int:
         """-1 for a customer nobody has heard of."""
         wanted = hash_of(customer_id, key)
-        place = bisect_left(self.hashes.data, wanted)
-        if place == len(self.hashes) or self.hashes.item(place) != wanted:
+        index = bisect_left(self.hashes.data, wanted)
+        if index == len(self.hashes) or self.hashes.item(index) != wanted:
             return -1
-        return self.rows.item(place)
+        return self.rows.item(index)
 
     @property
     def known_until(self) -> int:

@@ -130,8 +130,8 @@ class Past(Struct, frozen=True, gc=False):
         age = ((now[owner] - purchases.ordered_at.values[orders]) / MICROS_PER_DAY).astype(
             np.float32
         )
-        entries, place = purchases.items.gather(orders)
-        return cls(owner[place], purchases.items.values[entries], age[place], place)
+        entries, index = purchases.items.gather(orders)
+        return cls(owner[index], purchases.items.values[entries], age[index], index)
 
     @classmethod
     def of_customer(cls, purchases: Purchases, customer: int, now: int) -> Past:

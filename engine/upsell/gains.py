@@ -78,8 +78,10 @@ def members(text: str, separators: str = ";|") -> tuple[str, ...]:
 def added(before: str, after: str) -> tuple[str, ...]:
     """Members of the set `after` that `before` lacks, whatever their case."""
     separators = ";|" if re.search(r"[;|]", before + after) else ","
-    known = {member.casefold() for member in members(before, separators)}
-    return tuple(member for member in members(after, separators) if member.casefold() not in known)
+    earlier = {member.casefold() for member in members(before, separators)}
+    return tuple(
+        member for member in members(after, separators) if member.casefold() not in earlier
+    )
 
 
 def truth(text: str) -> bool | None:

@@ -34,7 +34,7 @@ def family_as_json(model: Model, wanted: str) -> dict[str, Any]:
     names = list(families.names) if families is not None else []
     item = model.catalogue.items.index_of(wanted)
     lowered = wanted.strip().casefold()
-    exact = [place for place, name in enumerate(names) if name.casefold() == lowered]
+    exact = [index for index, name in enumerate(names) if name.casefold() == lowered]
     if exact:
         ladder = exact[0]
     elif item is not None and model.ladders.family[item] >= 0:

@@ -85,7 +85,7 @@ def _measured(database: str, design_effect: float | None) -> dict[str, tuple[flo
 
     with existing_store(database) as store:
         report: Any = build_report(store, ReportQuery.from_store(store))
-    found: dict[str, tuple[float, float]] = {}
+    baselines: dict[str, tuple[float, float]] = {}
     for kind, measured in report["total"].items():
         entry = measured["incremental"]
         clustered = entry["clustered"]
@@ -94,7 +94,7 @@ def _measured(database: str, design_effect: float | None) -> dict[str, tuple[flo
         if not share or share >= 1:
             continue
         widened = clustered["design_effect"] if clustered else 1.0
-        found[kind] = (share, design_effect or widened)
-    if not found:
+        baselines[kind] = (share, design_effect or widened)
+    if not baselines:
         raise ConfigError("no control checkout has bought an offered item yet: give --baseline")
-    return found
+    return baselines

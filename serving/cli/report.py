@@ -107,22 +107,24 @@ def command(
             if how not in (Format.table, Format.html):
                 _write(_data(report, how), out)
                 return
-            known = None
+            item_names = None
             if weekly or how is Format.html or not set(KEYS).isdisjoint(query.by):
-                known = report_files.known_of(store, models, config, query.timezone or "UTC")
-            if weekly and known:
+                item_names = report_files.known_of(store, models, config, query.timezone or "UTC")
+            if weekly and item_names:
                 summary = report_files.weekly_summary(
-                    store, query, report, known, language, progress
+                    store, query, report, item_names, language, progress
                 )
                 lines = weekly_lines(summary, _MAIL_WIDTH if out else console.out.width)
                 if out is not None:
                     _write(weekly_page(summary).encode(), out.with_name(f"{out.name}.html"))
                     out = out.with_name(f"{out.name}.txt")
             else:
-                names, experiment = (known.names, known.experiment) if known else (None, None)
+                names, experiment = (
+                    (item_names.names, item_names.experiment) if item_names else (None, None)
+                )
                 view = present(report, query.shop, language, names, experiment)
-                if how is Format.html and known:
-                    page = report_files.html_file(store, query, report, view, known)
+                if how is Format.html and item_names:
+                    page = report_files.html_file(store, query, report, view, item_names)
                     _write(page.encode(), out)
                     return
                 lines = terminal_lines(view, console.out.width)

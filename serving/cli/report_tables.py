@@ -43,14 +43,14 @@ def terminal_lines(view: ReportText, width: int) -> Iterator[Text]:
     beside = range(len(view.kinds))
     label = min(_LABEL_WIDTH, width // 3)
     cell = (width - label) // max(1, len(beside)) - len(_GAP)
-    for places in [beside] if cell >= _MIN_CELL else [[place] for place in beside]:
+    for places in [beside] if cell >= _MIN_CELL else [[column] for column in beside]:
         yield Text()
         widths = [label, *[(width - label) // len(places) - len(_GAP)] * len(places)]
         titles = [[view.kinds[at].term.name, view.kinds[at].translation] for at in places]
         yield from (Text(line, "bold") for line in _beside([[""], *titles], widths))
         for at, (name, cells) in enumerate(view.rows):
             yield Text("─" * width, "dim")
-            lines = _beside([[name], *(cells[place] for place in places)], widths)
+            lines = _beside([[name], *(cells[column] for column in places)], widths)
             yield from (Text(line, "" if at or n else "bold green") for n, line in enumerate(lines))
     if view.groups:
         yield Text()

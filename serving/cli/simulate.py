@@ -121,12 +121,12 @@ def _play(invented: Invented, store: Store, out: Path | None, task: Task) -> dic
         waiting.clear()
 
     with nullcontext() if out is None else target(out) as file:
-        for place, facts in enumerate(invented.facts(), start=1):
+        for index, facts in enumerate(invented.facts(), start=1):
             for fact in facts:
                 if file is not None:
                     file.write(orjson.dumps(fact) + b"\n")
                 waiting.append(parse_fact(fact))
-            if place % _BATCH == 0:
+            if index % _BATCH == 0:
                 flush()
                 task.advance(_BATCH)
         flush()
@@ -163,17 +163,17 @@ def _print(checked: dict[str, Any], recorded: dict[str, int], report: dict[str, 
         f"\n{counted(recorded['recorded'], 'fact')} recorded,"
         f" {counted(recorded['duplicates'], 'duplicate')}"
     )
-    for kind, found in checked.items():
+    for kind, check in checked.items():
         name = kind.replace("_", "-")
-        if found["inside"] is None:
-            show(f"{name}: no effect can be reported ({found['status']})")
+        if check["inside"] is None:
+            show(f"{name}: no effect can be reported ({check['status']})")
             continue
         console.say(
-            f"{name}: {percent(found['attributed'])} of the checkouts that were shown one bought"
-            f" it, yet {percent(found['control'])} buy it without any offer"
+            f"{name}: {percent(check['attributed'])} of the checkouts that were shown one bought"
+            f" it, yet {percent(check['control'])} buy it without any offer"
         )
         console.say(
-            f"  planted {points(found['planted'])} points; the report says"
-            f" {points(found['measured'])} [{points(found['lower'])} to {points(found['upper'])}]:"
-            f" {'inside' if found['inside'] else 'outside'} its interval"
+            f"  planted {points(check['planted'])} points; the report says"
+            f" {points(check['measured'])} [{points(check['lower'])} to {points(check['upper'])}]:"
+            f" {'inside' if check['inside'] else 'outside'} its interval"
         )

@@ -106,9 +106,9 @@ def disk(settings: ServeSettings) -> Iterator[Finding]:
     prefix = "sqlite:///"
     if settings.database.startswith(prefix):
         folders["database"] = Path(settings.database.removeprefix(prefix)).parent
-    for name, place in folders.items():
-        free = shutil.disk_usage(_nearest(place)).free
-        said = f"{name}: {free / 1024**3:,.1f} GiB are free beside {place}"
+    for name, folder in folders.items():
+        free = shutil.disk_usage(_nearest(folder)).free
+        said = f"{name}: {free / 1024**3:,.1f} GiB are free beside {folder}"
         if free < _TOO_LITTLE_BYTES:
             yield Finding("disk", "failed", said, "make room: facts are soon lost")
         elif free < max(_LITTLE_BYTES, settings.spool_limit_bytes):

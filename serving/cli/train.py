@@ -188,13 +188,13 @@ def _print_prices(
         ("contradicted", "orders_paid_minor", "orders paid"),
         ("far_off", "median_of_its_family_minor", "its family's median is"),
     ):
-        found = examples.get(reason, ())
-        for each in found:
+        shown = examples.get(reason, ())
+        for each in shown:
             price, beside = (to_text(each[name], currency) for name in ("price_minor", other))
             console.say(
                 f"  item {each['item_id']!r} is priced {price} {currency}, {words} {beside}"
             )
-        if found and (more := counts[f"tiers_{reason}"] - len(found)) > 0:
+        if shown and (more := counts[f"tiers_{reason}"] - len(shown)) > 0:
             console.out.print(f"  and {more:,} more")
 
 

@@ -57,8 +57,8 @@ def restore(file: Path, database: Database, as_json: console.JsonFlag = False) -
     text = f"{database} now has the facts of {file}"
     if replaced is not None:
         text += f"\nthe old database is kept as {replaced}; delete it when you no longer need it"
-    kept = None if replaced is None else str(replaced)
-    console.answer(as_json, {"database": database, "kept": kept}, text)
+    former = None if replaced is None else str(replaced)
+    console.answer(as_json, {"database": database, "kept": former}, text)
 
 
 def migrate(database: Database, as_json: console.JsonFlag = False) -> None:

@@ -32,13 +32,13 @@ def skip_trainings() -> None:
 
     To be called before `mersalg.training.pipeline` and the tests import these names.
     """
-    from mersalg.training import fitting
+    from mersalg.training import model_fit
     from mersalg.training.ranking import ranker
 
     def no_training(*_arguments: object, **_named: object) -> NoReturn:
         pytest.skip("--fast trains no model")
 
-    fitting.fit_model = no_training
+    model_fit.fit_model = no_training
     ranker.fit_scorers = no_training
 
 

@@ -15,7 +15,7 @@ from mersalg.engine.upsell.likelihood import WINDOWS, Likelihood, Standing, log_
 from mersalg.engine.upsell.recommender import BaseItem
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.upsell.events import Questions
-from mersalg.training.upsell.fitting import shares
+from mersalg.training.upsell.model_fit import shares
 
 Signals = dict[str, float]
 

@@ -14,7 +14,12 @@ from mersalg.engine.cross_sell.affinity import Affinity
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.upsell.tiers import Ladders
-from mersalg.training.affinity import build_affinity, family_excludes, pairs_apart, size_adjusted
+from mersalg.training.affinity import (
+    build_affinity,
+    exclusive_pairs,
+    family_excludes,
+    size_adjusted,
+)
 from mersalg.training.mining.protocol import get_engine
 from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
@@ -42,7 +47,7 @@ def from_table(held: np.ndarray) -> Baskets:
 
 def affinity_of(baskets: Baskets, min_count: int = 5) -> Affinity:
     itemsets = get_engine("mlxtend").itemsets(baskets, min_count, 2, SilentProgress())
-    repelled = pairs_apart(baskets, itemsets).at_most(1.0)
+    repelled = exclusive_pairs(baskets, itemsets).at_most(1.0)
     return build_affinity(baskets, repelled, no_ladders(baskets.n_items))
 
 

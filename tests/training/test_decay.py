@@ -22,10 +22,10 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.ranking.purchases import Past
 from mersalg.engine.registry import Registry
-from mersalg.training.fitting import fit_model
 from mersalg.training.mining.protocol import get_engine
 from mersalg.training.mining.search import mine_rules
 from mersalg.training.mining.tallies import recency_of, weights
+from mersalg.training.model_fit import fit_model
 from mersalg.training.pipeline import train
 from mersalg.training.reading.dataset import load_dataset
 

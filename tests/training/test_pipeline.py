@@ -15,8 +15,8 @@ from mersalg.engine.model import Model
 from mersalg.engine.model_check import self_check
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.registry import Registry
-from mersalg.training.fitting import fit_model
 from mersalg.training.mining.protocol import get_engine
+from mersalg.training.model_fit import fit_model
 from mersalg.training.pipeline import TrainingResult, train
 from mersalg.training.reading.dataset import load_dataset, usual_prices
 from tests.support.small_shop import ITEMS, write_small_shop

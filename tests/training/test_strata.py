@@ -22,7 +22,6 @@ from mersalg.engine.model_check import self_check
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.registry import Registry
-from mersalg.training.fitting import fit_model, store_of_order
 from mersalg.training.mining import strata
 from mersalg.training.mining.protocol import get_engine
 from mersalg.training.mining.search import mine_rules
@@ -33,6 +32,7 @@ from mersalg.training.mining.strata import (
     mantel_haenszel,
     tables_by_stratum,
 )
+from mersalg.training.model_fit import fit_model, store_of_order
 from mersalg.training.pipeline import train
 from mersalg.training.reading.dataset import load_dataset
 from tests.support.commands import run

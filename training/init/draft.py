@@ -49,9 +49,9 @@ def draft_shop_file(paths: Sequence[str], out: Path, given: Mapping[str, Any], a
     """
     draft = Draft(given, ask)
     folder = out.resolve().parent
-    found = _sections(paths, draft)
+    sections = _sections(paths, draft)
     firsts = {
-        section: _described(draft, section, files, folder) for section, files in found.items()
+        section: _described(draft, section, files, folder) for section, files in sections.items()
     }
     language = _language(sum((file.languages() for file in firsts.values()), Counter()))
     draft.choose("shop.name", "Name of the shop", folder.name or "Shop", "the folder's name")
@@ -88,9 +88,9 @@ def _language(counts: Counter[str]) -> str:
 def _sections(paths: Sequence[str], draft: Draft) -> dict[str, list[Survey]]:
     """Return the files of each section, the orders first."""
     files = dict.fromkeys(file for path in paths for file in matching_files(path, Path()))
-    found: dict[str, list[Survey]] = {"orders": [], "catalogue": []}
+    surveys: dict[str, list[Survey]] = {"orders": [], "catalogue": []}
     for each in (survey([file]) for file in files):
-        named = [name for name in found if Path(draft.value(f"{name}.path") or "") == each.path]
+        named = [name for name in surveys if Path(draft.value(f"{name}.path") or "") == each.path]
         section = named[0] if named else each.section
         if section is None:
             raise ConfigError(
@@ -98,13 +98,13 @@ def _sections(paths: Sequence[str], draft: Draft) -> dict[str, list[Survey]]:
                 f" holds orders nor a catalogue ({', '.join(map(repr, each.columns))}); say so by"
                 f" --set orders.path={each.path} or --set catalogue.path={each.path}"
             )
-        found[section].append(each)
-    if not found["orders"]:
+        surveys[section].append(each)
+    if not surveys["orders"]:
         raise ConfigError(
             f"no file holds orders among {', '.join(map(str, files))}: they need a column of order"
             " ids and one of item ids; name the file by --set orders.path=FILE"
         )
-    return {section: several for section, several in found.items() if several}
+    return {section: several for section, several in surveys.items() if several}
 
 
 def _described(draft: Draft, section: str, files: Sequence[Survey], folder: Path) -> Survey:
@@ -187,10 +187,10 @@ def _suggest_sensitive(draft: Draft, file: Survey | None) -> None:
     if file is None or columns is None or key in draft.given:
         return
     texts = (text for column in columns_of(columns) for text in file.texts(column))
-    found = sensitive_categories(texts)
-    if found:
-        topics = ", ".join(dict.fromkeys(found.values()))
-        draft.suggested[key] = Setting([*found], f"{topics}: only beside carts of their like")
+    categories = sensitive_categories(texts)
+    if categories:
+        topics = ", ".join(dict.fromkeys(categories.values()))
+        draft.suggested[key] = Setting([*categories], f"{topics}: only beside carts of their like")
 
 
 def _name_columns(draft: Draft, section: str, file: Survey) -> None:
@@ -221,14 +221,16 @@ def _name_ids(draft: Draft, section: str, name: str, sources: Sequence[str], fil
     key = f"{section}.columns.{name}"
     if key in draft.settings:
         return
-    found = file.candidates(section, sources[0])
+    candidates = file.candidates(section, sources[0])
     # Some exports write the order id in the first row of an order alone.
-    filled = [column for column in found if name == "order_id" or file.filled(column) >= _FILLED]
+    filled = [
+        column for column in candidates if name == "order_id" or file.filled(column) >= _FILLED
+    ]
     if filled and (file.export or all(file.same_rows(filled[0], each) for each in filled[1:])):
         draft.set(key, filled[0], "by its name")
         return
     others = [column for source in sources[1:] for column in file.candidates(section, source)]
-    likeliest = next(iter((*filled, *others, *found)), None)
+    likeliest = next(iter((*filled, *others, *candidates)), None)
     why = "no column is called so"
     if filled:
         why = f"{' and '.join(map(repr, filled))} may be it"

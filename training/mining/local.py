@@ -81,13 +81,13 @@ class LocalEngine:
         """
 
         def counts(filed: Labelled, low: int, high: int, longest: int) -> NDArray[np.int64]:
-            found = np.zeros(int(filed.item_counts.max(initial=0)) + 1, dtype=np.int64)
-            filed.rows.count_sets(low, high, min_count, longest, found)
-            return found
+            n_sets = np.zeros(int(filed.item_counts.max(initial=0)) + 1, dtype=np.int64)
+            filed.rows.count_sets(low, high, min_count, longest, n_sets)
+            return n_sets
 
         _, parts = self._searched(baskets, min_count, max_length, counts, SilentProgress())
-        found = np.trim_zeros(np.sum(parts, axis=0), "b") if parts else np.zeros(0, dtype=np.int64)
-        return np.append(found, np.zeros(max(min_count - len(found), 0), dtype=np.int64))
+        n_sets = np.trim_zeros(np.sum(parts, axis=0), "b") if parts else np.zeros(0, dtype=np.int64)
+        return np.append(n_sets, np.zeros(max(min_count - len(n_sets), 0), dtype=np.int64))
 
     def _searched(
         self,
@@ -185,15 +185,15 @@ def fullness_of(baskets: Baskets, itemsets: Itemsets) -> Fullness:
     with ThreadPoolExecutor(n_threads, thread_name_prefix="mersalg-mining") as threads:
         filed = label_rows(baskets, itemsets.min_count, threads, n_threads, with_sizes=True)
         chunks = filed.chunks(_CHUNKS_A_THREAD * n_threads)
-        found: list[NDArray[np.int64]] = []
+        sizes: list[NDArray[np.int64]] = []
         for rows, longer in zip(itemsets.items, itemsets.counts[1:], strict=False):
             entries = np.zeros(len(rows), dtype=np.int64)
             if len(longer):
                 sets, order = filed.label_of[rows], np.empty(len(rows), dtype=np.int64)
                 kernels.sort_sets(sets, len(filed.singles), order, np.empty_like(order))
                 entries[order] = filed.entries_with(sets[order], chunks, threads)
-            found.append(entries)
-    return Fullness(len(baskets.items), tuple(found))
+            sizes.append(entries)
+    return Fullness(len(baskets.items), tuple(sizes))
 
 
 def label_rows(
@@ -286,7 +286,7 @@ def _held(
     baskets: Baskets, orders: NDArray[np.int64], label_of: NDArray[np.int32], n_labels: int
 ) -> NDArray[np.uint8]:
     held = np.zeros((len(orders), n_labels), dtype=np.uint8)
-    for place, order in enumerate(orders.tolist()):
+    for index, order in enumerate(orders.tolist()):
         labels = label_of[baskets.basket(order)]
-        held[place, labels[labels >= 0]] = 1
+        held[index, labels[labels >= 0]] = 1
     return held

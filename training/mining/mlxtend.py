@@ -32,8 +32,8 @@ class MlxtendEngine:
         rows: list[NDArray[np.int32]] = [frequent[:, None]]
         counts = [item_counts[frequent]]
         with progress.task("Mining itemsets"):
-            kept = _with_two_or_more(baskets, frequent)
-            larger = _grow(kept, min_count, max_length) if max_length > 1 else {}
+            shortened = _with_two_or_more(baskets, frequent)
+            larger = _grow(shortened, min_count, max_length) if max_length > 1 else {}
         for length in range(2, max_length + 1):
             sets, set_counts = larger.get(length, ([], []))
             columns = np.array(sets, dtype=np.int32).reshape(len(sets), length)
@@ -68,9 +68,9 @@ def _grow(
     frame = pd.DataFrame.sparse.from_spmatrix(matrix)
     # Half a count below the threshold: no rounding of a share can lose a set or let one in.
     min_support = (min_count - 0.5) / n_orders
-    found = _load_fpgrowth()(frame, min_support=min_support, max_len=max_length)
-    counts = np.rint(found["support"].to_numpy() * n_orders).astype(np.int64).tolist()
-    for itemset, count in zip(found["itemsets"], counts, strict=True):
+    itemsets = _load_fpgrowth()(frame, min_support=min_support, max_len=max_length)
+    counts = np.rint(itemsets["support"].to_numpy() * n_orders).astype(np.int64).tolist()
+    for itemset, count in zip(itemsets["itemsets"], counts, strict=True):
         if len(itemset) > 1:
             sets, set_counts = grown.setdefault(len(itemset), ([], []))
             sets.append(sorted(itemset))

@@ -77,13 +77,13 @@ class Ranks:
             One is not listed.
         """
         rank = np.zeros(len(rows), dtype=np.int64)
-        for place in range(rows.shape[1]):
-            items = np.ascontiguousarray(rows[:, place], dtype=np.int32)
-            found = np.empty(len(rows), dtype=np.int64)
-            level = self.levels[place + 1]
-            if not kernels.step_down(rank, items, self._first[place], level, found):
+        for index in range(rows.shape[1]):
+            items = np.ascontiguousarray(rows[:, index], dtype=np.int32)
+            rows_of_sets = np.empty(len(rows), dtype=np.int64)
+            level = self.levels[index + 1]
+            if not kernels.step_down(rank, items, self._first[index], level, rows_of_sets):
                 raise ValueError(_NOT_CLOSED)
-            rank = found
+            rank = rows_of_sets
         return rank
 
     def parts(self, length: int) -> Integers:
@@ -174,13 +174,13 @@ def at_least(
     min_lift: Fraction | None,
 ) -> NDArray[np.bool_]:
     """Return which rules reach both thresholds; bool, shape (n,)."""
-    kept = np.ones(len(n_joint), dtype=np.bool_)
+    passes = np.ones(len(n_joint), dtype=np.bool_)
     if min_confidence is not None:
-        kept &= n_joint >= _least(n_antecedent, min_confidence)
+        passes &= n_joint >= _least(n_antecedent, min_confidence)
     if min_lift is not None and n_orders:
         # lift >= t means n_joint >= t * n_antecedent * n_consequent / n_orders.
-        kept &= n_joint >= _least(n_antecedent * n_consequent, min_lift / n_orders)
-    return kept
+        passes &= n_joint >= _least(n_antecedent * n_consequent, min_lift / n_orders)
+    return passes
 
 
 def _least(wholes: NDArray[np.int64], share: Fraction) -> NDArray[np.int64]:

@@ -134,10 +134,10 @@ def rules_of(
         p = p_values(every)
         weakest_p = combined_p_values(every, p, itemsets, fullness, ranks)
         certain, p, q = significant(every, max_q, n_tests=n_tests, p=p, weakest_p=weakest_p)
-        kept = at_least(*every.counts(), min_confidence, min_lift)
+        passes = at_least(*every.counts(), min_confidence, min_lift)
         if not all_rules:
-            kept &= certain
-    chosen = np.flatnonzero(kept)
+            passes &= certain
+    chosen = np.flatnonzero(passes)
     return MinedRules(every.take(chosen), p[chosen], q[chosen], every, itemsets, n_tests)
 
 

@@ -150,8 +150,8 @@ def _against_parts(
     """
     length = antecedents.shape[1]
     worst = np.zeros(len(table))
-    for place in range(length):
-        rest = np.delete(antecedents, place, axis=1)
+    for index in range(length):
+        rest = np.delete(antecedents, index, axis=1)
         with_consequent = np.sort(np.column_stack([rest, table.consequent]), axis=1)
         n_rest = itemsets.counts[length - 2][ranks.of(rest)]
         n_rest_and_consequent = itemsets.counts[length - 1][ranks.of(with_consequent)]

@@ -189,7 +189,7 @@ def _filed(
 ) -> StoreCounts:
     """Cells in the sequence of rules and stores."""
     nothing = np.zeros(0, dtype=np.int64)
-    columns = [np.concatenate([nothing, *(part[place] for part in parts)]) for place in range(5)]
+    columns = [np.concatenate([nothing, *(part[index] for part in parts)]) for index in range(5)]
     sequence = np.lexsort((columns[1], columns[0]))
     rule, store, n_joint, n_antecedent, n_consequent = (column[sequence] for column in columns)
     return StoreCounts(

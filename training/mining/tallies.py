@@ -123,8 +123,8 @@ def recency_of(table: RuleTable, baskets: Baskets, weight: Integers) -> Recency:
         rules = np.flatnonzero(table.lengths == length)
         part = table.take(rules)
         antecedents = part.antecedents.values.reshape(len(rules), length)
-        found = tallies.of_rules(antecedents, part.consequent, weight=weight)
-        n_antecedent[rules], n_joint[rules] = found[0][:, 0], found[1][:, 0]
+        tally = tallies.of_rules(antecedents, part.consequent, weight=weight)
+        n_antecedent[rules], n_joint[rules] = tally[0][:, 0], tally[1][:, 0]
     sizes = baskets.sizes
     of_entry = np.repeat(weight, sizes)
     several = np.repeat(sizes > 1, sizes)

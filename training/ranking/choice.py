@@ -76,19 +76,21 @@ def choose(tested: Tested, ranking: Ranking, *, customers: bool) -> Choice:
         hits[mode] = tested.hits(ranking, scorers[mode], mode)
     best = {mode: max(each.values(), key=_unfiltered) for mode, each in hits.items()}
     level = next(
-        place
-        for place in range(len(LIFTS))
-        if all(_costs_little(best[mode], place, len(tested.of_mode(mode)[0])) for mode in MODES)
+        index
+        for index in range(len(LIFTS))
+        if all(_costs_little(best[mode], index, len(tested.of_mode(mode)[0])) for mode in MODES)
     )
-    found = {mode: {name: int(each[level]) for name, each in hits[mode].items()} for mode in MODES}
+    hits_at = {
+        mode: {name: int(each[level]) for name, each in hits[mode].items()} for mode in MODES
+    }
     if not ranking.scorers:
         by_rules = tested.serving(LIFTS[level], None).by_rules()
-        found["complete"] = {RULES: by_rules} | found["complete"]
+        hits_at["complete"] = {RULES: by_rules} | hits_at["complete"]
     unfiltered: dict[Mode, dict[str, int]] = {
         mode: {name: _unfiltered(each) for name, each in hits[mode].items()} for mode in MODES
     }
     served: dict[Mode, str] = {
-        mode: _best(found[mode], len(tested.of_mode(mode)[0])) for mode in MODES
+        mode: _best(hits_at[mode], len(tested.of_mode(mode)[0])) for mode in MODES
     }
     if served["complete"] == RULES:
         return Choice(dict.fromkeys(MODES, RULES), None, LIFTS[level], unfiltered)

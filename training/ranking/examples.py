@@ -140,11 +140,11 @@ def hide_one(
     items: list[NDArray[np.int32]] = []
     hidden = np.zeros(len(chosen), dtype=np.int32)
     repeated = np.zeros(len(chosen), dtype=np.bool_)
-    for place, order in enumerate(chosen.tolist()):
+    for index, order in enumerate(chosen.tolist()):
         entries = np.arange(baskets.indptr[order], baskets.indptr[order + 1])
         hidable = entries[may_hide[entries]]
         entry = hidable[draw.randint(len(hidable))]
-        hidden[place], repeated[place] = baskets.items[entry], repeat[entry]
+        hidden[index], repeated[index] = baskets.items[entry], repeat[entry]
         rest = entries[entry_known[entries]]
         items.append(baskets.items[rest[rest != entry]])
     lengths = [len(part) for part in items]

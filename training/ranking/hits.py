@@ -16,7 +16,7 @@ from mersalg.engine.model import Model
 from mersalg.engine.ranking.purchases import Carts, Past, Purchases
 from mersalg.engine.ranking.ranking import Mode, Ranking
 from mersalg.engine.ranking.scorer import Scorer
-from mersalg.training.affinity import Apart
+from mersalg.training.affinity import Exclusions
 from mersalg.training.keyed import Keys, distinct, least_by_key, look_up
 from mersalg.training.networks import calibrated
 from mersalg.training.ranking.examples import Examples
@@ -53,12 +53,12 @@ class Reliability:
     def of(cls, scores: NDArray[np.float64], was_bought: NDArray[np.bool_]) -> Reliability:
         """Compare scores with whether the candidates were bought."""
         n_bins = len(_EDGES) - 1
-        place = np.clip(np.searchsorted(_EDGES, scores, side="right") - 1, 0, n_bins - 1)
+        index = np.clip(np.searchsorted(_EDGES, scores, side="right") - 1, 0, n_bins - 1)
         return cls(
             _EDGES,
-            np.bincount(place, minlength=n_bins),
-            np.bincount(place, weights=scores, minlength=n_bins).astype(np.float64),
-            np.bincount(place[was_bought], minlength=n_bins),
+            np.bincount(index, minlength=n_bins),
+            np.bincount(index, weights=scores, minlength=n_bins).astype(np.float64),
+            np.bincount(index[was_bought], minlength=n_bins),
         )
 
     @property
@@ -103,7 +103,7 @@ class Tested:
 
     model: Model
     recommender: CrossSell
-    apart: Apart
+    apart: Exclusions
     examples: Examples
     new: Examples
     purchases: Purchases
@@ -112,7 +112,12 @@ class Tested:
 
     @classmethod
     def of(
-        cls, model: Model, apart: Apart, examples: Examples, purchases: Purchases, frozen_at: int
+        cls,
+        model: Model,
+        apart: Exclusions,
+        examples: Examples,
+        purchases: Purchases,
+        frozen_at: int,
     ) -> Tested:
         """Split examples into new and repeated purchases."""
         new = examples.take(np.flatnonzero(~examples.repeat))
@@ -158,16 +163,16 @@ class Tested:
 
         `new` leaves out of its lists what the customer had bought before the split.
         """
-        examples, found = self.new if new else self.examples, 0
+        examples, n_hits = self.new if new else self.examples, 0
         past = self._past_keys() if new else np.zeros(0, dtype=np.int64)
         indptr = examples.carts.indptr
-        for place, item in enumerate(examples.hidden.tolist()):
-            listed = rank(examples.carts.items[indptr[place] : indptr[place + 1]])
+        for index, item in enumerate(examples.hidden.tolist()):
+            listed = rank(examples.carts.items[indptr[index] : indptr[index + 1]])
             if new:
-                keys = place * len(self.model.catalogue) + listed.astype(np.int64)
+                keys = index * len(self.model.catalogue) + listed.astype(np.int64)
                 listed = listed[~look_up(past, keys)[1]]
-            found += item in listed[:LIST_LENGTH].tolist()
-        return found
+            n_hits += item in listed[:LIST_LENGTH].tolist()
+        return n_hits
 
     def hits(
         self, ranking: Ranking, scorers: Mapping[str, Scorer], mode: Mode
@@ -199,8 +204,8 @@ class Tested:
     def n_kept_apart(self) -> int:
         """Hidden items that keep apart from something in their cart."""
         repelled, carts = self.model.affinity.repelled, self.examples.carts
-        entries, place = repelled.gather(carts.items)
-        cart = carts.owner()[place]
+        entries, index = repelled.gather(carts.items)
+        cart = carts.owner()[index]
         return len(distinct(cart[repelled.values[entries] == self.examples.hidden[cart]]))
 
     def n_held_back(self) -> dict[str, int]:
@@ -233,9 +238,9 @@ class Tested:
         ) -> tuple[int, NDArray[np.float64], NDArray[np.bool_]]:
             cart, item, scores = native.rank_carts(carts, past, mode)
             keys, hidden = cart * n_items + item, examples.hidden[part]
-            kept = self._lift(keys, carts, past) > self.max_lift
-            found = _found(keys, scores, kept, hidden, n_items)
-            return found, scores[kept], (item == hidden[cart])[kept]
+            is_allowed = self._lift(keys, carts, past) > self.max_lift
+            is_hit = _found(keys, scores, is_allowed, hidden, n_items)
+            return is_hit, scores[is_allowed], (item == hidden[cart])[is_allowed]
 
         parts = examples.each_batch(of_batch, self.purchases, until)
         scores = np.concatenate([np.zeros(0), *(part[1] for part in parts)])
@@ -249,19 +254,19 @@ class Tested:
         same: a rule of the cart calls for it, or the customer has bought it before.
         """
         n_items, owner = len(self.model.catalogue), carts.owner()
-        entries, place = self.apart.items.gather(carts.items)
-        away = owner[place] * n_items + self.apart.items.values[entries]
+        entries, index = self.apart.items.gather(carts.items)
+        away = owner[index] * n_items + self.apart.items.values[entries]
         contrary = self.recommender.contrary.consequents
-        against, place = contrary.gather(carts.items)
-        away = np.append(away, owner[place] * n_items + contrary.values[against])
+        against, index = contrary.gather(carts.items)
+        away = np.append(away, owner[index] * n_items + contrary.values[against])
         # Rules of lift below 1 are the shop's own, and kept at any measure.
         values = np.append(self.apart.lift[entries], np.full(len(against), -np.inf))
         apart, least = least_by_key(away, values)
-        place, known = look_up(apart, keys)
+        index, has_lift = look_up(apart, keys)
         lift = np.full(len(keys), np.inf, dtype=np.float32)
-        lift[known] = least[place[known]]
+        lift[has_lift] = least[index[has_lift]]
         called = [past.cart * n_items + past.item]
-        for cart in np.unique(keys[known] // n_items).tolist():
+        for cart in np.unique(keys[has_lift] // n_items).tolist():
             held = carts.items[carts.indptr[cart] : carts.indptr[cart + 1]]
             called.append(cart * n_items + self.recommender.native.fire(held)[0].astype(np.int64))
         lift[look_up(distinct(np.concatenate(called)), keys)[1]] = np.inf
@@ -290,10 +295,10 @@ def _found(
     Of equal scores the earlier item comes first, as in a slate.
     """
     carts = np.arange(len(hidden))
-    place, known = look_up(keys, carts * n_items + hidden)
-    known &= kept[place] if len(keys) else known
-    own = np.where(known, scores[place] if len(keys) else 0, np.inf)
+    index, known = look_up(keys, carts * n_items + hidden)
+    known &= kept[index] if len(keys) else known
+    own = np.where(known, scores[index] if len(keys) else 0, np.inf)
     cart = keys // max(n_items, 1)
-    before = (scores > own[cart]) | ((scores == own[cart]) & (keys < keys[place[cart]]))
+    before = (scores > own[cart]) | ((scores == own[cart]) & (keys < keys[index[cart]]))
     ahead = np.bincount(cart[before & kept], minlength=len(hidden))
     return int((known & (ahead < LIST_LENGTH)).sum())

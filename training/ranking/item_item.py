@@ -81,12 +81,12 @@ def _ease(baskets: Baskets) -> _Entries:
         parts = list(threads.map(solve, range(0, len(by_length), _CHUNK)))
     if not parts:
         return np.zeros(0, dtype=np.int64), np.zeros(0)
-    columns, rows, found = map(np.concatenate, zip(*parts, strict=True))
-    weights = found.astype(np.float64)
-    kept = np.flatnonzero(_rank_in_row(rows, (-weights,)) < KEPT)
-    keys = rows[kept] * n_items + columns[kept]
+    columns, rows, entries = map(np.concatenate, zip(*parts, strict=True))
+    weights = entries.astype(np.float64)
+    strongest = np.flatnonzero(_rank_in_row(rows, (-weights,)) < KEPT)
+    keys = rows[strongest] * n_items + columns[strongest]
     ascending = np.argsort(keys)
-    return keys[ascending], weights[kept][ascending]
+    return keys[ascending], weights[strongest][ascending]
 
 
 def _gram(
@@ -95,12 +95,12 @@ def _gram(
     """X'X of the weighted baskets as CSR without its diagonal, and the diagonal."""
     from scipy.sparse import csr_array
 
-    known = (baskets.item_counts() >= MIN_ORDERS)[baskets.items]
-    indptr = np.append(0, np.cumsum(known))[baskets.indptr]
+    is_frequent = (baskets.item_counts() >= MIN_ORDERS)[baskets.items]
+    indptr = np.append(0, np.cumsum(is_frequent))[baskets.indptr]
     sizes = np.diff(indptr)
     root = (1 / np.sqrt(np.maximum(sizes, 1))).astype(np.float32)
     matrix = csr_array(
-        (np.repeat(root, sizes), baskets.items[known], indptr),
+        (np.repeat(root, sizes), baskets.items[is_frequent], indptr),
         shape=(baskets.n_orders, baskets.n_items),
     )
     gram = (matrix.T @ matrix).tocsr()
@@ -140,19 +140,19 @@ def _joint_counts(baskets: Baskets, progress: Progress) -> _Entries:
     partner = baskets.item_counts()[columns]
     share = both / np.maximum(partner, 1)
     # Those met most often, and those that this item is met with most of the times they are bought.
-    kept = _rank_in_row(rows, (-both, partner)) < KEPT // 2
-    kept |= _rank_in_row(rows, (-share, -both)) < KEPT // 4
-    keys = rows[kept] * baskets.n_items + columns[kept]
+    is_near = _rank_in_row(rows, (-both, partner)) < KEPT // 2
+    is_near |= _rank_in_row(rows, (-share, -both)) < KEPT // 4
+    keys = rows[is_near] * baskets.n_items + columns[is_near]
     ascending = np.argsort(keys)
-    return keys[ascending], both[kept][ascending].astype(np.float64)
+    return keys[ascending], both[is_near][ascending].astype(np.float64)
 
 
 def _merged(weights: _Entries, joint: _Entries, n_items: int) -> Neighbours:
     keys = distinct(np.concatenate([weights[0], joint[0]]).astype(np.int64))
     columns: list[NDArray[np.float64]] = []
-    for found, values in (weights, joint):
+    for entries, values in (weights, joint):
         column = np.zeros(len(keys))
-        column[np.searchsorted(keys, found)] = values
+        column[np.searchsorted(keys, entries)] = values
         columns.append(column)
     rows, items = np.divmod(keys, max(n_items, 1))
     near = Ragged.of_lengths(np.bincount(rows, minlength=n_items), items.astype(np.int32))

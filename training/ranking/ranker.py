@@ -53,7 +53,7 @@ def fit_scorers(
     `later` are those after it, and `purchases` are of both.
     """
     earlier = bought(before)
-    known = base.signals.n_orders > 0
+    is_sold = base.signals.n_orders > 0
     scorers: dict[Mode, Scorer] = {}
     modes: tuple[Mode, ...] = ("complete", "discovery")
     for mode in modes:
@@ -62,7 +62,7 @@ def fit_scorers(
             rounds.append(
                 hide_one(
                     later,
-                    known,
+                    is_sold,
                     N_EXAMPLES[mode] - sum(map(len, rounds)),
                     earlier,
                     seed=_SEED + turn,

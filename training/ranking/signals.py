@@ -59,10 +59,10 @@ def fit_signals(
     # One place more than there are groups, for what belongs to none.
     in_group = np.bincount(group[group >= 0], weights=recent[group >= 0], minlength=n_groups + 1)
     share = np.where(group >= 0, recent / np.maximum(in_group[group], 1e-9), 0)
-    known = price_minor > 0
-    log_price = np.log(np.where(known, price_minor, 1))
-    costed = known & (cost_minor >= 0)
-    margin = np.where(costed, (price_minor - cost_minor) / np.where(known, price_minor, 1), 0)
+    has_price = price_minor > 0
+    log_price = np.log(np.where(has_price, price_minor, 1))
+    costed = has_price & (cost_minor >= 0)
+    margin = np.where(costed, (price_minor - cost_minor) / np.where(has_price, price_minor, 1), 0)
     order = np.lexsort((-recent, group))
     order = order[group[order] >= 0]
     starts = np.append(0, np.cumsum(np.bincount(group[group >= 0], minlength=n_groups)))
@@ -86,8 +86,10 @@ def fit_signals(
 
 def purchases_of(dataset: Dataset) -> Purchases:
     """Every known customer's orders; rows are the customers of the data set."""
-    known = np.flatnonzero(dataset.customer >= 0)
-    order = known[np.lexsort((dataset.ordered_at[known], dataset.customer[known]))]
+    of_customers = np.flatnonzero(dataset.customer >= 0)
+    order = of_customers[
+        np.lexsort((dataset.ordered_at[of_customers], dataset.customer[of_customers]))
+    ]
     taken = dataset.baskets.take(order)
     counts = np.bincount(dataset.customer[order], minlength=len(dataset.customer_ids))
     return Purchases(

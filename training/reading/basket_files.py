@@ -52,8 +52,8 @@ class _Beginning:
 
     def share(self, pattern: str) -> float:
         """Return the share of the lines that hold a label in which the pattern is found."""
-        found = np.array([re.search(pattern, text) is not None for text in self.texts])
-        return self._share(found[self.places])
+        matches = np.array([re.search(pattern, text) is not None for text in self.texts])
+        return self._share(matches[self.places])
 
     def _share(self, hits: NDArray[np.bool_]) -> float:
         return len(np.unique(self.lines[hits])) / max(len(np.unique(self.lines)), 1)
@@ -83,7 +83,7 @@ class _Beginning:
         if first.all():
             return None
         alone = np.setdiff1d(self.places[first], self.places[~first])
-        names = [re.sub(r"[\s_-]+", " ", self.texts[place].strip().casefold()) for place in alone]
+        names = [re.sub(r"[\s_-]+", " ", self.texts[index].strip().casefold()) for index in alone]
         return next((name for name in names if _HEADER.fullmatch(name)), None)
 
 
@@ -280,11 +280,11 @@ def _from_lines(path: Path, *, quoted: bool) -> tuple[Baskets, StringTable]:
     table = pa.Table.from_arrays([texts], names=["item_id"])
     codes, items = numbered_items(table, "item_id", str(path), blanks=True)
     refuse_other_files(path, codes, lines[:n_labels], items, quoted=quoted)
-    kept = codes != MISSING
+    has_item = codes != MISSING
     orders = np.empty(n_labels, dtype=np.int64)
-    n_orders = kernels.dense_lines(lines[:n_labels], kept.view(np.uint8), orders)
-    if not kept.all():
-        orders, codes = orders[kept], codes[kept]
+    n_orders = kernels.dense_lines(lines[:n_labels], has_item.view(np.uint8), orders)
+    if not has_item.all():
+        orders, codes = orders[has_item], codes[has_item]
     return Baskets.from_pairs(orders, codes, n_orders, len(items)), items
 
 

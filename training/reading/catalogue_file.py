@@ -44,24 +44,24 @@ def ranks_of(
     known scales (small, medium, large). Empty cells are UNKNOWN and clear.
     """
     texts = sorted({cell.strip().casefold() for cell in cells} - {""})
-    place: dict[str, float] = {}
+    rank_of_text: dict[str, float] = {}
     if levels:
-        place = {level.strip().casefold(): float(rank) for rank, level in enumerate(levels)}
+        rank_of_text = {level.strip().casefold(): float(rank) for rank, level in enumerate(levels)}
     else:
         numbers = {text: parse_number(text, ".") for text in texts}
-        place = {text: number for text, number in numbers.items() if not np.isnan(number)}
-        if not place:
+        rank_of_text = {text: number for text, number in numbers.items() if not np.isnan(number)}
+        if not rank_of_text:
             # A word's rank: how many of the others it is a step above.
             on_scale = [text for text in texts if any(is_step(text, other) for other in texts)]
-            place = {
+            rank_of_text = {
                 text: float(sum(_above(text, other) for other in on_scale)) for text in on_scale
             }
-    distinct = {value: rank for rank, value in enumerate(sorted({*place.values()})[:_MAX])}
-    ranks = {text: distinct.get(value, UNKNOWN) for text, value in place.items()}
+    distinct = {value: rank for rank, value in enumerate(sorted({*rank_of_text.values()})[:_MAX])}
+    ranks = {text: distinct.get(value, UNKNOWN) for text, value in rank_of_text.items()}
     words = [cell.strip().casefold() for cell in cells]
-    found = [ranks.get(word, UNKNOWN) for word in words]
+    results = [ranks.get(word, UNKNOWN) for word in words]
     unclear = [word != "" and word not in ranks for word in words]
-    return np.array(found, dtype=np.int16), np.array(unclear, dtype=np.bool_)
+    return np.array(results, dtype=np.int16), np.array(unclear, dtype=np.bool_)
 
 
 def _above(text: str, other: str) -> bool:
@@ -333,9 +333,9 @@ def _item_lists(
     unclear = np.zeros(len(cells), dtype=np.bool_)
     for item, cell in enumerate(cells):
         named = split_ids(cell, items, marks)
-        found = [items.index_of(text) for text in as_written(pa.array(named, _TEXT)).to_pylist()]
-        lists.append(sorted({code for code in found if code is not None and code != item}))
-        unclear[item] = None in found
+        indices = [items.index_of(text) for text in as_written(pa.array(named, _TEXT)).to_pylist()]
+        lists.append(sorted({code for code in indices if code is not None and code != item}))
+        unclear[item] = None in indices
     return Ragged.of_rows(lists, np.int32), unclear
 
 

@@ -143,10 +143,10 @@ def refuse_swallowed_rows(
             raise _refusal(path, swallowed, row.row, None)
     taken = {row.row for row in aside}
     for name, values in zip(table.column_names, table.columns, strict=True):
-        for place, text in _of_several_lines(values):
+        for index, text in _of_several_lines(values):
             swallowed = _rows_in(text, separator, columns)
             if swallowed >= _FEW:
-                raise _refusal(path, swallowed, _number(place + 1, taken), name)
+                raise _refusal(path, swallowed, _number(index + 1, taken), name)
 
 
 def _n_lines(path: Path) -> int:

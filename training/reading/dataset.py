@@ -227,9 +227,9 @@ def usual_prices(dataset: Dataset, least_lines: int = 1) -> NDArray[np.int64]:
     n_items = len(dataset.catalogue)
     item, paid = (dataset.lines[name].to_numpy() for name in ("item", "unit_price_minor"))
     item, paid = item[paid > 0], paid[paid > 0]
-    known = np.bincount(item, minlength=n_items) >= least_lines
+    is_frequent = np.bincount(item, minlength=n_items) >= least_lines
     medians = medians_of(item, paid, n_items)
-    return np.rint(np.where(known, medians, UNKNOWN)).astype(np.int64)
+    return np.rint(np.where(is_frequent, medians, UNKNOWN)).astype(np.int64)
 
 
 def with_order_prices(catalogue: Catalogue, purchases: pd.DataFrame, *, timed: bool) -> Catalogue:

@@ -106,10 +106,10 @@ def forms_of(text: str) -> list[str]:
     for pattern, form in _NUMBERS:
         if pattern.fullmatch(text):
             return [form]
-    found = _DATE_OF_NUMBERS.fullmatch(text)
-    if found is None:
+    match = _DATE_OF_NUMBERS.fullmatch(text)
+    if match is None:
         return []
-    mark, year, between, seconds, half = found.groups()
+    mark, year, between, seconds, half = match.groups()
     time = f"{between}{'%I' if half else '%H'}:%M" if between else ""
     time += (":%S" if seconds else "") + (" %p" if half else "")
     dates = ["dmY"] if mark == "." else ["dmY", "mdY"]
@@ -136,8 +136,8 @@ def _from_typed(array: pa.Array, timezone: str) -> Moments:
     # The lines of an order are mostly of one moment, and side by side.
     starts = np.append(True, micros[1:] != micros[:-1])[: len(micros)]
     local = pd.Series(micros[starts].astype("datetime64[us]"))
-    known = _localised(local, timezone)[np.cumsum(starts) - 1]
-    return Moments(np.where(bad, 0, known), bad, bad)
+    instants = _localised(local, timezone)[np.cumsum(starts) - 1]
+    return Moments(np.where(bad, 0, instants), bad, bad)
 
 
 def _joined(arrays: Sequence[pa.Array]) -> pa.DictionaryArray:
@@ -168,8 +168,8 @@ def _parse(
         good = parsed.notna().to_numpy()
         if not good.any():
             return
-        found = parsed[good]
-        values = _utc_micros(found) if offset else _localised(found, timezone)
+        results = parsed[good]
+        values = _utc_micros(results) if offset else _localised(results, timezone)
         micros[positions[good]], bad[positions[good]] = values, False
 
     if date_format in _COUNTED:
@@ -218,8 +218,8 @@ def _date_forms(texts: pd.Series, n_rows: pd.Series) -> list[str]:
     if not more and weight.sum() <= _STRAY * n_rows.sum():
         return [*_PLAIN_DATES]
     if not more:
-        place = int(parts.index[0])
-        raise TwoWays(f"the day and the month cannot be told apart ({texts[place]!r})", place)
+        index = int(parts.index[0])
+        raise TwoWays(f"the day and the month cannot be told apart ({texts[index]!r})", index)
     if fewer > _STRAY * more:
         one, other = (int(parts.index[which][0]) for which in (is_day_first, is_month_first))
         raise TwoWays(

@@ -123,7 +123,7 @@ def read_numbers(
         texts, codes = array.dictionary, codes_of(array)
         both, amounts = _readings(texts, marks)
         try:
-            found = both[_decimal_mark(texts, codes, both, marks)]
+            results = both[_decimal_mark(texts, codes, both, marks)]
         except TwoWays as error:
             file, row = source.place(int(np.argmax(codes == error.text)))
             raise DataError(
@@ -132,12 +132,12 @@ def read_numbers(
                 row=row,
                 column=column,
             ) from error
-        values = np.append(found, np.nan)[codes]
-        named = {place: each.currencies for place, each in amounts.items() if each.currencies}
+        values = np.append(results, np.nan)[codes]
+        named = {index: each.currencies for index, each in amounts.items() if each.currencies}
         if named and currency:
             may = np.zeros((2, len(texts) + 1), dtype=np.bool_)
-            for place, currencies in named.items():
-                may[int(currency in currencies), place] = True
+            for index, currencies in named.items():
+                may[int(currency in currencies), index] = True
             foreign, own = may[0][codes], may[1][codes]
     elif is_number(array.type):
         values = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
@@ -211,12 +211,12 @@ def _readings(texts: pa.Array, marks: Marks) -> tuple[NDArray[np.float64], dict[
         values[0, dotted] = np.nan
     amounts: dict[int, _Amount] = {}
     for position in np.flatnonzero(~plain).tolist():
-        found = _parse_amount(texts[position].as_py())
-        if found is not None:
-            amounts[position] = found
+        amount = _parse_amount(texts[position].as_py())
+        if amount is not None:
+            amounts[position] = amount
             for mark, decimal in enumerate(".,"):
                 if decimal != marks.thousands:
-                    values[mark, position] = _value(found, decimal, marks.thousands)
+                    values[mark, position] = _value(amount, decimal, marks.thousands)
     return values, amounts
 
 
@@ -240,7 +240,7 @@ def _decimal_mark(
         return 1 - given if gives_way else given
     if min(point, comma) > _STRAY * max(point, comma):
         first = [int(np.flatnonzero(each)[0]) for each in alone]
-        with_point, with_comma = (texts[place].as_py() for place in first)
+        with_point, with_comma = (texts[index].as_py() for index in first)
         raise TwoWays(
             f"some numbers have a decimal point ({with_point!r}) and some a decimal comma"
             f" ({with_comma!r})",
@@ -248,23 +248,23 @@ def _decimal_mark(
         )
     if point or comma:
         return int(comma > point)
-    place = int(np.flatnonzero(either)[0])
-    one, other = sorted(values[:, place].tolist())
-    message = f"{texts[place].as_py()!r} can be read as {one:g} or {other:,.15g}"
-    raise TwoWays(message, place)
+    index = int(np.flatnonzero(either)[0])
+    one, other = sorted(values[:, index].tolist())
+    message = f"{texts[index].as_py()!r} can be read as {one:g} or {other:,.15g}"
+    raise TwoWays(message, index)
 
 
 def _parse_amount(text: str) -> _Amount | None:
-    found = _AMOUNT.fullmatch(text.strip())
-    if found is None or bool(found["open"]) != bool(found["close"]):
+    match = _AMOUNT.fullmatch(text.strip())
+    if match is None or bool(match["open"]) != bool(match["close"]):
         return None
-    around = f"{found['before']} {found['after']}"
+    around = f"{match['before']} {match['after']}"
     currencies = _currencies(around) if around.strip() else None
-    signs = [found["sign"] in ("-", "−"), bool(found["open"])]
-    signs += [bool(found[name]) for name in ("late_sign", "last_sign")]
+    signs = [match["sign"] in ("-", "−"), bool(match["open"])]
+    signs += [bool(match[name]) for name in ("late_sign", "last_sign")]
     if sum(signs) > 1 or (around.strip() and currencies is None):
         return None
-    return _Amount(found["number"].replace("’", "'"), any(signs), currencies or None)
+    return _Amount(match["number"].replace("’", "'"), any(signs), currencies or None)
 
 
 def _currencies(text: str) -> frozenset[str] | None:
@@ -274,10 +274,10 @@ def _currencies(text: str) -> frozenset[str] | None:
     """
     may: frozenset[str] = frozenset()
     for word in text.split():
-        known = word.strip(".").casefold()
-        if known in _UNITS:
+        code = word.strip(".").casefold()
+        if code in _UNITS:
             continue
-        stands_for = _SIGNS.get(known) or frozenset({known.upper()} & _CODES)
+        stands_for = _SIGNS.get(code) or frozenset({code.upper()} & _CODES)
         if not stands_for:
             return None
         may = (may & stands_for) or stands_for

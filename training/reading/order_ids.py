@@ -60,8 +60,8 @@ def with_inherited_moments(orders: Codes, moments: Moments) -> Moments:
         return moments
     blank = moments.missing & (orders != MISSING)
     earliest = np.full(int(orders.max()) + 2, np.iinfo(np.int64).max)
-    known = ~moments.bad & (orders != MISSING)
-    np.minimum.at(earliest, orders[known], moments.micros[known])
+    has_moment = ~moments.bad & (orders != MISSING)
+    np.minimum.at(earliest, orders[has_moment], moments.micros[has_moment])
     taken = blank & (earliest[orders] < np.iinfo(np.int64).max)
     return Moments(
         np.where(taken, earliest[orders], moments.micros), moments.bad & ~taken, moments.missing
@@ -106,11 +106,13 @@ def split_by_visit(
     for names, word, keys in parts:
         if agree(orders.codes, keys.codes):
             continue
-        known = usable & (keys.codes != MISSING)
-        spanning = int(differing(orders.codes, keys.codes, known)[0].sum())
+        is_splittable = usable & (keys.codes != MISSING)
+        spanning = int(differing(orders.codes, keys.codes, is_splittable)[0].sum())
         several = several or int((np.bincount(orders.codes[usable]) > 1).sum())
         if spanning and (split or spanning > max(_MANY * several, _FEW)):
-            pairs = np.unique(orders.codes[known].astype(np.int64) << 32 | keys.codes[known])
+            pairs = np.unique(
+                orders.codes[is_splittable].astype(np.int64) << 32 | keys.codes[is_splittable]
+            )
             splits.append((word, names, keys, int(np.bincount(pairs >> 32).max())))
         elif spanning > _FEW:
             accepted.append(f"{spanning:,} of {several:,} order ids stand for several {word}")
@@ -173,9 +175,9 @@ def _visit_days(orders: Codes, micros: NDArray[np.int64], timezone: str) -> Keys
     begins[1:] |= np.diff(micros[rows]) > _MINUTES_APART
     began = micros[rows][begins][np.cumsum(begins) - 1]
     local = pd.DatetimeIndex(began.astype("datetime64[us]"), tz="UTC").tz_convert(timezone)
-    days, place = np.unique(
+    days, index = np.unique(
         local.tz_localize(None).to_numpy().astype("datetime64[D]"), return_inverse=True
     )
     codes = np.full(len(orders), MISSING, dtype=np.int32)
-    codes[rows] = place
+    codes[rows] = index
     return Keys(codes, pa.array(days.astype(str), pa.large_string()))

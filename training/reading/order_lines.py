@@ -158,10 +158,10 @@ def read_order_lines(
         return whole
 
     def unknown_item() -> Mask:
-        known = items.recode(catalogue_ids) != MISSING
-        if audit.kept.any() and not (audit.kept & known).any():
+        in_catalogue = items.recode(catalogue_ids) != MISSING
+        if audit.kept.any() and not (audit.kept & in_catalogue).any():
             _no_item_known(source, audit, items, columns.item_id, catalogue_ids, catalogue_file)
-        return ~known
+        return ~in_catalogue
 
     def repeated() -> Mask:
         # Rows that differ in what was read are no repetitions: few are compared cell by cell.
@@ -243,7 +243,7 @@ def read_order_lines(
     for what, names, rows in notes:
         if names:
             audit.note(what, rows(), names)
-    kept = slice(None) if audit.kept.all() else audit.kept
+    chosen = slice(None) if audit.kept.all() else audit.kept
     item_ids = catalogue_ids
     if item_ids is None:
         _, item_ids = items.take(audit.kept & ~returned).by_text()
@@ -259,7 +259,7 @@ def read_order_lines(
         "discount_minor": discount_minor,
     }
     return OrderLines(
-        frame=pd.DataFrame({name: values[kept] for name, values in frame.items()}, copy=False),
+        frame=pd.DataFrame({name: values[chosen] for name, values in frame.items()}, copy=False),
         orders=orders,
         items=items,
         customers=customers,

@@ -36,14 +36,14 @@ def sensitive_categories(categories: Iterable[str]) -> dict[str, str]:
     Of a path the first part that does: of `Food > Wine > Red wine` it is `Wine`, which holds for
     all below it. Names that differ in letter case alone are one.
     """
-    found: dict[str, tuple[str, str]] = {}
+    topics: dict[str, tuple[str, str]] = {}
     for category in categories:
         for name in category_path(category):
             topic = _topic(name)
             if topic:
-                found.setdefault(name.casefold(), (name, topic))
+                topics.setdefault(name.casefold(), (name, topic))
                 break
-    return dict(sorted(found.values()))
+    return dict(sorted(topics.values()))
 
 
 def _topic(name: str) -> str | None:

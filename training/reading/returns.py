@@ -70,24 +70,24 @@ def subtract_returns(
     units = bought.copy()
     in_time = _in_time(lines, order_texts, timed=timed)
     _settle(units, _of_interest(in_time, ["order", "item"], returns_last=True))
-    known = in_time[in_time["customer"] != MISSING]
-    _settle(units, _of_interest(known, ["customer", "item"], returns_last=False))
+    of_customers = in_time[in_time["customer"] != MISSING]
+    _settle(units, _of_interest(of_customers, ["customer", "item"], returns_last=False))
     left = np.where(units <= _NOTHING, 0.0, units)
 
     lasting = ~returned & (left > 0)
-    kept = lines[lasting].copy()
-    kept["quantity"] = left[lasting]
+    remaining = lines[lasting].copy()
+    remaining["quantity"] = left[lasting]
     share = left[lasting] / bought[lasting]
-    kept["discount_minor"] = np.rint(kept["discount_minor"] * share).astype(np.int64)
+    remaining["discount_minor"] = np.rint(remaining["discount_minor"] * share).astype(np.int64)
     unmatched = left[returned]
     orders_before = lines.loc[~returned, "order"].nunique()
-    return kept.reset_index(drop=True), ReturnsQuality(
+    return remaining.reset_index(drop=True), ReturnsQuality(
         lines=int(returned.sum()),
         matched_units=float((bought[returned] - unmatched).sum()),
         unmatched_units=float(unmatched.sum()),
         unmatched_lines=int((unmatched > 0).sum()),
         lines_removed=int((~returned).sum() - lasting.sum()),
-        orders_removed=int(orders_before - kept["order"].nunique()),
+        orders_removed=int(orders_before - remaining["order"].nunique()),
     )
 
 

@@ -130,8 +130,8 @@ class SourceTable:
 
     def value(self, row: int, column: str) -> str:
         """Return the cell as text, for messages; "" where it is empty."""
-        found = self.table.column(column)[row].as_py()
-        return "" if found is None else str(found)[:_LONGEST_VALUE]
+        cell = self.table.column(column)[row].as_py()
+        return "" if cell is None else str(cell)[:_LONGEST_VALUE]
 
 
 class TwoWays(ValueError):
@@ -234,16 +234,16 @@ def with_own_names(
         for name in sorted(present, key=lambda name: name == as_field(name))
         if name not in named
     }
-    found = {
+    renamed = {
         field: own[field]
         for field in type(columns).model_fields.keys() - columns.model_fields_set
         if field in own
     }
-    columns = type(columns)(**{**columns.model_dump(exclude_unset=True), **found})
+    columns = type(columns)(**{**columns.model_dump(exclude_unset=True), **renamed})
     used = {*named, *names_of(columns.model_dump())}
     return columns, replace(
         source,
-        by_name=tuple(name for name in present if name in found.values()),
+        by_name=tuple(name for name in present if name in renamed.values()),
         unused=tuple(name for name in present if name not in used and name.strip()),
     )
 
@@ -361,20 +361,20 @@ def _without_blanks(column: pa.DictionaryArray, nothing: frozenset[str]) -> pa.D
     indices, texts = column.indices, column.dictionary.cast(pa.large_string())
     codes = numpy_of(indices.fill_null(-1) if indices.null_count else indices)
     # A dictionary may also name what no row holds.
-    kept = np.zeros(len(texts) + 1, dtype=np.bool_)
-    kept[codes] = True
+    is_kept = np.zeros(len(texts) + 1, dtype=np.bool_)
+    is_kept[codes] = True
     trimmed = pc.utf8_trim_whitespace(texts)
     lengths = pc.binary_length(trimmed)
     lengths = numpy_of(lengths.fill_null(0) if lengths.null_count else lengths)
-    kept = kept[:-1] & (lengths > 0)
+    is_kept = is_kept[:-1] & (lengths > 0)
     if nothing:
-        short = np.flatnonzero(kept & (lengths <= max(len(word.encode()) for word in nothing)))
-        kept[short] = [text not in nothing for text in trimmed.take(pa.array(short)).to_pylist()]
-    if kept.all():
+        short = np.flatnonzero(is_kept & (lengths <= max(len(word.encode()) for word in nothing)))
+        is_kept[short] = [text not in nothing for text in trimmed.take(pa.array(short)).to_pylist()]
+    if is_kept.all():
         return pa.DictionaryArray.from_arrays(indices, texts)
-    position = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1).astype(np.int32)[codes]
+    position = np.append(np.where(is_kept, np.cumsum(is_kept) - 1, -1), -1).astype(np.int32)[codes]
     return pa.DictionaryArray.from_arrays(
-        pa.array(position, mask=position < 0), texts.filter(pa.array(kept))
+        pa.array(position, mask=position < 0), texts.filter(pa.array(is_kept))
     )
 
 

@@ -124,30 +124,30 @@ class Survey:
         if self.export:
             if field not in self.export["columns"]:
                 return []
-            if found := self._called([self.export["columns"][field]]):
-                return found
-        found = self._called(names()[section].get(field, {}).values())
+            if columns := self._called([self.export["columns"][field]]):
+                return columns
+        columns = self._called(names()[section].get(field, {}).values())
         if (section, field) == ("catalogue", "item_id"):
             # It is better called as in orders.
-            found = [*dict.fromkeys([*self._called(names()["orders"][field].values()), *found])]
-        return found
+            columns = [*dict.fromkeys([*self._called(names()["orders"][field].values()), *columns])]
+        return columns
 
     def _called(self, listed: Iterable[Sequence[str]]) -> list[str]:
         """Return the columns whose names are in lists, those that are named first the first."""
         rank: dict[str, int] = {}
         for entries in listed:
-            for place, key in enumerate(_keys(entries)):
-                rank[key] = min(place, rank.get(key, place))
+            for index, key in enumerate(_keys(entries)):
+                rank[key] = min(index, rank.get(key, index))
         # Of two that differ in tax alone, the one that buyers pay.
         taxed = {True: 0, None: 1, False: 2}
-        found = [
+        columns = [
             (rank[key], taxed[header.with_tax], name)
             for name, header in self.headers.items()
             # Some systems write where a column is from before its own name: `Order Lines/Quantity`.
             for key in (header.key, Header.of(name.rpartition("/")[2]).key)
             if key in rank and self.filled(name)
         ]
-        return [*dict.fromkeys(name for *_, name in sorted(found, key=lambda each: each[:2]))]
+        return [*dict.fromkeys(name for *_, name in sorted(columns, key=lambda each: each[:2]))]
 
     def languages(self) -> Counter[str]:
         """Return how much speaks for each language; English headers are found everywhere."""
@@ -159,8 +159,8 @@ class Survey:
             english = {*_keys(by_language.get("en", ()))}
             for language, entries in by_language.items():
                 keys = english if language == "en" else {*_keys(entries)} - english
-                found = sum(header.key in keys for header in self.headers.values())
-                counts[language] += found * (1 if language == "en" else 2)
+                n_keys = sum(header.key in keys for header in self.headers.values())
+                counts[language] += n_keys * (1 if language == "en" else 2)
         return counts
 
     def filled(self, column: str) -> float:
@@ -195,14 +195,14 @@ def survey(
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", file=str(path)) from error
-    found, sure = (encoding, True) if encoding else _encoding_of(content)
+    guessed, sure = (encoding, True) if encoding else _encoding_of(content)
     try:
-        text = content[: 4 * _LOOKED_AT].decode(found, "ignore")[:_LOOKED_AT]
+        text = content[: 4 * _LOOKED_AT].decode(guessed, "ignore")[:_LOOKED_AT]
     except LookupError as error:
-        raise DataError(f"no such encoding: {found}", file=str(path)) from error
+        raise DataError(f"no such encoding: {guessed}", file=str(path)) from error
     separator = separator or _separator_of(text.removeprefix("\ufeff"), path)
     return Survey(
-        path, read_files(paths, separator=separator, encoding=found), separator, found, sure
+        path, read_files(paths, separator=separator, encoding=guessed), separator, guessed, sure
     )
 
 

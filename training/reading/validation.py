@@ -106,8 +106,8 @@ class SourceQuality:
             "files": list(self.files),
             "rows_read": self.rows_read,
             "rows_kept": self.rows_kept,
-            "left_out": {reason: asdict(found) for reason, found in self.left_out.items()},
-            "notes": {reason: asdict(found) for reason, found in self.notes.items()},
+            "left_out": {reason: asdict(finding) for reason, finding in self.left_out.items()},
+            "notes": {reason: asdict(finding) for reason, finding in self.notes.items()},
             "columns_used_by_name": list(self.by_name),
             "columns_unused": list(self.unused),
         }
@@ -163,12 +163,12 @@ def shop_warnings(catalogue: Catalogue, config: ShopConfig, quality: DataQuality
     offers = config.offers
     said = [*unknown_names(catalogue, offers), *useless_upgrades(catalogue, offers)]
     if "sensitive" not in offers.model_fields_set and (
-        found := sensitive_categories(catalogue.category_names)
+        categories := sensitive_categories(catalogue.category_names)
     ):
-        topics = ", ".join(dict.fromkeys(found.values()))
+        topics = ", ".join(dict.fromkeys(categories.values()))
         said.append(
             f"categories of {topics} are offered beside any cart; set [offers] sensitive ="
-            f" {json.dumps([*found], ensure_ascii=False)}, or = [] to keep it so"
+            f" {json.dumps([*categories], ensure_ascii=False)}, or = [] to keep it so"
         )
     language, attributes = language_of(config.shop.locale), AttributesSection()
     if config.catalogue is not None:
@@ -200,11 +200,11 @@ def shop_warnings(catalogue: Catalogue, config: ShopConfig, quality: DataQuality
 def rows_left_out(quality: DataQuality) -> list[str]:
     """One line for each reason for which rows are left out against the shop's will."""
     return [
-        f"{name}: left out {counted(found.rows, 'row')}: {REASONS[why]}"
-        f" ({found.examples[0].words}){_advice(why, found)}"
+        f"{name}: left out {counted(finding.rows, 'row')}: {REASONS[why]}"
+        f" ({finding.examples[0].words}){_advice(why, finding)}"
         for name, source in (("catalogue", quality.catalogue), ("orders", quality.orders))
         if source is not None
-        for why, found in source.left_out.items()
+        for why, finding in source.left_out.items()
         if why not in _INTENDED
     ]
 
@@ -234,8 +234,8 @@ def warnings_of(quality: DataQuality) -> list[str]:
                 f"{_advice('negative_price', negative)}"
             )
         said += [
-            f"{name}: {counted(found.rows, 'row')} {NOTES[what]}"
-            for what, found in source.notes.items()
+            f"{name}: {counted(finding.rows, 'row')} {NOTES[what]}"
+            for what, finding in source.notes.items()
             if what in _NOTES_TO_WARN_OF
         ]
     return said
@@ -292,11 +292,11 @@ class RowAudit:
     def why_nothing_is_left(self) -> str:
         """Return the reasons with their counts and first example, the most frequent first."""
         parts: list[str] = []
-        for reason, found in sorted(self._left_out.items(), key=lambda entry: -entry[1].rows):
-            first = found.examples[0]
+        for reason, finding in sorted(self._left_out.items(), key=lambda entry: -entry[1].rows):
+            first = finding.examples[0]
             where = f"row {first.row}" + (f", column {first.column}" if first.column else "")
-            advice = _advice(reason, found)
-            parts.append(f"{found.rows} {reason} (for example {where}: {first.value!r}{advice})")
+            advice = _advice(reason, finding)
+            parts.append(f"{finding.rows} {reason} (for example {where}: {first.value!r}{advice})")
         return "; ".join(parts)
 
     def _record(
@@ -318,7 +318,7 @@ class RowAudit:
         file, number = self._source.place(row)
         values = [self._source.value(row, name) for name in columns]
         # Of a key of several columns the empty one is what is missing.
-        empty = [place for place, value in enumerate(values) if not value.strip()]
+        empty = [index for index, value in enumerate(values) if not value.strip()]
         if len(columns) > 1 and empty:
             return Example(file, number, columns[empty[0]], values[empty[0]])
         return Example(file, number, " + ".join(columns), " ".join(values))

@@ -137,8 +137,8 @@ def _drawn(households: Iterable[int], n_households: int) -> list[int]:
 
 def _orders(lines: pd.DataFrame) -> pd.DataFrame:
     discount = lines["retail_disc"] + lines["coupon_match_disc"]
-    kept = ["basket_id", "household_id", "transaction_timestamp", "product_id", "quantity"]
-    return lines[kept].assign(
+    names = ["basket_id", "household_id", "transaction_timestamp", "product_id", "quantity"]
+    return lines[names].assign(
         shelf_price=np.round((lines["sales_value"] + discount) / lines["quantity"], 2),
         discount=np.round(discount, 2),
         store_id=lines["store_id"],
@@ -146,7 +146,7 @@ def _orders(lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def _products(products: pd.DataFrame) -> pd.DataFrame:
-    kept = ["product_id", "department", "product_category", "brand", "package_size"]
+    fields = ["product_id", "department", "product_category", "brand", "package_size"]
     category = products["product_category"].fillna("")
     kinds = pd.DataFrame({"type": products["product_type"], "category": category})
     pairs = list(kinds.itertuples(index=False, name=None))
@@ -161,7 +161,7 @@ def _products(products: pd.DataFrame) -> pd.DataFrame:
     same = pd.Series(names, index=products.index).duplicated(keep=False)
     numbered = np.where(same, ", no. " + products["product_id"].astype(str), "")
     family = category + "|" + products["product_type"]
-    return products[kept].assign(name=np.array(names) + numbered, family=family)
+    return products[fields].assign(name=np.array(names) + numbered, family=family)
 
 
 def product_name(kind: str, package_size: str, brand: str) -> str:

@@ -138,10 +138,10 @@ def running_demo(
     shop = prepare_shop(folder, progress, n_households)
     announce(f"Complete Journey: {shop.sentence()}")
     announce(next(steps))
-    known = trained_before(shop)
-    if known is not None:
-        announce(f"Version {known} was trained on these data before")
-    version = known or train_shop(shop, progress)
+    earlier = trained_before(shop)
+    if earlier is not None:
+        announce(f"Version {earlier} was trained on these data before")
+    version = earlier or train_shop(shop, progress)
     announce(next(steps))
     # Every run counts from nothing, and two runs at once do not share a database.
     run_folder = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
@@ -164,7 +164,7 @@ def running_demo(
                 DemoResult(
                     shop=shop,
                     version=version,
-                    trained=known is None,
+                    trained=earlier is None,
                     samples=_samples(played.outcomes, model.catalogue),
                     report=report,
                     truth=played.truth,

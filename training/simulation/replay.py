@@ -49,11 +49,11 @@ class Visits:
         lines = self.dataset.lines
         wanted = lines[lines["order"].isin(orders)]
         totals = wanted.groupby(["order", "item"], sort=True)["quantity"].sum()
-        found: dict[int, dict[int, int]] = {}
+        units_of_order: dict[int, dict[int, int]] = {}
         for (order, item), quantity in totals.items():  # type: ignore[misc]
             units = min(max(round(float(quantity)), 1), _MAX_UNITS)
-            found.setdefault(int(order), {})[int(item)] = units
-        return found
+            units_of_order.setdefault(int(order), {})[int(item)] = units
+        return units_of_order
 
     def _visit(self, order: int, bought: Mapping[int, int]) -> Visit:
         catalogue = self.dataset.catalogue

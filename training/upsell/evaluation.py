@@ -16,7 +16,8 @@ from mersalg.engine.progress import Progress, SilentProgress
 from mersalg.training.reading.dataset import usual_prices
 from mersalg.training.upsell.events import Integers, Questions, protocol_ladders
 from mersalg.training.upsell.families import groups_of
-from mersalg.training.upsell.fitting import (
+from mersalg.training.upsell.memory import Memory, facts_of
+from mersalg.training.upsell.model_fit import (
     MAX_TURNS,
     MAX_UPGRADES,
     WARM_UP,
@@ -24,7 +25,6 @@ from mersalg.training.upsell.fitting import (
     drawn,
     shares,
 )
-from mersalg.training.upsell.memory import Memory, facts_of
 from mersalg.training.upsell.tiers import fit_ladders, former_cuts, price_changes
 
 if TYPE_CHECKING:
@@ -115,13 +115,13 @@ def hit_rates(
     order = np.lexsort((lot, -score, owner))
     rank = np.empty(len(score), dtype=np.int64)
     rank[order] = np.arange(len(score)) - np.repeat(asked.indptr[:-1], np.diff(asked.indptr))
-    place = rank[taken]
-    found: dict[str, float] = {}
+    index = rank[taken]
+    rates: dict[str, float] = {}
     for most in (1, 3):
-        share = float((place < most).sum() / size)
-        found[f"at_{most}"] = share
-        found[f"at_{most}_se"] = float(np.sqrt(share * (1 - share) / size))
-    return found
+        share = float((index < most).sum() / size)
+        rates[f"at_{most}"] = share
+        rates[f"at_{most}_se"] = float(np.sqrt(share * (1 - share) / size))
+    return rates
 
 
 def _warm(days: Integers, split: int) -> NDArray[np.bool_]:
@@ -141,7 +141,7 @@ def _whether(
         return None
     chosen = drawn(chosen, _MAX_TESTED)
     tested = turns.take(chosen)
-    known, _ = asker.memory.signals(tested.customer, asker.ask(tested), tested.seconds)
+    signals, _ = asker.memory.signals(tested.customer, asker.ask(tested), tested.seconds)
     went_up = up[chosen]
     ladder = asker.ladders.family
     n_ladders = asker.ladders.n_ladders
@@ -152,7 +152,7 @@ def _whether(
     scores = {
         "base_rate": np.full(len(chosen), base_rate),
         "ladder_rate": rate[ladder[tested.base]],
-        "mersalg": scorer.probability(known),
+        "mersalg": scorer.probability(signals),
     }
     tier = asker.ladders.tier
     every = days >= split

@@ -118,30 +118,30 @@ def purchased(dataset: Dataset) -> Purchased:
     baskets = dataset.baskets
     order = baskets.owners()
     customer = dataset.customer[order]
-    known = customer >= 0
+    has_customer = customer >= 0
     seconds = dataset.ordered_at // 1_000_000
     seconds = seconds - seconds.min(initial=np.iinfo(np.int64).max) if len(seconds) else seconds
     return Purchased(
-        customer[known].astype(np.int64),
-        order[known],
-        seconds[order[known]],
-        baskets.items[known],
+        customer[has_customer].astype(np.int64),
+        order[has_customer],
+        seconds[order[has_customer]],
+        baskets.items[has_customer],
     )
 
 
 def turns_of(bought: Purchased, ladders: Ladders) -> Turns:
     """Every turn on a ladder: the customer's last two orders with one item of it each."""
     ladder = ladders.family[bought.item]
-    kept = (ladder >= 0).nonzero()[0]
-    customer, order = bought.customer[kept], bought.order[kept]
-    seconds, item = bought.seconds[kept], bought.item[kept]
+    in_ladder = (ladder >= 0).nonzero()[0]
+    customer, order = bought.customer[in_ladder], bought.order[in_ladder]
+    seconds, item = bought.seconds[in_ladder], bought.item[in_ladder]
     n_items = len(ladders.family)
     # First of its kind for its customer, by time, then order.
     key = customer * n_items + item
     by_time = np.lexsort((order, seconds, key))
     first = np.ones(len(key), dtype=np.bool_)
     first[by_time[1:]] = key[by_time[1:]] != key[by_time[:-1]]
-    group = customer * max(ladders.n_ladders, 1) + ladder[kept]
+    group = customer * max(ladders.n_ladders, 1) + ladder[in_ladder]
     ranked = np.lexsort((order, seconds, group))
     new_order = np.ones(len(ranked) + 1, dtype=np.bool_)
     new_order[1:-1] = (group[ranked[1:]] != group[ranked[:-1]]) | (
@@ -197,9 +197,9 @@ def protocol_ladders(
     members = Ragged.of_lengths(sizes, items)
     ladder = np.full(len(family), UNKNOWN, dtype=np.int32)
     tier = np.full(len(family), UNKNOWN, dtype=np.int16)
-    for place in range(len(groups)):
-        inside = members[place]
-        ladder[inside] = place
+    for index in range(len(groups)):
+        inside = members[index]
+        ladder[inside] = index
         tier[inside] = _tiers(price[inside], kind)
     return Ladders(ladder, tier, members), price
 
@@ -224,10 +224,10 @@ def count_moves(
     n_items = baskets.n_items
     order = baskets.owners()
     item, of_ladder = baskets.items.astype(np.int64), ladder[baskets.items].astype(np.int64)
-    known = (of_ladder >= 0) & (customer[order] >= 0)
+    is_usable = (of_ladder >= 0) & (customer[order] >= 0)
     if not (customer >= 0).any():
         return None
-    order, item, of_ladder = order[known], item[known], of_ladder[known]
+    order, item, of_ladder = order[is_usable], item[is_usable], of_ladder[is_usable]
     who = customer[order]
     ordered = np.lexsort((item, order, of_ladder, who))
     order, item, of_ladder, who = order[ordered], item[ordered], of_ladder[ordered], who[ordered]

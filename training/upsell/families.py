@@ -72,7 +72,7 @@ def together_on_purpose(met: Floats, expected: Floats) -> NDArray[np.bool_]:
     return (met > expected) & (poisson.sf(met - 1, np.maximum(expected, 1e-12)) < 0.05)
 
 
-def surely_apart(met: Floats, expected: Floats) -> NDArray[np.bool_]:
+def surely_exclusive(met: Floats, expected: Floats) -> NDArray[np.bool_]:
     """Met less than half as often as chance explains, with 95% certainty."""
     seen = np.maximum(met, 1.0)
     # The number met is near Poisson, so its logarithm has variance 1 / count.
@@ -144,7 +144,7 @@ def _link(
     purpose = together_on_purpose(met, expected) & (met > ONE_NAME_TOGETHER * expected)
     pairs, alike = similar_pairs(vectors_of(names), category)
     joint, chance = _between(pairs, unit, n_units, baskets)
-    apart = surely_apart(joint, chance)
+    apart = surely_exclusive(joint, chance)
     fit = (alike >= ALIKE) | (apart & (alike >= ALIKE_AND_APART))
     # Where meetings can be counted on, those that meet as often as chance has it replace nothing.
     fit &= ~together_on_purpose(joint, chance) & ((chance < MIN_EXPECTED) | (joint < chance))
@@ -157,8 +157,8 @@ def _link(
         directed=False,
     )
     by_component = Ragged.grouped(component[pairs[:, 0]], np.arange(len(pairs)), n_units)
-    for place in np.flatnonzero(by_component.lengths).tolist():
-        _complete(pairs[by_component[place]], alike[by_component[place]], clusters)
+    for index in np.flatnonzero(by_component.lengths).tolist():
+        _complete(pairs[by_component[index]], alike[by_component[index]], clusters)
     likeness = np.ones(n_units)
     inside = clusters[pairs[:, 0]] == clusters[pairs[:, 1]]
     roots = clusters[pairs[inside, 0]]
@@ -173,8 +173,8 @@ def _complete(pairs: Integers, alike: Floats, clusters: Integers) -> None:
     nodes = np.unique(pairs)
     if len(nodes) > MAX_UNITS:
         nodes = np.unique(pairs[np.argsort(-alike, kind="stable")][: MAX_UNITS // 2])
-        kept = np.isin(pairs, nodes).all(axis=1)
-        pairs, alike = pairs[kept], alike[kept]
+        is_inside = np.isin(pairs, nodes).all(axis=1)
+        pairs, alike = pairs[is_inside], alike[is_inside]
     fits: dict[int, set[int]] = {int(node): set() for node in nodes}
     for left, right in pairs.tolist():
         fits[left].add(right)
@@ -197,21 +197,21 @@ def _between(
 ) -> tuple[Floats, Floats]:
     """Orders that hold something of both units of each pair, and how many chance explains."""
     of_entry = unit[baskets.items]
-    known = of_entry >= 0
-    orders = baskets.owners()[known]
-    by_unit = Baskets.from_pairs(of_entry[known], orders, n_units, baskets.n_orders)
+    has_group = of_entry >= 0
+    orders = baskets.owners()[has_group]
+    by_unit = Baskets.from_pairs(of_entry[has_group], orders, n_units, baskets.n_orders)
     share, scale = size_adjusted(baskets)
     member = unit >= 0
     of_unit = np.bincount(unit[member], share[member], minlength=n_units)
     expected = np.asarray(scale * of_unit[pairs[:, 0]] * of_unit[pairs[:, 1]], dtype=np.float64)
     met = np.zeros(len(pairs))
-    for place, (left, right) in enumerate(pairs.tolist()):
+    for index, (left, right) in enumerate(pairs.tolist()):
         one, other = by_unit.basket(left), by_unit.basket(right)
         if len(one) > len(other):
             one, other = other, one
         if len(one):
             at = np.minimum(np.searchsorted(other, one), len(other) - 1)
-            met[place] = float((other[at] == one).sum())
+            met[index] = float((other[at] == one).sum())
     return met, expected
 
 
@@ -230,12 +230,12 @@ def _named(
     code = np.full(n_units + 1, UNKNOWN, dtype=np.int32)
     code[roots] = np.arange(len(roots), dtype=np.int32)
     units_of: dict[int, list[int]] = {}
-    for place, head in enumerate(clusters.tolist()):
-        units_of.setdefault(head, []).append(place)
+    for index, head in enumerate(clusters.tolist()):
+        units_of.setdefault(head, []).append(index)
     taken: Counter[str] = Counter()
     labels: list[str] = []
     for head in roots.tolist():
-        stems = [names[place] for place in units_of[head]]
+        stems = [names[index] for index in units_of[head]]
         label = " ".join(shared_words(stems)) or min(stems, key=lambda stem: (len(stem), stem))
         taken[label] += 1
         labels.append(label if taken[label] == 1 else f"{label} ({taken[label]})")

@@ -113,8 +113,8 @@ def _fluid_groups(
 
 def facts_of(catalogue: Catalogue, ladders: Ladders, price: NDArray[np.floating]) -> Facts:
     """`price` is float64 (n_items,), minor units, at most 0 where not known."""
-    known = price > 0
-    log_price = np.where(known, np.log(np.where(known, price, 1.0)), 0.0)
+    has_price = price > 0
+    log_price = np.where(has_price, np.log(np.where(has_price, price, 1.0)), 0.0)
     level = np.zeros(len(price))
     members, owner = ladders.members.values, ladders.members.owners()
     size = np.maximum(ladders.members.lengths, 1)
@@ -259,9 +259,9 @@ class Memory:
         lengths = np.where(key >= 0, end - begin, 0)
         owner = np.repeat(np.arange(len(base)), lengths)
         shift = begin - (np.cumsum(lengths) - lengths)
-        place = self.by_category[np.arange(len(owner)) + shift[owner]]
-        items = Ragged.of_lengths(lengths, self.bought.item[place])
-        age = (seconds[owner] - self.bought.seconds[place]) / _DAY
+        index = self.by_category[np.arange(len(owner)) + shift[owner]]
+        items = Ragged.of_lengths(lengths, self.bought.item[index])
+        age = (seconds[owner] - self.bought.seconds[index]) / _DAY
         people = self.last_of_customer
         first = np.searchsorted(people, customer * _SPAN)
         last = np.searchsorted(people, customer * _SPAN + seconds)
@@ -300,7 +300,7 @@ class Memory:
         for start in range(0, len(questions.base), _BATCH):
             part = questions.part(start, min(start + _BATCH, len(questions.base)))
             at = seconds[start : start + _BATCH]
-            found = upgrade_signals(
+            signals_of_pairs = upgrade_signals(
                 items,
                 self.next_items,
                 self.next_seconds,
@@ -310,8 +310,8 @@ class Memory:
                 self.ladder_items(part.sibling.astype(np.int64), at[part.owner]),
                 at,
             )
-            asked.append(found[0])
-            rows.append(found[1])
+            asked.append(signals_of_pairs[0])
+            rows.append(signals_of_pairs[1])
         return np.concatenate(asked), np.concatenate(rows)
 
     def standing(self, seconds: int) -> Standing:
@@ -322,7 +322,7 @@ class Memory:
         pairs = self.next_items.owners() * n_items + self.next_items.values
         by_then = self.next_seconds.owners()[self.next_seconds.values < seconds]
         times = np.bincount(by_then, minlength=len(pairs))
-        kept = times > 0
+        is_repeated = times > 0
         return Standing(
             self.ordered(item, at),
             promotion,
@@ -330,6 +330,6 @@ class Memory:
             self.up.before(item, at).astype(np.float32),
             self.down.before(item, at).astype(np.float32),
             self.moved.before(item, at).astype(np.float32),
-            pairs[kept],
-            times[kept].astype(np.float32),
+            pairs[is_repeated],
+            times[is_repeated].astype(np.float32),
         )

@@ -94,17 +94,17 @@ def similar_pairs(
     """
     _, group = np.unique(groups, return_inverse=True)
     by_group = Ragged.grouped(group, np.arange(len(groups)), 0)
-    members = [by_group[place] for place in np.flatnonzero(by_group.lengths > 1).tolist()]
+    members = [by_group[index] for index in np.flatnonzero(by_group.lengths > 1).tolist()]
     pairs = [rows[_near(vectors[rows])] for rows in members]
-    found = np.concatenate([np.zeros((0, 2), dtype=np.int64), *pairs])
-    found = np.unique(np.sort(found, axis=1), axis=0)
-    alike = np.zeros(len(found))
-    for start in range(0, len(found), 64 * CHUNK):
-        part = found[start : start + 64 * CHUNK]
+    pairs_of_names = np.concatenate([np.zeros((0, 2), dtype=np.int64), *pairs])
+    pairs_of_names = np.unique(np.sort(pairs_of_names, axis=1), axis=0)
+    alike = np.zeros(len(pairs_of_names))
+    for start in range(0, len(pairs_of_names), 64 * CHUNK):
+        part = pairs_of_names[start : start + 64 * CHUNK]
         product = vectors[part[:, 0]].multiply(vectors[part[:, 1]])
         alike[start : start + len(part)] = np.asarray(product.sum(axis=1)).ravel()
-    kept = alike >= MIN_SIMILARITY
-    return found[kept], np.minimum(alike[kept], 1.0)
+    is_similar = alike >= MIN_SIMILARITY
+    return pairs_of_names[is_similar], np.minimum(alike[is_similar], 1.0)
 
 
 def _near(vectors: Any) -> NDArray[np.int64]:
@@ -114,20 +114,20 @@ def _near(vectors: Any) -> NDArray[np.int64]:
         common = np.bincount(vectors.indices, minlength=vectors.shape[1]) > MAX_OCCURRENCES
         finding = vectors[:, np.flatnonzero(~common)]
     transposed = finding.T.tocsr()
-    found: list[NDArray[np.int64]] = []
+    parts: list[NDArray[np.int64]] = []
     # What common words would add is not known here, so many names are let by more easily.
     least = MIN_SIMILARITY if finding is vectors else MIN_SIMILARITY / 2
     for start in range(0, vectors.shape[0], CHUNK):
         near = (finding[start : start + CHUNK] @ transposed).tocoo()
         left, right, alike = near.row.astype(np.int64) + start, near.col, near.data
-        kept = (alike >= least) & (left != right)
-        left, right, alike = left[kept], right[kept].astype(np.int64), alike[kept]
+        is_similar = (alike >= least) & (left != right)
+        left, right, alike = left[is_similar], right[is_similar].astype(np.int64), alike[is_similar]
         ordered = np.lexsort((right, -alike, left))
         left, right = left[ordered], right[ordered]
         begins = np.searchsorted(left, left, side="left")
         nearest = np.arange(len(left)) - begins < NEIGHBOURS
-        found.append(np.column_stack([left[nearest], right[nearest]]))
-    return np.concatenate(found)
+        parts.append(np.column_stack([left[nearest], right[nearest]]))
+    return np.concatenate(parts)
 
 
 def design_words(stems: Sequence[str], price_minor: NDArray[np.floating]) -> frozenset[str]:
@@ -135,8 +135,8 @@ def design_words(stems: Sequence[str], price_minor: NDArray[np.floating]) -> fro
 
     `price_minor`: float64 (n,), the usual price of each stem, NaN where none is known.
     """
-    known = np.log(price_minor[price_minor > 0])
-    spread = float(known.std()) if len(known) else 0.0
+    log_prices = np.log(price_minor[price_minor > 0])
+    spread = float(log_prices.std()) if len(log_prices) else 0.0
     if spread <= 0:
         return frozenset()
     prices: dict[str, list[float]] = {}
@@ -146,8 +146,8 @@ def design_words(stems: Sequence[str], price_minor: NDArray[np.floating]) -> fro
                 prices.setdefault(word, []).append(price)
     return frozenset(
         word
-        for word, found in prices.items()
-        if len(found) >= ENOUGH and float(np.log(found).std()) >= WIDE * spread
+        for word, prices_of_word in prices.items()
+        if len(prices_of_word) >= ENOUGH and float(np.log(prices_of_word).std()) >= WIDE * spread
     )
 
 

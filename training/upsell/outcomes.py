@@ -70,24 +70,24 @@ def outcomes_from_facts(
     facts = store.facts.read(FactScope())
     history = build_history(facts, DEFAULT_BOT_RATE, only_vouched=only_vouched)
     shown = [
-        found
-        for found in outcomes(history, impressions, window_days, checkout_days).values()
-        if found.shown and found.placed.offer.kind == "upsell"
+        outcome
+        for outcome in outcomes(history, impressions, window_days, checkout_days).values()
+        if outcome.shown and outcome.placed.offer.kind == "upsell"
     ]
-    shown.sort(key=lambda found: found.placed.recency)
+    shown.sort(key=lambda outcome: outcome.placed.recency)
     odds: list[float] = []
     converted: list[bool] = []
-    for found in shown[-_MAX_READ:]:
+    for outcome in shown[-_MAX_READ:]:
         # Only the whole decision tells the score an offer was made with.
-        decision = store.facts.decision(found.placed.decision.decision_id)
+        decision = store.facts.decision(outcome.placed.decision.decision_id)
         platt = platt_of(decision.model_version or "") if decision is not None else None
         if decision is None or platt is None:
             continue
-        wanted, (slope, intercept) = found.placed.offer.offer_id, platt
+        wanted, (slope, intercept) = outcome.placed.offer.offer_id, platt
         for offer in decision.offers:
             if offer.offer_id == wanted and offer.score > 0:
                 odds.append((float(log_odds(np.array(offer.score))) - intercept) / slope)
-                converted.append(found.converted)
+                converted.append(outcome.converted)
     return Answers(np.array(odds), np.array(converted, dtype=np.bool_))
 
 

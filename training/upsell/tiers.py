@@ -68,10 +68,10 @@ def agreement(
     """
     moved = values + moves
     order = np.argsort(moved, axis=1, kind="stable")
-    kept = np.zeros(len(starts))
+    shares = np.zeros(len(starts))
     moved = np.take_along_axis(moved, order, axis=1)
-    kernels.agreement(moved, order, starts, np.empty_like(starts), kept)
-    return kept
+    kernels.agreement(moved, order, starts, np.empty_like(starts), shares)
+    return shares
 
 
 def price_changes(dataset: Dataset) -> NDArray[np.float64]:
@@ -80,13 +80,13 @@ def price_changes(dataset: Dataset) -> NDArray[np.float64]:
     Of the items sold in both, float64 (n,), zeros among them; empty where there are no times or
     prices. Changes beyond a factor of ten are errors, not changes.
     """
-    known = dataset.lines[dataset.lines["unit_price_minor"] > 0]
-    if not len(known) or not (dataset.ordered_at > 0).any():
+    priced = dataset.lines[dataset.lines["unit_price_minor"] > 0]
+    if not len(priced) or not (dataset.ordered_at > 0).any():
         return np.zeros(0)
-    times = dataset.ordered_at[known["order"].to_numpy()]
+    times = dataset.ordered_at[priced["order"].to_numpy()]
     later = times > (int(times.min()) + int(times.max())) // 2
     halves = [
-        known[half].groupby("item")["unit_price_minor"].agg(["median", "size"])
+        priced[half].groupby("item")["unit_price_minor"].agg(["median", "size"])
         for half in (~later, later)
     ]
     first, second = (half[half["size"] >= MIN_LINES]["median"] for half in halves)
@@ -196,9 +196,9 @@ def fit_ladders(
             prices = price[inside]
             known_as = int(ladder_groups[ladder])
             cuts = (former or {}).get((int(groups.method[known_as]), groups.names[known_as]))
-            kept = None if cuts is None else tiers_as_before(prices, cuts)
-            n_former += kept is not None
-            tier[inside] = tiers_of_prices(prices, changes) if kept is None else kept
+            earlier = None if cuts is None else tiers_as_before(prices, cuts)
+            n_former += earlier is not None
+            tier[inside] = tiers_of_prices(prices, changes) if earlier is None else earlier
             if catalogue.given_tier is not None:
                 tier[inside] = _given(catalogue.given_tier[inside], prices, tier[inside])
             with_steps += int(tier[inside].max() > 0)
@@ -242,8 +242,8 @@ def tiers_of_prices(
     enough = np.flatnonzero(unexplained <= wanted)
     n_tiers = most if clear or not len(enough) else int(enough[0]) + 1
     if n_tiers > 2 and len(changes) and changes.any():
-        kept = agreement(log_price, _moves(len(prices), changes), starts)
-        steady = np.flatnonzero(kept[:n_tiers] >= STABLE)
+        agreed = agreement(log_price, _moves(len(prices), changes), starts)
+        steady = np.flatnonzero(agreed[:n_tiers] >= STABLE)
         n_tiers = max(2, int(steady[-1]) + 1 if len(steady) else 2)
     if n_tiers == len(levels):
         return np.searchsorted(levels, prices).astype(np.int16)
@@ -283,12 +283,12 @@ def _given(
     given: NDArray[np.int16], prices: NDArray[np.int64], tier: NDArray[np.int16]
 ) -> NDArray[np.int16]:
     """Return the shop's ranks, closed up; an item without one has that of the nearest price."""
-    known = np.flatnonzero(given >= 0)
-    if not len(known):
+    stated = np.flatnonzero(given >= 0)
+    if not len(stated):
         return tier
-    _, ranks = np.unique(given[known], return_inverse=True)
-    distance = np.abs(np.log(prices)[:, None] - np.log(prices[known])[None, :])
-    nearest = np.argmin(np.where(given[known] == given[:, None], -1.0, distance), axis=1)
+    _, ranks = np.unique(given[stated], return_inverse=True)
+    distance = np.abs(np.log(prices)[:, None] - np.log(prices[stated])[None, :])
+    nearest = np.argmin(np.where(given[stated] == given[:, None], -1.0, distance), axis=1)
     return ranks[nearest].astype(np.int16)
 
 

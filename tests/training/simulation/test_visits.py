@@ -11,7 +11,7 @@ import pytest
 from mersalg.engine.config import load_config
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.upsell.tiers import Ladders
-from mersalg.training.fitting import usual_prices
+from mersalg.training.model_fit import usual_prices
 from mersalg.training.reading.dataset import Dataset, load_dataset
 from mersalg.training.simulation.replay import Visits
 from mersalg.training.simulation.shoppers import Behaviour, Visit

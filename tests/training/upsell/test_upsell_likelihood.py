@@ -21,8 +21,8 @@ from mersalg.training.ranking.signals import purchases_of
 from mersalg.training.reading.dataset import Dataset
 from mersalg.training.upsell.evaluation import calibration_error, evaluate_upsell
 from mersalg.training.upsell.events import Purchased, questions_of, turns_of
-from mersalg.training.upsell.fitting import Asker, fit_likelihood, shares
 from mersalg.training.upsell.memory import Memory, Timeline, facts_of
+from mersalg.training.upsell.model_fit import Asker, fit_likelihood, shares
 from tests.support.models import TinyItem, tiny_model
 from tests.support.numpy_upsell import of_cart
 

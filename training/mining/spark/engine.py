@@ -14,8 +14,8 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
 from mersalg.training.mining.protocol import Fullness, Itemsets, min_count_of_support
 from mersalg.training.mining.search import Counted, default_min_count
-from mersalg.training.mining.spark import counting
-from mersalg.training.mining.spark.counting import Level
+from mersalg.training.mining.spark import cluster_counts
+from mersalg.training.mining.spark.cluster_counts import Level
 from mersalg.training.mining.spark.lines import lines_of
 from mersalg.training.mining.spark.session import open_session, reading
 from mersalg.training.reading.basket_files import numbered_items
@@ -51,7 +51,7 @@ class SparkEngine:
                 reading("the baskets"),
             ):
                 rows = spark.createDataFrame(_labelled(baskets, names))
-                levels = counting.grow(spark, rows, len(names), min_count, max_length, task)
+                levels = cluster_counts.grow(spark, rows, len(names), min_count, max_length, task)
         return _itemsets(names, counts[names], levels, baskets.n_orders, min_count)
 
 
@@ -87,9 +87,9 @@ def mine_source(
     with (
         progress.task("Mining on Spark", total=_STEPS_BEFORE_GROWING + max_length - 1) as task,
         reading(lines.name),
-        counting.kept(counting.entries_of(lines.frame)) as entries,
+        cluster_counts.kept(cluster_counts.entries_of(lines.frame)) as entries,
     ):
-        totals = counting.totals_of(entries, max_basket_size)
+        totals = cluster_counts.totals_of(entries, max_basket_size)
         task.advance()
         if totals.fault is not None:
             raise DataError(totals.fault, file=lines.name)
@@ -100,22 +100,22 @@ def mine_source(
         least = max(min_count or default_min_count(totals.n_orders), 1)
         mined = entries
         if max_basket_size is not None and totals.n_oversized:
-            mined = counting.without_oversized(entries, max_basket_size)
-        found = counting.frequent_items(mined, least)
+            mined = cluster_counts.without_oversized(entries, max_basket_size)
+        frequent = cluster_counts.frequent_items(mined, least)
         n_items = entries.select("item").distinct().count()
         task.advance()
-        names, items = numbered_items(found, "item", lines.name)
-        counts = found["count"].to_numpy()
+        names, items = numbered_items(frequent, "item", lines.name)
+        counts = frequent["count"].to_numpy()
         # Of equally frequent items the first by name comes first: the same lines, the same work.
         rising = np.lexsort((names, counts))
-        labels = found.select(["item"]).take(pa.array(rising))
+        labels = frequent.select(["item"]).take(pa.array(rising))
         labels = labels.append_column("label", pa.array(np.arange(len(rising), dtype=np.int32)))
-        baskets = counting.baskets_of(mined, spark.createDataFrame(labels))
-        levels = counting.grow(spark, baskets, len(rising), least, max_length, task)
+        baskets = cluster_counts.baskets_of(mined, spark.createDataFrame(labels))
+        levels = cluster_counts.grow(spark, baskets, len(rising), least, max_length, task)
     # The entries beside sets are sorted as their counts are.
     named = names[rising].astype(np.int32)
     held = [replace(level, counts=level.entries) for level in levels]
-    entries = _itemsets(named, found["entries"].to_numpy()[rising], held, totals.n_orders, least)
+    entries = _itemsets(named, frequent["entries"].to_numpy()[rising], held, totals.n_orders, least)
     return Counted(
         itemsets=_itemsets(named, counts[rising], levels, totals.n_orders, least),
         fullness=Fullness(totals.n_entries, entries.counts[:-1]),
@@ -127,7 +127,7 @@ def mine_source(
 
 
 def _labelled(baskets: Baskets, names: NDArray[np.int32]) -> pa.Table:
-    """`size` and `rest`, as `counting.baskets_of` gives them, of baskets in memory."""
+    """`size` and `rest`, as `cluster_counts.baskets_of` gives them, of baskets in memory."""
     label_of = np.full(baskets.n_items, -1, dtype=np.int32)
     label_of[names] = np.arange(len(names), dtype=np.int32)
     rows = baskets.by_group(label_of, len(names))

@@ -134,8 +134,8 @@ def _defaults_file() -> dict[str, str]:
     file = Path(folder, "spark-defaults.conf") if folder else None
     if file is None or not file.is_file():
         return {}
-    found = map(_PROPERTY.fullmatch, file.read_text(encoding="utf-8").splitlines())
-    return {line[1]: line[2] for line in found if line}
+    matches = map(_PROPERTY.fullmatch, file.read_text(encoding="utf-8").splitlines())
+    return {line[1]: line[2] for line in matches if line}
 
 
 def _require_java() -> None:

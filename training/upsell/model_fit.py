@@ -137,10 +137,10 @@ class Asker:
         if len(chosen) < MIN_TURNS or labels.sum() < 50:
             return None
         turns = self.turns.take(chosen)
-        known, _ = self.memory.signals(
+        signals, _ = self.memory.signals(
             _some_unknown(turns.customer), self.ask(turns), turns.seconds
         )
-        return fit_whether(known, labels)
+        return fit_whether(signals, labels)
 
     def ask(self, turns: Turns) -> Questions:
         """Return the better items that each turn could have taken."""

@@ -156,13 +156,13 @@ def grow(
         pairs: DataFrame | None = None
         frequent: DataFrame | None = None
         for length in range(2, max_length + 1):
-            found = _extended(rows)
+            extended = _extended(rows)
             if pairs is not None and frequent is not None:
-                found = _promising(found, frequent, pairs, n_items)
+                extended = _promising(extended, frequent, pairs, n_items)
             # Rows of one item lie together as they are; those of longer sets are added up first.
             by = ["set", "item"] if length == 2 else [_key("set", "item", n_items).alias("key")]
             longer_come = length < max_length
-            level = _counted(found.groupBy(*by), n_items, min_count, with_entries=longer_come)
+            level = _counted(extended.groupBy(*by), n_items, min_count, with_entries=longer_come)
             levels.append(level)
             task.advance()
             if not longer_come or not len(level.keys):
@@ -193,8 +193,8 @@ def _next_rows(rows: DataFrame, frequent: DataFrame, n_items: int) -> DataFrame:
     each = each.filter(f.col("place") + 1 < f.size("rest"))
     each = each.withColumn("key", _key("set", "item", n_items))
     # Joined before it is cut: a long rest is copied for frequent sets only.
-    found = each.join(f.broadcast(frequent), "key")
-    return found.select(
+    joined = each.join(f.broadcast(frequent), "key")
+    return joined.select(
         f.col("set").alias("parent"),
         f.col("position").alias("set"),
         f.col("item").alias("last"),
@@ -239,8 +239,8 @@ def _counted(groups: GroupedData, n_items: int, min_count: int, *, with_entries:
     counted = counted.filter(f.col("count") >= min_count)
     if "key" not in counted.columns:
         counted = counted.withColumn("key", _key("set", "item", n_items))
-    found = counted.select("key", "count", "entries").toArrow().sort_by("key")
-    return Level(*(found[name].to_numpy().astype(np.int64) for name in found.column_names))
+    table = counted.select("key", "count", "entries").toArrow().sort_by("key")
+    return Level(*(table[name].to_numpy().astype(np.int64) for name in table.column_names))
 
 
 def _as_frame(spark: SparkSession, level: Level) -> DataFrame:

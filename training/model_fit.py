@@ -20,7 +20,7 @@ from mersalg.engine.ranking.ranking import Mode
 from mersalg.engine.ranking.scorer import Scorer
 from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell.tiers import Ladders
-from mersalg.training.affinity import Apart, build_affinity, named_by_shop, pairs_apart
+from mersalg.training.affinity import Exclusions, build_affinity, exclusive_pairs, named_by_shop
 from mersalg.training.mining.protocol import MiningEngine
 from mersalg.training.mining.search import affordable_min_count, default_min_count, mine_rules
 from mersalg.training.mining.strata import count_by_store
@@ -30,7 +30,7 @@ from mersalg.training.reading.dataset import usual_prices
 from mersalg.training.reading.keys import MISSING, first_of_order
 from mersalg.training.upsell.events import count_moves
 from mersalg.training.upsell.families import find_groups
-from mersalg.training.upsell.fitting import fit_likelihood
+from mersalg.training.upsell.model_fit import fit_likelihood
 from mersalg.training.upsell.tiers import FormerCuts, TierCounts, fit_ladders, price_changes
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def store_of_order(dataset: Dataset) -> NDArray[np.int64]:
     return first_of_order(*(dataset.lines[name].to_numpy() for name in ("order", "store")))
 
 
-def borne_out(
+def not_contradicted(
     table: RuleTable,
     dataset: Dataset,
     orders: NDArray[np.int64],
@@ -80,7 +80,7 @@ class Fitted:
     """A model, what was counted on the way, and all pairs that the model could keep apart."""
 
     model: Model
-    apart: Apart
+    apart: Exclusions
     counts: Mapping[str, object]
 
 
@@ -132,12 +132,12 @@ def fit_model(
     )
     ladders, tier_counts = fitted_ladders or ladders_of(dataset, progress)
     with progress.task("Finding pairs that exclude each other"):
-        apart = pairs_apart(baskets, mined.itemsets)
+        apart = exclusive_pairs(baskets, mined.itemsets)
         affinity = build_affinity(
             baskets, apart.at_most(max_lift), ladders, named_by_shop(ladders, dataset.catalogue)
         )
     with progress.task("Testing rules by store"):
-        table, stores = borne_out(mined.table, dataset, orders, baskets, settings.max_q)
+        table, stores = not_contradicted(mined.table, dataset, orders, baskets, settings.max_q)
     recency = None
     if settings.half_life_days is not None:
         with progress.task("Weighing recent orders"):
