@@ -72,11 +72,6 @@ def prepared_for(model: Model) -> Prepared:
     return prepared
 
 
-def recommenders_of(model: Model) -> Recommenders:
-    """Return the recommenders of a model."""
-    return prepared_for(model).recommenders
-
-
 def consents(model: Model | None, request: SuggestionRequest) -> bool:
     """Return whether what is known of the buyer may be used and stored."""
     if request.consent is not None:

@@ -19,7 +19,7 @@ from mersalg.engine.model import Model
 from mersalg.engine.registry import Registry
 from mersalg.engine.slate import Slate, build_slate
 from mersalg.engine.storage.questions import Bought, BuyerQuery, KnownBuyer
-from mersalg.serving.checkout import past_of, recommenders_of
+from mersalg.serving.checkout import past_of, prepared_for
 from mersalg.serving.schemas import DecisionExplanation, ExplainedDecision, RejectedCandidate
 
 _PAST_MODELS = 2
@@ -86,7 +86,7 @@ def _asked_again(model: Model, decision: Decision, bought: list[Bought]) -> Slat
         len(_offered(decision, "cross_sell")), len(_offered(decision, "upsell"))
     )
     return build_slate(
-        recommenders_of(model),
+        prepared_for(model).recommenders,
         decision.lines,
         cross_sell=limits.cross_sell,
         upsell=limits.upsell,

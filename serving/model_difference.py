@@ -11,7 +11,7 @@ from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.facts import CartLine
 from mersalg.engine.model import Model
 from mersalg.engine.slate import build_slate
-from mersalg.serving.checkout import recommenders_of
+from mersalg.serving.checkout import prepared_for
 
 MAXIMUM_CARTS = 200
 _EXAMPLES = 20
@@ -149,7 +149,7 @@ def _carts(model: Model) -> Iterator[str]:
 def _offers(model: Model, item_id: str) -> tuple[str, ...]:
     offers, ids = model.settings.offers, model.catalogue.items
     slate = build_slate(
-        recommenders_of(model),
+        prepared_for(model).recommenders,
         (CartLine(item_id, 1),),
         cross_sell=offers.cross_sell,
         upsell=offers.upsell,

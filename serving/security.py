@@ -24,7 +24,7 @@ from mersalg.engine.facts import Scope as FactScope
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.serving import errors
 from mersalg.serving.audit import Action, keep
-from mersalg.serving.keys import SCOPES, Key, KeyRing
+from mersalg.serving.keys import SCOPES, Key
 from mersalg.serving.keys import Scope as KeyScope
 from mersalg.serving.rate_limits import RateLimits
 from mersalg.serving.service import Service, service_of
@@ -84,11 +84,6 @@ ANYONE = Caller(frozenset(SCOPES))
 """Every caller on loopback, where no keys are set."""
 
 
-def caller_with(ring: KeyRing, key: str) -> Caller | None:
-    """Return the caller who presents `key`; None where no such key is known."""
-    return caller_of(ring.keys_of(key))
-
-
 def caller_of(held: Sequence[Key]) -> Caller | None:
     """Return the caller who holds keys; None where there are none."""
     if not held:
@@ -130,7 +125,8 @@ def caller_presenting(request: Request, key: str) -> Caller | None:
     settings: ServeSettings = request.app.state.settings
     limits: RateLimits = request.app.state.limits
     address = limits.caller_of(request)
-    caller = caller_with(limits.keys_to_compare(settings.keys, address), key) if key else None
+    ring = limits.keys_to_compare(settings.keys, address)
+    caller = caller_of(ring.keys_of(key)) if key else None
     if caller is None:
         if key:
             service_of(request).guesses.count(address)

@@ -19,7 +19,7 @@ from mersalg.engine.model import Model
 from mersalg.engine.slate import reach_of
 from mersalg.engine.storage.fact_rows import Rejection
 from mersalg.serving import errors, openapi
-from mersalg.serving.checkout import recommenders_of
+from mersalg.serving.checkout import prepared_for
 from mersalg.serving.request_body import read_body
 from mersalg.serving.routes.events import EventsAnswer, answer_of, entries_of
 from mersalg.serving.security import Reporter, Server
@@ -219,7 +219,7 @@ def _known(item_id: str, stated: LiveItem, model: Model, place: int, *, is_pause
     brand = attributes.pop("brand", None)
     category, family = catalogue.category.item(place), catalogue.family.item(place)
     in_model = model.newcomers is None or place < model.newcomers.first
-    reach = reach_of(recommenders_of(model), place, clock.now())
+    reach = reach_of(prepared_for(model).recommenders, place, clock.now())
 
     return Item(
         item_id,

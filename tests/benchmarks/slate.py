@@ -29,7 +29,7 @@ from mersalg.engine.slate import Slate, build_slate
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.engine.vocabulary import StringTable, Vocabulary
 from mersalg.serving.answers import answer_json, display_of
-from mersalg.serving.checkout import decide, past_of, recommenders_of, row_of
+from mersalg.serving.checkout import decide, past_of, prepared_for, row_of
 from mersalg.serving.request_body import decode
 from mersalg.serving.schemas import SuggestionRequest
 from tests.benchmarks.trained_parts import UNTIL, trained
@@ -164,7 +164,7 @@ def measure(name: str, n_carts: int, action: Callable[[int], object]) -> None:
 
 
 def measure_parts(model: Model, n_lines: int, n_carts: int) -> None:
-    recommenders = recommenders_of(model)
+    recommenders = prepared_for(model).recommenders
     carts = carts_of(model, n_lines, n_carts)
     lines = [[CartLine(item_id, 1) for item_id in cart] for cart in carts]
     bodies = [
@@ -228,7 +228,7 @@ def main() -> None:
         ("by a ranker, with upgrade models and customers' orders", trained(model)),
     ):
         start = time.perf_counter()
-        recommenders_of(kind)
+        prepared_for(kind)
         print(
             f"{title}: {len(model.rules):,} rules, {len(model.catalogue):,} items, "
             f"prepared in {time.perf_counter() - start:.2f} s"

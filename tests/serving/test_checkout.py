@@ -22,7 +22,7 @@ from mersalg.engine.model import Model
 from mersalg.engine.tracking.sample_ratio import drawn_of, sample_ratio
 from mersalg.engine.vocabulary import StringTable
 from mersalg.serving.answers import answer_json, display_of
-from mersalg.serving.checkout import decide, recommenders_of
+from mersalg.serving.checkout import decide, prepared_for
 from mersalg.serving.schemas import SuggestionRequest
 from tests.support.facts import fact_to_json
 from tests.support.models import tiny_model
@@ -290,8 +290,8 @@ def test_the_decision_is_a_whole_fact() -> None:
 
 def test_what_is_prepared_for_a_model_goes_with_it() -> None:
     model = tiny_model()
-    prepared = weakref.ref(recommenders_of(model).eligibility.alone)
-    assert recommenders_of(model) is recommenders_of(model)
+    prepared = weakref.ref(prepared_for(model).recommenders.eligibility.alone)
+    assert prepared_for(model).recommenders is prepared_for(model).recommenders
     assert prepared() is not None
     del model
     gc.collect()

@@ -17,7 +17,7 @@ from mersalg.serving.dashboard import sessions
 from mersalg.serving.http_layer import SECURE_HEADERS, HttpLayer
 from mersalg.serving.keys import SCOPES, parse_keys
 from mersalg.serving.metrics import Metrics, RequestMeter
-from mersalg.serving.security import caller_with
+from mersalg.serving.security import caller_of
 from mersalg.serving.settings import ServeSettings, load_settings
 
 
@@ -73,7 +73,7 @@ def test_what_each_scope_covers() -> None:
     settings = settings_with(" ".join(f"{scope}:{scope}-key" for scope in SCOPES))
     covered = {}
     for scope in SCOPES:
-        caller = caller_with(settings.keys, f"{scope}-key")
+        caller = caller_of(settings.keys.keys_of(f"{scope}-key"))
         assert caller is not None
         covered[scope] = {other for other in SCOPES if caller.may(other)}
     assert covered == {
@@ -82,7 +82,7 @@ def test_what_each_scope_covers() -> None:
         "report": {"report"},
         "admin": {"report", "admin"},
     }
-    assert caller_with(settings.keys, "another") is None
+    assert caller_of(settings.keys.keys_of("another")) is None
 
 
 def test_sessions_open_with_keys_that_may_look() -> None:
