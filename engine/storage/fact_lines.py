@@ -39,22 +39,10 @@ class Refused(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Lines that were read together.
+    """Lines that were read together: `facts` that can be written, and the line of each.
 
-    Attributes
-    ----------
-    facts
-        Those that can be written.
-    numbers
-        The line of each of them.
-    refused
-        Lines that are no facts.
-    size, lines
-        Bytes and lines of the piece, blank lines included.
-    unknown
-        Fields of events that are not known.
-    n_nobody
-        Number of facts whose customer is a word for none.
+    `size` and `lines` count blank lines too, `unknown` are fields of events that are not known, and
+    `n_nobody` counts facts whose customer is a word for none.
     """
 
     facts: list[FactRow]
