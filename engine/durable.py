@@ -35,7 +35,7 @@ def put_in_place(path: Path, data: bytes) -> None:
 
     Raises OSError.
     """
-    made = write_beside(path, data)
+    made = write_temporary(path, data)
     try:
         made.replace(path)
     except OSError:
@@ -44,7 +44,7 @@ def put_in_place(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def write_beside(path: Path, data: bytes) -> Path:
+def write_temporary(path: Path, data: bytes) -> Path:
     """Write a file of secrets that is to take the name `path`, on disk under another name.
 
     A new one is its owner's alone; who could read the one before can read it still, as a service

@@ -244,4 +244,4 @@ def unknown_item_ids(model: Model | None, request: SuggestionRequest) -> list[st
         return []
     item_ids = [line.item_id for line in request.lines]
     items = zip(item_ids, model.catalogue.items.indices_of(item_ids), strict=True)
-    return list(dict.fromkeys(item_id for item_id, place in items if place < 0))
+    return list(dict.fromkeys(item_id for item_id, index in items if index < 0))

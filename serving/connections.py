@@ -108,17 +108,17 @@ class Connections:
         by_caller: dict[str, list[_Connection]] = defaultdict(list)
         for connection in self._of(files):
             by_caller[connection.peer].append(connection)
-        kept: list[_Connection] = []
+        remaining: list[_Connection] = []
         closed = 0
         for peer, held in by_caller.items():
             held.sort()
             if self._of_address and self._is_limited(peer):
                 closed += self._close(held[self._of_address :], "address")
                 held = held[: self._of_address]
-            kept += held
-        if len(kept) > self._most:
-            kept.sort()
-            closed += self._close(kept[self._most :], "total")
+            remaining += held
+        if len(remaining) > self._most:
+            remaining.sort()
+            closed += self._close(remaining[self._most :], "total")
         if closed and time.monotonic() - self._logged_at >= _LOG_SECONDS:
             self._logged_at = time.monotonic()
             _log.warning("%d quiet connections were closed: callers hold too many", closed)

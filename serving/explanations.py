@@ -59,7 +59,7 @@ class Explainer:
             return DecisionExplanation("model_gone", message, (), {}, ())
         except ModelError as error:
             return DecisionExplanation("model_unusable", error.message, (), {}, ())
-        slate = _asked_again(model, decision, self._bought(model, decision))
+        slate = _recomputed_slate(model, decision, self._bought(model, decision))
         return _explanation_of(model, decision, slate, most)
 
     def _bought(self, model: Model, decision: Decision) -> list[Bought]:
@@ -77,7 +77,7 @@ class Explainer:
         return live if live is not None and live.version == version else self._load(version)
 
 
-def _asked_again(model: Model, decision: Decision, bought: list[Bought]) -> Slate:
+def _recomputed_slate(model: Model, decision: Decision, bought: list[Bought]) -> Slate:
     """Return the slate of the decision's own cart, customer, moment and limits.
 
     Where limits were not recorded (imported decisions), as many of each kind as were offered.
@@ -133,11 +133,11 @@ def _explanation_of(
 def _foremost(rejected: Sequence[Rejected], most: int) -> list[Rejected]:
     """Return the best, and of every reason at least one: questions are often about a rare one."""
     first: dict[Reason, int] = {}
-    for place, each in enumerate(rejected):
-        first.setdefault(each.reason, place)
+    for index, each in enumerate(rejected):
+        first.setdefault(each.reason, index)
     heads = set(first.values())
-    places = sorted(range(len(rejected)), key=lambda place: (place not in heads, place))
-    return [rejected[place] for place in sorted(places[:most])]
+    places = sorted(range(len(rejected)), key=lambda index: (index not in heads, index))
+    return [rejected[index] for index in sorted(places[:most])]
 
 
 def _candidate(model: Model, rejected: Rejected) -> RejectedCandidate:

@@ -101,7 +101,7 @@ class HttpLayer:
         # Not reset afterwards: the server logs what the application raised, in the same task.
         logs.request_id.set(request_id.decode())
         logs.decision_id.set(None)
-        logs.keep_unspoken(lambda: (scope.get("path_params", _NO_PARAMETERS).get("customer_id"),))
+        logs.redact(lambda: (scope.get("path_params", _NO_PARAMETERS).get("customer_id"),))
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         status, has_begun = 500, False
 

@@ -173,8 +173,10 @@ class Intake:
 
     async def _defer(self, row: FactRow) -> Tracking:
         # Even the spool has a deadline: a checkout must not wait for a dying disk.
-        kept = not row.problem and await self._spooled(pack_hashed(row), self._deadlines.spool)
-        return "deferred" if kept else "off"
+        is_spooled = not row.problem and await self._spooled(
+            pack_hashed(row), self._deadlines.spool
+        )
+        return "deferred" if is_spooled else "off"
 
     async def _spooled(self, record: bytes, seconds: float) -> bool:
         """Return whether the record was on disk, in the spool, in time."""
@@ -230,11 +232,11 @@ class Intake:
         return split_result(result, [len(job) for job in jobs])
 
     def _keep(self, records: Sequence[bytes]) -> Sequence[bool]:
-        kept = [record for record in records if record]
-        if not kept:
+        records_left = [record for record in records if record]
+        if not records_left:
             return [True] * len(records)
         try:
-            self._spool.append(kept)
+            self._spool.append(records_left)
         except SpoolFull as error:
             if self._spool_takes:  # Once an outage, not once a call.
                 _log.error("decisions are not tracked: %s", error)
@@ -243,7 +245,7 @@ class Intake:
         finally:
             self._metrics.spool_bytes.set(self._spool.size())
         self._spool_takes = True
-        self._metrics.spooled.inc(len(kept))
+        self._metrics.spooled.inc(len(records_left))
         self._look_now.set()
         return [True] * len(records)
 
@@ -357,25 +359,25 @@ def split_result(result: AppendResult, sizes: Sequence[int]) -> list[AppendResul
     """Split the result of one batch into one for each of the calls it was made of."""
     if not result.duplicates and not result.rejected:
         return [AppendResult(size, 0) for size in sizes]
-    owner = [place for place, size in enumerate(sizes) for _ in range(size)]
+    owner = [position for position, size in enumerate(sizes) for _ in range(size)]
     first = [stop - size for stop, size in zip(accumulate(sizes), sizes, strict=True)]
     duplicates: list[list[int]] = [[] for _ in sizes]
     for index in result.duplicate_indices:
         duplicates[owner[index]].append(index - first[owner[index]])
     rejected = [
         tuple(
-            replace(rejection, index=rejection.index - first[place])
+            replace(rejection, index=rejection.index - first[position])
             for rejection in result.rejected
-            if owner[rejection.index] == place
+            if owner[rejection.index] == position
         )
-        for place in range(len(sizes))
+        for position in range(len(sizes))
     ]
     return [
         AppendResult(
-            size - len(duplicates[place]) - len(rejected[place]),
-            len(duplicates[place]),
-            rejected[place],
-            tuple(duplicates[place]),
+            size - len(duplicates[position]) - len(rejected[position]),
+            len(duplicates[position]),
+            rejected[position],
+            tuple(duplicates[position]),
         )
-        for place, size in enumerate(sizes)
+        for position, size in enumerate(sizes)
     ]

@@ -96,7 +96,7 @@ def parse_keys(text: str, *, source: str) -> KeyRing:
     """
     lines = [_COMMENT.sub("", line) for line in text.splitlines()]
     entries = " ".join(lines).replace(",", " ").split()
-    return KeyRing(tuple(_parse_key(entry, place, source) for place, entry in enumerate(entries)))
+    return KeyRing(tuple(_parse_key(entry, index, source) for index, entry in enumerate(entries)))
 
 
 def _parse_key(entry: str, place: int, source: str) -> Key:
@@ -197,18 +197,18 @@ def revoke_key(path: Path, key_id: str) -> ListedKey:
     """
     with _changing(path) as lines:
         matches = [
-            (place, listed)
-            for place, line in enumerate(lines)
+            (index, listed)
+            for index, line in enumerate(lines)
             for listed in _listed(line, path)
             if key_id and listed.id.startswith(key_id)
         ]
         if len(matches) != 1:
             how_many = "no key" if not matches else "more than one key"
             raise ConfigError(f"{how_many} of {path} has the id {key_id!r}")
-        place, listed = matches[0]
-        if len(_keys(lines[place], path)) > 1:
+        index, listed = matches[0]
+        if len(_keys(lines[index], path)) > 1:
             raise ConfigError(f"several keys are in one line of {path}: delete it by hand")
-        del lines[place]
+        del lines[index]
     return listed
 
 

@@ -260,7 +260,7 @@ def check_answers(model: Model) -> None:
         The model cannot answer.
     """
     ids = [
-        model.catalogue.items[place] for place in range(min(_CHECKED_ITEMS, len(model.catalogue)))
+        model.catalogue.items[index] for index in range(min(_CHECKED_ITEMS, len(model.catalogue)))
     ]
     for lines in ((), tuple(RequestLine(item_id) for item_id in ids)):
         request = SuggestionRequest("self-check", lines=lines)

@@ -23,7 +23,7 @@ _unspoken: ContextVar[_Ids | None] = ContextVar("unspoken", default=None)
 _HIDDEN = "[hidden]"
 
 
-def keep_unspoken(ids: _Ids | None) -> None:
+def redact(ids: _Ids | None) -> None:
     """Keep these ids out of every line of the running request, whatever an error has to say.
 
     The ids are asked for only where there is a line.

@@ -227,11 +227,11 @@ class RequestMeter:
     def note(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answer and the time it took."""
         key = (route, method, status)
-        found = self._known.get(key)
-        if found is None:
-            found = self._known[key] = (
+        series = self._known.get(key)
+        if series is None:
+            series = self._known[key] = (
                 self._metrics.requests.labels(*key),
                 self._metrics.request_seconds.labels(route),
             )
-        found[0].inc()
-        found[1].observe(seconds)
+        series[0].inc()
+        series[1].observe(seconds)

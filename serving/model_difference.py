@@ -116,12 +116,12 @@ def _by_orders(rules: dict[Rule, int], known: dict[Rule, int]) -> list[Rule]:
 def _steps(model: Model) -> dict[str, tuple[frozenset[str], int]]:
     """Return for each item on a ladder the items of the ladder, and its tier."""
     ladders, ids = model.ladders, model.catalogue.items
-    found: dict[str, tuple[frozenset[str], int]] = {}
+    steps: dict[str, tuple[frozenset[str], int]] = {}
     for ladder in range(ladders.n_ladders):
         items = ladders.members[ladder].tolist()
         names = frozenset(ids[item] for item in items)
-        found |= {ids[item]: (names, int(ladders.tier[item])) for item in items}
-    return found
+        steps |= {ids[item]: (names, int(ladders.tier[item])) for item in items}
+    return steps
 
 
 def _prices(model: Model) -> dict[str, int | None]:

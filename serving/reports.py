@@ -151,7 +151,7 @@ _TIMES = 3
 
 
 @dataclass(slots=True)
-class _Kept:
+class _CachedReport:
     computing: asyncio.Future[Report]
     since: float
     until: float | None = None
@@ -168,7 +168,7 @@ class Reports:
 
     def __init__(self, store: Store, seconds: float, address: str | None = None) -> None:
         self._store, self._seconds, self._address = store, seconds, address
-        self._kept: Recent[ReportQuery, _Kept] = Recent(_MAX_KEPT)
+        self._kept: Recent[ReportQuery, _CachedReport] = Recent(_MAX_KEPT)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mersalg-reports")
         self._idle: list[tuple[float, Reporter]] = []
         self._busy: set[Reporter] = set()
@@ -176,17 +176,19 @@ class Reports:
 
     async def rates(self, query: ReportQuery) -> Report:
         """Return a report; raise what `build_report` raises. A failure is not remembered."""
-        kept = self._kept.get(query)
-        if kept is None or (kept.until is not None and kept.until <= time.monotonic()):
+        cached = self._kept.get(query)
+        if cached is None or (cached.until is not None and cached.until <= time.monotonic()):
             loop = asyncio.get_running_loop()
             computing = loop.run_in_executor(self._threads, self._build, query)
-            kept = self._kept[query] = _Kept(computing, time.monotonic())
-            computing.add_done_callback(lambda done: self._settle(query, kept, done))
+            cached = self._kept[query] = _CachedReport(computing, time.monotonic())
+            computing.add_done_callback(lambda done: self._settle(query, cached, done))
             loop.call_later(_IDLE_SECONDS, self._let_go_of_the_idle)
         # Shielded: one reader who goes away must not take the report from the others.
-        return await asyncio.shield(kept.computing)
+        return await asyncio.shield(cached.computing)
 
-    def _settle(self, query: ReportQuery, kept: _Kept, done: asyncio.Future[Report]) -> None:
+    def _settle(
+        self, query: ReportQuery, kept: _CachedReport, done: asyncio.Future[Report]
+    ) -> None:
         if done.cancelled() or done.exception() is not None or not self._seconds:
             if self._kept.get(query) is kept:
                 del self._kept[query]

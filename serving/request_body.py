@@ -167,8 +167,8 @@ def ignored(names: Collection[str]) -> list[str]:
 
 def _misspelt(names: Sequence[str], kind: type[Struct]) -> Iterator[errors.Problem]:
     for name in names:
-        if (known := meant(name, kind)) is not None:
-            message = f"{shown(name.rpartition('.')[2])} is not known; did you mean {known}?"
+        if (closest := meant(name, kind)) is not None:
+            message = f"{shown(name.rpartition('.')[2])} is not known; did you mean {closest}?"
             yield errors.Problem(where=name[:_LONGEST_PATH], message=message)
 
 

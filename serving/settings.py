@@ -219,10 +219,10 @@ def load_settings(environment: Mapping[str, str], **flags: object) -> ServeSetti
         if environment.get(PREFIX + name.upper())
     }
     problems = [
-        f"{name} is not a setting; did you mean {known}?"
+        f"{name} is not a setting; did you mean {closest}?"
         for name in sorted(environment)
         if name.startswith(PREFIX) and name not in _VARIABLES
-        if (known := nearest(name, sorted(_VARIABLES)))
+        if (closest := nearest(name, sorted(_VARIABLES)))
     ]
     if problems:
         raise ConfigError("; ".join(problems), details={"problems": problems})
@@ -252,8 +252,8 @@ def database_from_file(environment: Mapping[str, str]) -> str | None:
     """
     if environment.get(f"{PREFIX}DATABASE"):
         return None
-    found = _secret(environment, "DATABASE")
-    return found.decode() if found else None
+    url = _secret(environment, "DATABASE")
+    return url.decode() if url else None
 
 
 def _secret(environment: Mapping[str, str], name: str) -> bytes | None:
@@ -263,12 +263,12 @@ def _secret(environment: Mapping[str, str], name: str) -> bytes | None:
     if value or not named:
         return value.encode() if value else None
     try:
-        found = Path(named).read_bytes().strip()
+        content = Path(named).read_bytes().strip()
     except OSError as error:
         raise ConfigError(f"{PREFIX}{name}_FILE: cannot read {named}: {error.strerror}") from error
-    if not found:
+    if not content:
         raise ConfigError(f"{PREFIX}{name}_FILE: {named} is empty")
-    return found
+    return content
 
 
 def _problem(where: tuple[int | str, ...], message: str) -> str:

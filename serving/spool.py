@@ -128,10 +128,10 @@ class Spool:
         """Return whether the own segment is not full, and where it was made: not moved away."""
         written = os.fstat(self._descriptor)
         try:
-            found = self._path.stat() if self._path is not None else None
+            status = self._path.stat() if self._path is not None else None
         except (FileNotFoundError, NotADirectoryError):
             return False
-        is_there = found is not None and os.path.samestat(found, written)
+        is_there = status is not None and os.path.samestat(status, written)
         return is_there and written.st_size < _SEGMENT_BYTES
 
     def _begin_segment(self) -> None:
@@ -253,12 +253,12 @@ class Spool:
 
     def forget(self, customer_ids: Sequence[str]) -> int:
         """Delete the files that `naming` finds, and return their number."""
-        found = self.naming(customer_ids)
-        for path in found:
+        records = self.naming(customer_ids)
+        for path in records:
             path.unlink(missing_ok=True)
-        if found:
+        if records:
             sync_folder(self._folder)
-        return len(found)
+        return len(records)
 
     def _remove_abandoned(self) -> None:
         """Delete segments of processes that ended before they named them: these are empty."""

@@ -38,10 +38,10 @@ def require_library() -> None:
     """Raise ConfigError where the extra `otel` is not installed."""
     for name in ("opentelemetry.sdk", "opentelemetry.exporter"):
         try:
-            found = find_spec(name)
+            spec = find_spec(name)
         except ModuleNotFoundError:
-            found = None
-        if found is None:
+            spec = None
+        if spec is None:
             raise ConfigError("MERSALG_TRACES needs OpenTelemetry: pip install 'mersalg[otel]'")
 
 
@@ -114,8 +114,8 @@ class Traces:
     def committing(self, facts: Sequence[FactRow]) -> AbstractContextManager[Span]:
         """Return a span around the transaction that writes these facts."""
         decisions = [fact.decision_id for fact in facts if fact.decision_id is not None]
-        found = [self._waiting.pop(decision, None) for decision in decisions]
-        links = [self._trace.Link(each) for each in found if each is not None]
+        waiting = [self._waiting.pop(decision, None) for decision in decisions]
+        links = [self._trace.Link(each) for each in waiting if each is not None]
         attributes = {
             "mersalg.facts": len(facts),
             "mersalg.decision_ids": decisions[:_MAX_LINKS],

@@ -154,7 +154,7 @@ def _kept_units(order: Mapping[str, object]) -> dict[str, Decimal]:
 
 def _refund(refund: Mapping[str, object]) -> list[Record]:
     paid, items = _payments(refund), list[Record]()
-    amount = _given_back(refund, paid)
+    amount = _refunded_amount(refund, paid)
     for line in (record_of(each, "refund_line_items") for each in list_of(refund, _RETURNED)):
         item = _line(record_of(line.get("line_item", {}), "line_item"))
         if "item_id" in item:
@@ -191,7 +191,7 @@ def _payments(refund: Mapping[str, object]) -> list[Mapping[str, object]]:
     return [each for each in all_of_it if (each.get("kind"), each.get("status")) == _PAID_BACK]
 
 
-def _given_back(refund: Mapping[str, object], paid: Sequence[Mapping[str, object]]) -> Decimal:
+def _refunded_amount(refund: Mapping[str, object], paid: Sequence[Mapping[str, object]]) -> Decimal:
     """Return the money paid back, less that for shipping, which nothing credits."""
     amount = sum((amount_of(each, "amount") or Decimal(0) for each in paid), Decimal(0))
     for adjustment in list_of(refund, "order_adjustments"):

@@ -36,7 +36,7 @@ def back_up(url: str, target: Path) -> int:
         raise ConfigError(f"{target} is the database itself; name another file")
     database = Database(parse_url(url))
     try:
-        with _made_beside(target) as made:
+        with _temporary_file(target) as made:
             with database.reading() as reading, closing(sqlite3.connect(made)) as copy:
                 source = reading.connection.driver_connection
                 assert isinstance(source, sqlite3.Connection)
@@ -64,18 +64,18 @@ def restore(url: str, backup: Path, newest_schema: str) -> Path | None:
     schema = _check(backup, backup)
     if schema > newest_schema:
         raise StorageMismatch(f"{backup} has schema {schema}; {UPGRADE_PROGRAM}")
-    with _made_beside(path) as made:
+    with _temporary_file(path) as made:
         shutil.copyfile(backup, made)
         is_there = path.exists()
-        kept = f"{path}.{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+        former = f"{path}.{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
         with _unused(path) if is_there else nullcontext():
             # A log that is left beside the backup would be taken for its own.
             for suffix in ("", "-wal", "-shm"):
                 with suppress(FileNotFoundError):
-                    Path(f"{path}{suffix}").rename(f"{kept}{suffix}")
+                    Path(f"{path}{suffix}").rename(f"{former}{suffix}")
             sync_file(made)
             made.rename(path)
-    return Path(kept) if is_there else None
+    return Path(former) if is_there else None
 
 
 def _path_of(url: str) -> Path:
@@ -86,7 +86,7 @@ def _path_of(url: str) -> Path:
 
 
 @contextmanager
-def _made_beside(target: Path) -> Generator[Path, None, None]:
+def _temporary_file(target: Path) -> Generator[Path, None, None]:
     """Yield a new file, which takes the name of the target after the block unless it has it."""
     made = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
     os.close(os.open(made, os.O_CREAT | os.O_EXCL, 0o600))

@@ -343,9 +343,9 @@ class Database:
             try:
                 command.upgrade(config, "head")
             except CommandError as error:
-                found = schema_version(connection)
+                version = schema_version(connection)
                 raise StorageMismatch(
-                    f"the database has schema {found}, which this program does not know;"
+                    f"the database has schema {version}, which this program does not know;"
                     f" {UPGRADE_PROGRAM}"
                 ) from error
 

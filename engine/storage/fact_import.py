@@ -150,7 +150,7 @@ def _record(
     translation: Translation | None,
 ) -> ImportResult:
     place = _Place(store, source.name)
-    result = place.taken_up()
+    result = place.restored()
     if place.offset:
         source.lines.seek(place.offset)
         progress.advance(place.offset)
@@ -180,17 +180,20 @@ class _Place:
         self.offset, self.line = 0, 1
         self.rejected_bytes: int | None = 0
 
-    def taken_up(self) -> ImportResult:
+    def restored(self) -> ImportResult:
         """Return what an earlier run counted."""
         text = None if self._mark is None else self._store.note(self._mark)
         if text is None:
             return ImportResult()
-        kept: dict[str, int] = orjson.loads(text)
-        self.offset, self.line = kept["offset"], kept["line"]
+        bookmarks: dict[str, int] = orjson.loads(text)
+        self.offset, self.line = bookmarks["offset"], bookmarks["line"]
         # Version 0.1.0 did not note it; then all that its side file holds is kept.
-        self.rejected_bytes = kept.get("rejected_bytes")
+        self.rejected_bytes = bookmarks.get("rejected_bytes")
         return ImportResult(
-            kept["recorded"], kept["duplicates"], kept["rejected"], nobody=kept.get("nobody", 0)
+            bookmarks["recorded"],
+            bookmarks["duplicates"],
+            bookmarks["rejected"],
+            nobody=bookmarks.get("nobody", 0),
         )
 
     def advance(self, size: int, lines: int) -> None:

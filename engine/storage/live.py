@@ -65,7 +65,7 @@ class LiveEntries:
             Prices before, of items of which none was stated. The first price of an item without
             one is no change.
         """
-        found: list[LiveItem | None] = []
+        results: list[LiveItem | None] = []
         repriced: Counter[int] = Counter()
 
         def change(items: dict[str, LiveItem]) -> set[str]:
@@ -74,7 +74,7 @@ class LiveEntries:
                 item = items.setdefault(each.item_id, LiveItem())
                 before = item.get("price") or prices.get(each.item_id)
                 is_newer = item.take(each)
-                found.append(item if is_newer else None)
+                results.append(item if is_newer else None)
                 if is_newer:
                     changed.add(each.item_id)
                     now = item.get("price")
@@ -83,7 +83,7 @@ class LiveEntries:
             return changed
 
         self._change_items({each.item_id for each in stated}, change, repriced)
-        return found
+        return results
 
     def price_changes(self, since: int, until: int) -> list[tuple[int, int]]:
         """Return when how many prices changed between two instants, to a quarter of an hour."""
@@ -167,8 +167,8 @@ def _next_revision(connection: Connection) -> int:
     statement = statement.on_conflict_do_update(
         index_elements=["name"], set_={"value": following}
     ).returning(notes.c.value)
-    found = connection.scalar(statement.values(name=settings.LIVE_REVISION, value="1"))
-    return int(found or 0)
+    revision = connection.scalar(statement.values(name=settings.LIVE_REVISION, value="1"))
+    return int(revision or 0)
 
 
 def _count(connection: Connection, repriced: Mapping[int, int]) -> None:

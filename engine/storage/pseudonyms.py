@@ -16,7 +16,7 @@ from pathlib import Path
 from msgspec.structs import replace
 from sqlalchemy.engine import URL
 
-from mersalg.engine.durable import put_in_place, write_beside
+from mersalg.engine.durable import put_in_place, write_temporary
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.facts import Fact
 
@@ -174,7 +174,7 @@ def _create(path: Path) -> bytes:
     """Write a new secret beside its file, then link it: of two processes that start, one wins."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        made = write_beside(path, secrets.token_hex(32).encode())
+        made = write_temporary(path, secrets.token_hex(32).encode())
         try:
             os.link(made, path)
         except FileExistsError:

@@ -172,20 +172,20 @@ def _dismissals(dialect: str) -> str:
     # SQLite keeps the order of a cross join; PostgreSQL goes through a lateral one row by row.
     is_sqlite = dialect == "sqlite"
     join, place = ("cross join", "?2") if is_sqlite else ("join", "%s")
-    found = [
+    selects = [
         source.format(join=join, column=column) + _DISMISSED.format(type=place)
         for column in ("checkout_id", "session_id", "customer_id")
         for source in (_BY_DISMISSAL, _BY_DECISION)
     ]
     vouched = [_VOUCHED[dialect].format(each) for each in ("dismissal", "decision")]
-    found[-2] += f"{vouched[0]} and dismissal.{OF_BUYERS}"
-    found[-1] += f"{''.join(vouched)} and decision.{OF_BUYERS}"
+    selects[-2] += f"{vouched[0]} and dismissal.{OF_BUYERS}"
+    selects[-1] += f"{''.join(vouched)} and decision.{OF_BUYERS}"
     if is_sqlite:
-        found = [f"select number, {_FOUND} from asked cross join {each}" for each in found]  # noqa: S608
-        united = " union all ".join(found)
+        selects = [f"select number, {_FOUND} from asked cross join {each}" for each in selects]  # noqa: S608
+        united = " union all ".join(selects)
     else:
-        found = [f"select {_FOUND} from {each}" for each in found]  # noqa: S608
-        rows = " union all ".join(found)
+        selects = [f"select {_FOUND} from {each}" for each in selects]  # noqa: S608
+        rows = " union all ".join(selects)
         united = f"select number, found.* from asked cross join lateral ({rows}) as found"  # noqa: S608
     return f"with asked as materialized ({_ASKED[dialect]}) {united}"
 
@@ -228,8 +228,8 @@ class Questions:
             return [KnownBuyer()] * len(queries)
         rows = self._rows(_question(self._dialect, frozenset(parts)), _json(asked))
         bodies: dict[tuple[int, str], list[tuple[Any, ...]]] = defaultdict(list)
-        for number, part, *found in rows:
-            bodies[number, part].append(tuple(found))
+        for number, part, *columns in rows:
+            bodies[number, part].append(tuple(columns))
         dismissed: dict[int, tuple[str, ...]] = {}
         any_dismissed = (0, _ANY_DISMISSED) in bodies
         if any_dismissed:
@@ -340,8 +340,11 @@ def _purchases_of(rows: Sequence[tuple[Any, ...]]) -> tuple[Bought, ...]:
     latest: dict[str | None, tuple[int, Event]] = {}
     for at, _, body in sorted(rows):
         event = cast(Event, unpack(body))
-        first, known = latest.get(event.transaction_id, (at, event))
-        latest[event.transaction_id] = (first, max(known, event, key=lambda each: each.revision))
+        first, latest_event = latest.get(event.transaction_id, (at, event))
+        latest[event.transaction_id] = (
+            first,
+            max(latest_event, event, key=lambda each: each.revision),
+        )
     return tuple(
         (at, tuple(dict.fromkeys(line.item_id for line in event.items)))
         for at, event in latest.values()

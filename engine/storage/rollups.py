@@ -206,8 +206,8 @@ class Rollups:
             self._stale(connection, {*days, day_of(end - 1)}, spreads=True)
             return
         # A roll-up that is there, or is being made, may have counted them.
-        known = union(select(rollups.c.day), select(stale_days.c.day))
-        self._stale(connection, alone & {*connection.scalars(known)}, spreads=False)
+        rolled_up = union(select(rollups.c.day), select(stale_days.c.day))
+        self._stale(connection, alone & {*connection.scalars(rolled_up)}, spreads=False)
 
     def left_out(self, day: str) -> set[str]:
         """Return the facts that the roll-up of a day leaves out; see `strays.left_out`."""
@@ -365,25 +365,25 @@ class Rollups:
 
     def numbers(self, names: Sequence[str]) -> dict[str, int]:
         """Return the number of each unit, after adding units without one."""
-        known = self._known(names)
-        missing = sorted({*names} - known.keys())
+        numbers = self._known(names)
+        missing = sorted({*names} - numbers.keys())
         if missing:
             with self._database.writing() as connection:
                 connection.execute(
                     insert_into(connection, rollup_units).on_conflict_do_nothing(),
                     [{"name": name} for name in missing],
                 )
-            known |= self._known(missing)
-        return known
+            numbers |= self._known(missing)
+        return numbers
 
     def _known(self, names: Sequence[str]) -> dict[str, int]:
-        known: dict[str, int] = {}
+        numbers: dict[str, int] = {}
         with self._database.reading() as connection:
             for some in _chunks(names):
                 query = select(rollup_units.c.name, rollup_units.c.id)
                 for row in connection.execute(query.where(rollup_units.c.name.in_(some))):
-                    known[row.name] = row.id
-        return known
+                    numbers[row.name] = row.id
+        return numbers
 
 
 def _days_of(connection: Connection, ids: Select[tuple[str]], day_of: DayOf) -> set[str]:

@@ -104,12 +104,12 @@ class SqliteFile:
         """Return what happened to the files of a connection (its `info` in the pool), else None."""
         self._compare_number()
         opened: Files = info[_OPENED]
-        found = self._find()
-        if found == opened and not self._is_overwritten:
+        identity = self._find()
+        if identity == opened and not self._is_overwritten:
             return None
-        if found.database is None:
+        if identity.database is None:
             return _GONE
-        if found.database != opened.database:
+        if identity.database != opened.database:
             renewed, reason = self._renewed
             was_renewed = renewed == opened.database
             return reason if was_renewed else "the database file was replaced by another one"
@@ -134,9 +134,9 @@ class SqliteFile:
 
     def _before_connect(self, dialect: object, record: Any, *arguments: object) -> None:
         del dialect, arguments
-        self._real, found, known = self._path.resolve(), _id_of(self._path), self._known
+        self._real, identity, former = self._path.resolve(), _id_of(self._path), self._known
         self._log, self._shared = (Path(f"{self._real}{end}") for end in ("-wal", "-shm"))
-        if found is None:
+        if identity is None:
             self._wait_for_another()
             # SQLite makes its other files with the same mode.
             try:
@@ -145,8 +145,8 @@ class SqliteFile:
                 raise sqlite3.OperationalError(
                     f"the file cannot be made: {error.strerror}"
                 ) from error
-        elif known is not None and known.database != found:
-            self._discard(known)
+        elif former is not None and former.database != identity:
+            self._discard(former)
         self._gone_since = None
         record.info[_OPENED] = _id_of(self._path)
 
@@ -158,10 +158,10 @@ class SqliteFile:
 
     def _note_opened(self, connection: Any, record: Any) -> None:
         connection.execute("PRAGMA schema_version").fetchone()  # opens the log and its index
-        found = self._find()
-        if found.database != record.info[_OPENED]:
+        identity = self._find()
+        if identity.database != record.info[_OPENED]:
             raise FileExchanged("the database file was replaced while it was opened")
-        record.info[_OPENED] = self._known = found
+        record.info[_OPENED] = self._known = identity
 
     def _check_out(self, connection: Any, record: Any, proxy: object) -> None:
         del proxy
@@ -230,8 +230,8 @@ class SqliteFile:
 
     def _discard(self, opened: Files) -> None:
         """Delete the log and the index of other files, which SQLite would take for those here."""
-        for path, known in ((self._log, opened.log), (self._shared, opened.shared)):
-            if known is not None and _id_of(path) == known:
+        for path, identity in ((self._log, opened.log), (self._shared, opened.shared)):
+            if identity is not None and _id_of(path) == identity:
                 path.unlink(missing_ok=True)
 
 
@@ -269,7 +269,7 @@ def _written(descriptor: int) -> tuple[bytes, int]:
 
 def _id_of(path: Path) -> FileId | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino

@@ -148,10 +148,10 @@ class Store:
         StorageMismatch
             The database belongs to a later version.
         """
-        found = self._schema()
-        if found is not None and found < SCHEMA_VERSION:
+        schema = self._schema()
+        if schema is not None and schema < SCHEMA_VERSION:
             fold_months(self._database)
-        if found != SCHEMA_VERSION:
+        if schema != SCHEMA_VERSION:
             self._database.upgrade()
 
     def ping(self) -> None:
@@ -164,10 +164,10 @@ class Store:
         """
         version = self._schema()
         if version != SCHEMA_VERSION:
-            found = "none" if version is None else version
+            shown_version = "none" if version is None else version
             is_later = version is not None and version > SCHEMA_VERSION
             raise StorageUnavailable(
-                f"the database has schema {found}, this program needs {SCHEMA_VERSION}; "
+                f"the database has schema {shown_version}, this program needs {SCHEMA_VERSION}; "
                 + (connection.UPGRADE_PROGRAM if is_later else "run `mersalg migrate`")
             )
 
@@ -189,9 +189,9 @@ class Store:
 
         A database with decisions of earlier versions keeps the public one that they had.
         """
-        found = self.note(settings.SALT)
-        if found is not None:
-            return found
+        salt_note = self.note(settings.SALT)
+        if salt_note is not None:
+            return salt_note
         with self._database.writing() as writing:
             is_used = writing.scalar(select(decisions.c.decision_id).limit(1)) is not None
             salt = PUBLIC_SALT if is_used else secrets.token_hex(16)

@@ -18,7 +18,7 @@ from mersalg.engine.config import CHECKOUT_DAYS, Impressions
 from mersalg.engine.facts import PurchaseItem, Quantity
 from mersalg.engine.tracking.conversion import Bought, ConversionRule
 from mersalg.engine.tracking.history import History, Order, PlacedOffer
-from mersalg.engine.tracking.returns import given_back, remaining_units
+from mersalg.engine.tracking.returns import refunded_by_line, remaining_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +111,11 @@ class _Attribution:
 
     def _lines(self) -> Iterator[tuple[PlacedOffer, Order, int]]:
         for order in self._history.orders:
-            for place, line in enumerate(order.purchase.items):
+            for index, line in enumerate(order.purchase.items):
                 placed = self._creditor(order, line)
                 named = placed is not None and placed.offer.offer_id == line.offer_id
-                if placed is not None and self._rule.holds(placed, order, place, named=named):
-                    yield placed, order, place
+                if placed is not None and self._rule.holds(placed, order, index, named=named):
+                    yield placed, order, index
 
     def _credits(self, bought: Sequence[Bought]) -> Iterator[tuple[str, Credit]]:
         """Yield the credits of one order."""
@@ -123,7 +123,7 @@ class _Attribution:
         returns = self._history.returns.get(order.transaction_id, ())
         lines = {sale.line for sale in bought}
         left = remaining_units(order.purchase, returns, lines)
-        beyond = given_back(order.purchase, returns, lines, with_tax=order.with_tax)
+        beyond = refunded_by_line(order.purchase, returns, lines, with_tax=order.with_tax)
         for sale in bought:
             remaining = left[sale.line]
             gross, net = sale.worth(remaining, beyond[sale.line])

@@ -14,7 +14,7 @@ from mersalg.engine.facts import Decision, Kind
 from mersalg.engine.tracking.conversion import Bought, ConversionRule
 from mersalg.engine.tracking.history import CLOCK_TOLERANCE, History, Order, PlacedOffer
 from mersalg.engine.tracking.prices import line_values
-from mersalg.engine.tracking.returns import given_back, remaining_units
+from mersalg.engine.tracking.returns import refunded_by_line, remaining_units
 from mersalg.engine.tracking.strata import WHOLE, Cluster, Clusters, Stratum
 
 
@@ -140,14 +140,16 @@ def checkout_of(
         # A refund that names an offer says which of two equal lines came back; control cannot.
         lines = {each.line for each in of_order}
         left = remaining_units(order.purchase, returns, lines, by_offer=False)
-        beyond = given_back(order.purchase, returns, lines, with_tax=order.with_tax, by_offer=False)
+        beyond = refunded_by_line(
+            order.purchase, returns, lines, with_tax=order.with_tax, by_offer=False
+        )
         counted.kept_orders += any(left)
         counted.completed |= all(returned.type != "cancel" for returned in returns)
         for each in of_order:
-            kept = min(each.quantity, left[each.line])
+            n_kept = min(each.quantity, left[each.line])
             counted.offered_units += round(each.quantity * WHOLE)
-            counted.kept_units += round(kept * WHOLE)
-            counted.kept |= kept > 0
+            counted.kept_units += round(n_kept * WHOLE)
+            counted.kept |= n_kept > 0
         if not counted.foreign:
             amounts = [each.worth(left[each.line], beyond[each.line]) for each in of_order]
             counted.offer_revenue += sum(gross or 0 for gross, _ in amounts)
@@ -177,15 +179,15 @@ def bought_of(
     """Return what was bought of the offers, each line by the last for which the rule holds."""
     lines: list[tuple[PlacedOffer, Order, int]] = []
     for order in orders:
-        for place, line in enumerate(order.purchase.items):
+        for index, line in enumerate(order.purchase.items):
             for placed in latest_first:
                 if placed.offer.item_id == line.item_id and rule.holds(
                     placed,
                     order,
-                    place,
+                    index,
                     # As far as clocks may differ, in both arms: only treatment names offers.
                     named=True,
                 ):
-                    lines.append((placed, order, place))
+                    lines.append((placed, order, index))
                     break
     return rule.bought(lines)

@@ -59,7 +59,7 @@ def _why_not_comparable(now: Mapping[str, Any], before: Mapping[str, Any]) -> st
 def _change(
     now: Mapping[str, Any], before: Mapping[str, Any], unequal: str | None
 ) -> dict[str, object]:
-    found: dict[str, object] = {}
+    change: dict[str, object] = {}
     for name, rate in RATES.items():
         left, right = now[name], before[name]
         reason = (
@@ -72,7 +72,7 @@ def _change(
         if status == "ok":
             own = newcombe_of(_interval(left, left), _interval(right, right))
             plain = newcombe_of(*(_interval(each, each["unclustered"]) for each in (left, right)))
-        found[name] = {
+        change[name] = {
             "value": own.value if own else None,
             **limits_of(own),
             "method": "newcombe_clustered",
@@ -81,9 +81,9 @@ def _change(
             "unclustered": {**limits_of(plain), "method": "newcombe"},
         }
     for name in ("revenue", "net_revenue"):
-        known = now[name] is not None and before[name] is not None
-        found[name] = str(Decimal(now[name]) - Decimal(before[name])) if known else None
-    return found
+        has_both = now[name] is not None and before[name] is not None
+        change[name] = str(Decimal(now[name]) - Decimal(before[name])) if has_both else None
+    return change
 
 
 def _interval(rate: Mapping[str, Any], bounds: Mapping[str, Any]) -> Interval:

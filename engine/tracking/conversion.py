@@ -47,7 +47,7 @@ class Bought:
     cart_with_tax: bool
 
     def worth(
-        self, remaining: Quantity, given_back: Fraction = Fraction(0)
+        self, remaining: Quantity, refunded: Fraction = Fraction(0)
     ) -> tuple[int | None, int | None]:
         """Return gross and net minor units; None where a price is unknown.
 
@@ -60,7 +60,7 @@ class Bought:
         ----------
         remaining : Quantity
             Units of the line that were neither refunded nor cancelled.
-        given_back : Fraction
+        refunded : Fraction
             Minor units of the line that were given back beyond what the returned units cost.
         """
         line, base = self.order.purchase.items[self.line], self._base_cost()
@@ -74,8 +74,8 @@ class Bought:
             base *= cost / paid
         part = Fraction(self.quantity) / Fraction(line.quantity)
         gross = round(cost * part - base)
-        kept = money.scale(gross, min(self.quantity, remaining), self.quantity)
-        return gross, kept - round(given_back * part)
+        net = money.scale(gross, min(self.quantity, remaining), self.quantity)
+        return gross, net - round(refunded * part)
 
     @property
     def is_untaxed(self) -> bool:
@@ -235,19 +235,19 @@ class ConversionRule:
         list of Bought
             In the order of the orders and their lines.
         """
-        found: list[Bought] = []
+        purchases: list[Bought] = []
         exchanges: defaultdict[tuple[str, str], list[Bought]] = defaultdict(list)
-        for placed, order, place in lines:
-            quantity = order.purchase.items[place].quantity
-            each = Bought(placed, order, place, quantity, 0, self._history.prices_include_tax)
+        for placed, order, index in lines:
+            quantity = order.purchase.items[index].quantity
+            each = Bought(placed, order, index, quantity, 0, self._history.prices_include_tax)
             if placed.offer.replaces is None:
-                found.append(each)
+                purchases.append(each)
             else:
                 cart = (placed.decision.checkout_id, placed.offer.replaces.item_id)
                 exchanges[cart].append(each)
         for candidates in exchanges.values():
-            found += self._exchanged(candidates)
-        return sorted(found, key=_in_order)
+            purchases += self._exchanged(candidates)
+        return sorted(purchases, key=_in_order)
 
     def _exchanged(self, candidates: Sequence[Bought]) -> list[Bought]:
         """Share out the units of one base item that left one cart."""

@@ -157,29 +157,29 @@ def adjusted_entry(
     watched : bool
         Whether the interval has to hold however often it is looked at.
     """
-    found = None
+    adjusted = None
     if plain["status"] == "ok":
-        found = adjusted_difference(spending, level, watched=watched)
+        adjusted = adjusted_difference(spending, level, watched=watched)
     entry: Entry = {
         "covariate": COVARIATE,
         "units_with_history": known_pasts(units for arms in spending for units in arms),
         "method": "cuped_confidence_sequence" if watched else "cuped",
-        "status": "ok" if found else plain["status"],
+        "status": "ok" if adjusted else plain["status"],
         "reason": plain["reason"],
     }
-    if found is None:
+    if adjusted is None:
         if plain["status"] == "ok":
             entry |= {"status": "no_data", "reason": "no unit's orders before tell them apart"}
         return {"value": None, "lower": None, "upper": None, **entry}
-    interval = found.interval
+    interval = adjusted.interval
     texts = [
         effect_text(each, currency) for each in (interval.value, interval.lower, interval.upper)
     ]
     return {
         **dict(zip(("value", "lower", "upper"), texts, strict=True)),
         **entry,
-        "theta": found.theta,
-        "correlation": found.correlation,
+        "theta": adjusted.theta,
+        "correlation": adjusted.correlation,
     }
 
 

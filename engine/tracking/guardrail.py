@@ -92,8 +92,8 @@ def resume(store: Store, now: int) -> State:
 
 def check(store: Store, version: str, limits: Limits, now: int) -> State:
     """Judge the version that is served, and pause it where it does harm."""
-    known, entry = store.note(SETTING), None
-    state = _read(known)
+    earlier, entry = store.note(SETTING), None
+    state = _read(earlier)
     if state is None or (state.version != version and not state.by_hand):
         judged = State(version, now)
         if state is not None and state.paused is not None:
@@ -115,7 +115,7 @@ def check(store: Store, version: str, limits: Limits, now: int) -> State:
             return state
         else:
             judged = replace(state, asked=why)
-    if store.replace_note(SETTING, known, _text(judged), entry):
+    if store.replace_note(SETTING, earlier, _text(judged), entry):
         return judged
     # A person paused or resumed in the meantime, or another worker judged: their state holds.
     return state_of(store) or judged

@@ -213,7 +213,7 @@ class _Reading:
                 replace(fact, is_bot=True) if fact.event_id in hasty else fact for fact in distinct
             ]
         bots = Bots(distinct)
-        kept = [fact for fact in distinct if fact.event_id not in bots.facts]
+        human = [fact for fact in distinct if fact.event_id not in bots.facts]
         self._count("bots_by_rate", [fact for fact in distinct if fact.event_id in hasty])
         self._count("bots_excluded", [fact for fact in distinct if fact.event_id in bots.facts])
         self._uncounted_offers = bots.offers.union(
@@ -221,8 +221,8 @@ class _Reading:
         )
         # Bots are included, for facts far from a session may decide which facts are those of bots.
         self._units = Units([fact for fact in distinct if is_vouched(fact) or not only_vouched])
-        self._read_decisions([fact for fact in kept if isinstance(fact, Decision)])
-        events = [fact for fact in kept if isinstance(fact, Event)]
+        self._read_decisions([fact for fact in human if isinstance(fact, Decision)])
+        events = [fact for fact in human if isinstance(fact, Event)]
         redated = [event for event in events if event.stated_at not in (None, NOT_STATED)]
         self._count("dated_on_arrival", redated)
         self._read_orders([event for event in events if event.type in ORDER_TYPES])
@@ -370,13 +370,15 @@ def _is_another_order(purchase: Event, first: Event) -> bool:
 
 def _distinct(facts: Iterable[Fact]) -> list[Fact]:
     """Return each event_id once, by (occurred_at, event_id)."""
-    found: dict[str, Fact] = {}
+    distinct: dict[str, Fact] = {}
     for fact in facts:
-        known = found.setdefault(fact.event_id, fact)
+        first = distinct.setdefault(fact.event_id, fact)
         # A store never holds two bodies of one id; a plain list may, and must not depend on order.
-        if known is not fact and known != fact:
-            found[fact.event_id] = min(known, fact, key=lambda each: (each.occurred_at, repr(each)))
-    return sorted(found.values(), key=_by_time)
+        if first is not fact and first != fact:
+            distinct[fact.event_id] = min(
+                first, fact, key=lambda each: (each.occurred_at, repr(each))
+            )
+    return sorted(distinct.values(), key=_by_time)
 
 
 def _by_time(fact: Fact) -> tuple[int, str]:

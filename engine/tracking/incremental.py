@@ -227,8 +227,8 @@ class _Effects:
     def _amount(self, name: str, purchases: str) -> Entry:
         entry = self._mean(name, purchases, lambda minor: effect_text(minor, self._currency))
         if self._currency is None and self._status == "ok":
-            known = dict.fromkeys(("value", "lower", "upper"))
-            entry |= {**known, "status": "no_data", "reason": "no one currency is known"}
+            unknown = dict.fromkeys(("value", "lower", "upper"))
+            entry |= {**unknown, "status": "no_data", "reason": "no one currency is known"}
         return entry
 
     def _mean(self, name: str, purchases: str, number: Callable[[float], object]) -> Entry:

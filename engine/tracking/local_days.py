@@ -63,15 +63,15 @@ class Buckets:
         """Return the local day of an instant."""
         # No offset in use since 1972 holds seconds, so no midnight falls inside a minute.
         minute = instant // 60_000_000
-        found = self._days.get(minute)
-        if found is None:
+        local_day = self._days.get(minute)
+        if local_day is None:
             moment = clock.to_datetime(minute * 60_000_000)
             try:
-                found = moment.astimezone(self._zone).date()
+                local_day = moment.astimezone(self._zone).date()
             except OverflowError:
-                found = moment.astimezone(UTC).date()
-            self._days[minute] = found
-        return found
+                local_day = moment.astimezone(UTC).date()
+            self._days[minute] = local_day
+        return local_day
 
     def text(self, key: str, instant: int) -> str:
         """Return the bucket of an instant."""

@@ -44,13 +44,13 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
 
     Y. Benjamini and Y. Hochberg (1995), "Controlling the false discovery rate".
     """
-    found = [0.0] * len(p_values)
+    adjusted = [0.0] * len(p_values)
     least = 1.0
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place], reverse=True)
-    for better, place in enumerate(order):
-        least = min(least, p_values[place] * len(p_values) / (len(p_values) - better))
-        found[place] = least
-    return found
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index], reverse=True)
+    for better, index in enumerate(order):
+        least = min(least, p_values[index] * len(p_values) / (len(p_values) - better))
+        adjusted[index] = least
+    return adjusted
 
 
 def holm(p_values: Sequence[float], error: float) -> list[bool]:
@@ -59,10 +59,10 @@ def holm(p_values: Sequence[float], error: float) -> list[bool]:
     S. Holm (1979), "A simple sequentially rejective multiple test procedure".
     """
     rejected = [False] * len(p_values)
-    for better, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        if p_values[place] >= error / (len(p_values) - better):
+    for better, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        if p_values[index] >= error / (len(p_values) - better):
             break
-        rejected[place] = True
+        rejected[index] = True
     return rejected
 
 
@@ -136,11 +136,14 @@ def shrunken(counts: Sequence[tuple[int, int]]) -> list[float | None]:
     Empirical Bayes with a beta prior whose mean and spread are those of the groups, by moments:
     J. C. Kleinman (1973), "Proportions with extraneous variance", with weights n.
     """
-    known = [(x, n) for x, n in counts if n > 0]
-    if not known:
+    observed = [(x, n) for x, n in counts if n > 0]
+    if not observed:
         return [None] * len(counts)
-    total, mean = sum(n for _, n in known), sum(x for x, _ in known) / sum(n for _, n in known)
-    weight = _prior_weight(known, total, mean)
+    total, mean = (
+        sum(n for _, n in observed),
+        sum(x for x, _ in observed) / sum(n for _, n in observed),
+    )
+    weight = _prior_weight(observed, total, mean)
     return [None if n == 0 else _drawn(x, n, mean, weight) for x, n in counts]
 
 

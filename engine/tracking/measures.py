@@ -125,7 +125,7 @@ class Period:
             prices_include_tax=query.prices_include_tax,
             only_vouched=query.count == "vouched",
         )
-        found = outcomes(
+        all_outcomes = outcomes(
             history, query.impressions, query.attribution_window_days, query.checkout_days
         )
         self.history = history
@@ -133,7 +133,7 @@ class Period:
             history,
             [decision for decision in history.decisions if self._has(decision.occurred_at)],
             [order for order in history.orders if self._has(order.placed_at)],
-            [each for each in found.values() if self._has(each.placed.decision.occurred_at)],
+            [each for each in all_outcomes.values() if self._has(each.placed.decision.occurred_at)],
         )
         self.quality = {
             cause: sum(map(self._has, instants))

@@ -114,9 +114,9 @@ def currency_of(named: Iterable[str], wanted: str | None) -> tuple[str | None, s
     """Return the currency that money is added in, and how it was chosen."""
     if wanted is not None:
         return wanted, "ok"
-    found = sorted(named)
-    if len(found) == 1:
-        return found[0], "ok"
-    if not found:
+    currencies = sorted(named)
+    if len(currencies) == 1:
+        return currencies[0], "ok"
+    if not currencies:
         return None, "unknown: no fact names one"
-    return None, f"several: {', '.join(found)}; choose one"
+    return None, f"several: {', '.join(currencies)}; choose one"

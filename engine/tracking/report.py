@@ -183,7 +183,7 @@ def _rows(
     period: Period, query: ReportQuery
 ) -> list[tuple[Bucket, Part, Mapping[Bucket, list[Outcome]]]]:
     """Return each bucket of time with a decision or order, split by keys of offers."""
-    found: list[tuple[Bucket, Part, Mapping[Bucket, list[Outcome]]]] = []
+    rows: list[tuple[Bucket, Part, Mapping[Bucket, list[Outcome]]]] = []
     for bucket, part in period.parts(query.time_keys).items() if query.by else ():
         split: defaultdict[Bucket, list[Outcome]] = defaultdict(list)
         for outcome in part.outcomes:
@@ -194,8 +194,8 @@ def _rows(
         for group, members in split.items() if query.offer_keys else ():
             n_units = len({member.placed.unit for member in members})
             groups[folded_group(query, group, n_units)] += members
-        found.append((bucket, part, dict(sorted(groups.items()))))
-    return found
+        rows.append((bucket, part, dict(sorted(groups.items()))))
+    return rows
 
 
 def _groups(
@@ -204,7 +204,7 @@ def _groups(
     rows: Iterable[tuple[Bucket, int, Iterable[tuple[Bucket, Measures]]]],
 ) -> list[Group]:
     """Return the groups of a report from each bucket of time, how immature it is, and its rows."""
-    found: list[Group] = []
+    groups: list[Group] = []
     for bucket, n_immature, of_bucket in rows:
         immature = {"immature": n_immature} if query.time_keys else {}
         beside: list[dict[str, object]] = []
@@ -217,10 +217,10 @@ def _groups(
             # Buckets of time have no month of their own.
             in_money = {} if immature else {"extra_sales": entries.add_extra_sales(own, kinds)}
             beside.append({**immature, **kinds, **in_money})
-            found.append((tuple(named[name] for name in query.by), beside[-1]))
+            groups.append((tuple(named[name] for name in query.by), beside[-1]))
         for kind in query.kinds if query.offer_keys else ():
             judge_together([cast("Measured", each[kind]) for each in beside])
-    return found
+    return groups
 
 
 def _report_of_days(

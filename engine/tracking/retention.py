@@ -84,11 +84,13 @@ def drop_before(store: Store, since: date, progress: Progress) -> Retained:
                 bodies[each] = folded(store, own, each, day)
                 task.advance()
         until = max((last for _, last in shared.values()), default="")
-        opened = [kept for kept, _ in rollups.bodies(day, until)] if until >= day else []
+        opened = (
+            [stored_day for stored_day, _ in rollups.bodies(day, until)] if until >= day else []
+        )
         rollups.seal(day, bodies, opened)
     with progress.task("Dropping facts") as task:
         dropped = store.facts.drop_before(_instant(store, since), task.advance)
-    days = sum(1 for kept, _ in rollups.bodies(None, None) if kept < day)
+    days = sum(1 for stored_day, _ in rollups.bodies(None, None) if stored_day < day)
     return Retained(since, dropped, days)
 
 

@@ -26,7 +26,7 @@ def remaining_units(
     return left
 
 
-def given_back(
+def refunded_by_line(
     order: Event,
     returns: Sequence[Event],
     credited: Collection[int],
@@ -63,7 +63,7 @@ def given_back(
         for value, payment in zip(values, payments, strict=True)
     ]
     beyond = [Fraction(0)] * len(paid)
-    kept = list(paid)
+    remaining = list(paid)
     for event, taken in _taken(order, returns, credited, by_offer):
         if event.returns_all:
             return [Fraction(0)] * len(paid)
@@ -71,17 +71,17 @@ def given_back(
             whole * Fraction(units) / Fraction(line.quantity)
             for whole, units, line in zip(paid, taken, order.items, strict=True)
         ]
-        kept = [whole - part for whole, part in zip(kept, cost, strict=True)]
+        remaining = [whole - part for whole, part in zip(remaining, cost, strict=True)]
         if event.amount_minor is None or event.currency != order.currency:
             continue
         for_units = min(Fraction(event.amount_minor), sum(cost, Fraction(0)))
         of_units = _spread(for_units, cost)
         rest = _spread(event.amount_minor - for_units, paid)
-        for place in range(len(paid)):
-            beyond[place] += of_units[place] + rest[place] - cost[place]
+        for index in range(len(paid)):
+            beyond[index] += of_units[index] + rest[index] - cost[index]
     return [
         min(more, left) * value / whole if whole else Fraction(0)
-        for more, left, value, whole in zip(beyond, kept, values, paid, strict=True)
+        for more, left, value, whole in zip(beyond, remaining, values, paid, strict=True)
     ]
 
 
@@ -141,13 +141,13 @@ def _take(
     credited: Collection[int],
     offer_id: str | None,
 ) -> None:
-    def turn(place: int) -> tuple[bool, bool, int]:
-        same_offer = offer_id is not None and lines[place].offer_id == offer_id
-        return (not same_offer, place not in credited, place)
+    def turn(index: int) -> tuple[bool, bool, int]:
+        same_offer = offer_id is not None and lines[index].offer_id == offer_id
+        return (not same_offer, index not in credited, index)
 
     wanted = item.quantity
-    for place in sorted(range(len(lines)), key=turn):
-        if lines[place].item_id == item.item_id and wanted > 0:
-            taken = min(wanted, left[place])
-            left[place] -= taken
+    for index in sorted(range(len(lines)), key=turn):
+        if lines[index].item_id == item.item_id and wanted > 0:
+            taken = min(wanted, left[index])
+            left[index] -= taken
             wanted -= taken

@@ -49,13 +49,13 @@ def first_eligible(
 
     `decisions` are in order of time. One that states no share is eligible.
     """
-    found: dict[Kind, dict[str, Decision]] = {kind: {} for kind in KINDS}
+    first_of_kind: dict[Kind, dict[str, Decision]] = {kind: {} for kind in KINDS}
     for decision in decisions:
         for kind in KINDS if is_drawn(decision) else ():
             first = first_with_offers(history, decision.checkout_id, kind)
             if first is decision:
-                found[kind].setdefault(history.units[decision.decision_id], decision)
-    return found
+                first_of_kind[kind].setdefault(history.units[decision.decision_id], decision)
+    return first_of_kind
 
 
 def group_of(decision: Decision) -> Group:

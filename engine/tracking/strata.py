@@ -115,12 +115,12 @@ def share_of(stated: int | None, holdout: float) -> int:
 
 def by_share(clusters: Clusters, holdout: float) -> Mapping[tuple[int, Arm], Mapping[str, Cluster]]:
     """Return the cluster of each unit by share and arm; see `share_of`."""
-    found: defaultdict[tuple[int, Arm], defaultdict[str, Cluster]] = defaultdict(
+    clusters_of_share: defaultdict[tuple[int, Arm], defaultdict[str, Cluster]] = defaultdict(
         lambda: defaultdict(Cluster)
     )
     for ((arm, stated), unit), cluster in clusters.items():
-        found[share_of(stated, holdout), arm][unit].add(cluster)
-    return found
+        clusters_of_share[share_of(stated, holdout), arm][unit].add(cluster)
+    return clusters_of_share
 
 
 @dataclass(frozen=True, slots=True)

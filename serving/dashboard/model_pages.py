@@ -191,7 +191,7 @@ async def try_cart(
     """Show what a cart would be offered, and why; nothing is recorded."""
     service, model = visit.service, visit.service.live.model
     chosen = list(dict.fromkeys(each[:200] for each in item or [] if each))
-    found = await asyncio.to_thread(_find, model, q, set(chosen))
+    matches = await asyncio.to_thread(_find, model, q, set(chosen))
     names = Names(model)
     decision, explained, shown = None, None, list[ShownOffer]()
     if chosen and model is not None:
@@ -224,7 +224,7 @@ async def try_cart(
         cart=[(each, names[each], model is not None and each in model.catalogue.items)
               for each in chosen],
         q=q,
-        found=found,
+        found=matches,
         given=[
             _given(visit, offer, seen.display, pinned)
             for offer, seen in zip(decision.offers if decision else (), shown, strict=True)
@@ -256,12 +256,12 @@ def _find(model: Model | None, text: str, chosen: set[str]) -> list[tuple[str, s
     words = text.casefold().split()
     if model is None or not words:
         return []
-    catalogue, found = model.catalogue, list[tuple[str, str]]()
+    catalogue, matches = model.catalogue, list[tuple[str, str]]()
     for item_id, name in zip(catalogue.items.ids, catalogue.names, strict=True):
         searched = f"{name} {item_id}".casefold()
         if item_id not in chosen and all(word in searched for word in words):
-            found.append((item_id, name or item_id))
-    return sorted(found, key=lambda each: (len(each[1]), each[1]))[:_MAX_FOUND]
+            matches.append((item_id, name or item_id))
+    return sorted(matches, key=lambda each: (len(each[1]), each[1]))[:_MAX_FOUND]
 
 
 def _given(visit: Visit, offer: Offer, seen: OfferDisplay, pinned: set[str]) -> Given:

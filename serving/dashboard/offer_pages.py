@@ -82,7 +82,12 @@ async def show_offers(
     start = min(start, max(0, len(rows) - 1)) // _ON_A_PAGE * _ON_A_PAGE
     shown = rows[start : start + _ON_A_PAGE]
     worth = await _worth(visit) if name == "items" else None
-    kept: dict[str, Any] = {"q": q or None, "show": show or None, "sort": sort, "order": order}
+    parameters: dict[str, Any] = {
+        "q": q or None,
+        "show": show or None,
+        "sort": sort,
+        "order": order,
+    }
     return await visit.page(
         name,
         "offers.html",
@@ -94,12 +99,12 @@ async def show_offers(
         n_all=len(every),
         start=start,
         stop=start + len(shown),
-        next_page=visit.address(**kept, start=start + _ON_A_PAGE)
+        next_page=visit.address(**parameters, start=start + _ON_A_PAGE)
         if start + _ON_A_PAGE < len(rows)
         else None,
-        last_page=visit.address(**kept, start=max(0, start - _ON_A_PAGE)) if start else None,
-        kept=kept,
-        csv=visit.address(**kept, format="csv"),
+        last_page=visit.address(**parameters, start=max(0, start - _ON_A_PAGE)) if start else None,
+        kept=parameters,
+        csv=visit.address(**parameters, format="csv"),
         q=q,
         show=show,
         shown=SHOWN,
@@ -108,7 +113,7 @@ async def show_offers(
         currency=report["currency"] or "",
         level=visit.figures.level(report["level"]),
         days=report["days"],
-        here=visit.address(**kept, start=start or None),
+        here=visit.address(**parameters, start=start or None),
         done=done,
         rule=rule,
         last_period=None if every else await visit.last_period(),
@@ -309,9 +314,9 @@ def _places(visit: Visit, with_it: Sequence[tuple[Decision, Offer]]) -> list[Pla
 def _why(visit: Visit, offer: Offer) -> tuple[str, str]:
     """Return the counts behind an offer and its lift's lower bound, or what an upgrade gains."""
     if offer.evidence is not None:
-        found = offer.evidence
-        lift = visit.figures.decimal(found.lift_lower) if found.antecedent_item_ids else ""
-        return evidence_text(visit, found), lift
+        counts = offer.evidence
+        lift = visit.figures.decimal(counts.lift_lower) if counts.antecedent_item_ids else ""
+        return evidence_text(visit, counts), lift
     return offer.text, ""
 
 

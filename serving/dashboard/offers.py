@@ -146,7 +146,7 @@ def evidence_of(model: Model | None, beside: Sequence[str], item_id: str) -> Evi
     consequent, places = index(item_id), [index(each) for each in beside]
     if consequent is None or None in places:
         return None
-    wanted = sorted(place for place in places if place is not None)
+    wanted = sorted(position for position in places if position is not None)
     alike = (table.consequent == consequent) & (table.lengths == len(wanted))
     for rule in np.flatnonzero(alike).tolist():
         if table.antecedents[rule].tolist() == wanted:
@@ -173,9 +173,9 @@ def in_order(rows: Collection[OfferRow], sort: str, *, ascending: bool) -> list[
             "evidence": row.evidence and row.evidence.lift_lower,
         }[sort]
 
-    known = [row for row in rows if value(row) is not None]
+    with_value = [row for row in rows if value(row) is not None]
     unknown = [row for row in rows if value(row) is None]
-    return [*sorted(known, key=value, reverse=not ascending), *unknown]
+    return [*sorted(with_value, key=value, reverse=not ascending), *unknown]
 
 
 SHOWN = ("earning", "losing", "unclear", "changed")
@@ -234,11 +234,11 @@ async def counted(visit: Visit, *by: str) -> Mapping[str, Any] | None:
 
 async def all_counted(visit: Visit) -> dict[Key, Mapping[str, Any]] | None:
     """Return the reports by each key; None while one of them is still being counted."""
-    found = await asyncio.gather(*(counted(visit, key) for key in KEY_OF.values()))
+    results = await asyncio.gather(*(counted(visit, key) for key in KEY_OF.values()))
     reports: dict[Key, Mapping[str, Any]] = {
-        key: each for key, each in zip(KEY_OF.values(), found, strict=True) if each is not None
+        key: each for key, each in zip(KEY_OF.values(), results, strict=True) if each is not None
     }
-    return reports if len(reports) == len(found) else None
+    return reports if len(reports) == len(results) else None
 
 
 def page_rows(visit: Visit, report: Mapping[str, Any], by: Key) -> list[OfferRow]:

@@ -119,11 +119,13 @@ async def log_in(request: Request, lang: str | None = None) -> Response:
     key = form.get("key", [""])[0].strip()
     caller = caller_presenting(request, key)
     session = sessions.open_session(request.app.state.settings, key) if caller else None
-    kept = {"lang": lang} if lang else {}
+    parameters = {"lang": lang} if lang else {}
     if session is None:
-        address = urlencode({"refused": "true", **kept})
+        address = urlencode({"refused": "true", **parameters})
         return RedirectResponse(f"/dashboard/login?{address}", 303)
-    answer = RedirectResponse("/dashboard" + (f"?{urlencode(kept)}" if kept else ""), 303)
+    answer = RedirectResponse(
+        "/dashboard" + (f"?{urlencode(parameters)}" if parameters else ""), 303
+    )
     forwarded = request.headers.get("x-forwarded-proto", "")
     answer.set_cookie(
         sessions.COOKIE,

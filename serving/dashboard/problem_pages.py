@@ -67,13 +67,13 @@ async def _problem_page(request: Request, problem: errors.ApiError) -> Response:
     except errors.ApiError:
         words = glossary_of(spoken(request, lang)).phrase
         said = f"{words(f'problem_{name}')} {words(f'problem_{name}_do')}"
-        found = login_page(request, lang, said, problem.status)
+        page = login_page(request, lang, said, problem.status)
     else:
-        found = await visit.page(
+        page = await visit.page(
             "problem", "problem.html", problem.status, said=name, problem=problem
         )
-    found.headers.update(problem.headers)
-    return found
+    page.headers.update(problem.headers)
+    return page
 
 
 def login_page(

@@ -77,6 +77,6 @@ def _back(address: str, *, done: str, rule: str | None) -> RedirectResponse:
     """Return the way to a page of ours, with what was done."""
     parts = urlsplit(address)
     path = parts.path if parts.path.startswith("/dashboard") else "/dashboard/items"
-    kept = [pair for pair in parse_qsl(parts.query) if pair[0] not in ("done", "rule")]
-    query = [*kept, ("done", done), *((("rule", rule),) if rule else ())]
+    parameters = [pair for pair in parse_qsl(parts.query) if pair[0] not in ("done", "rule")]
+    query = [*parameters, ("done", done), *((("rule", rule),) if rule else ())]
     return RedirectResponse(f"{path}?{urlencode(query)}", 303)

@@ -122,8 +122,8 @@ def _is_instant(text: str) -> bool:
 
 def _keys(settings: ServeSettings) -> list[Key]:
     """Return the keys that open sessions; a key of both scopes is an admin key."""
-    found = [key for key in settings.keys.keys if key.scope in _MAY_LOOK]
-    return sorted(found, key=lambda key: _MAY_LOOK.index(key.scope))
+    keys = [key for key in settings.keys.keys if key.scope in _MAY_LOOK]
+    return sorted(keys, key=lambda key: _MAY_LOOK.index(key.scope))
 
 
 def _parts(cookie: str) -> list[str]:

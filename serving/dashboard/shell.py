@@ -182,8 +182,8 @@ class Visit:
         named = {name.rstrip("_"): value for name, value in changes.items()}
         shared = {"share": self.request.query_params["share"]} if self.shared_until else {}
         texts = {"lang": self.language, **self.filters.texts(), **shared, **named}
-        known = {name: str(value) for name, value in texts.items() if value is not None}
-        return f"{path or self.request.url.path}?{urlencode(known)}"
+        parameters = {name: str(value) for name, value in texts.items() if value is not None}
+        return f"{path or self.request.url.path}?{urlencode(parameters)}"
 
     async def form(self, scope: Scope = "admin") -> Mapping[str, str]:
         """Return the fields of a form that somebody with a key sent from a page of ours.

@@ -32,8 +32,8 @@ class Scale:
     @classmethod
     def of(cls, numbers: Iterable[float | None], *, with_zero: bool = True) -> Scale:
         """Return a scale with all numbers and a little room at its ends."""
-        known = [number for number in numbers if number is not None] + [0.0] * with_zero
-        low, high = min(known, default=0.0), max(known, default=0.0)
+        values = [number for number in numbers if number is not None] + [0.0] * with_zero
+        low, high = min(values, default=0.0), max(values, default=0.0)
         room = (high - low) * 0.04 or 1.0
         return cls(low - room * (low < 0), high + room * (high > 0 or low == high))
 
@@ -108,8 +108,8 @@ def sparkline(series: Series, label: str) -> Markup:
 
     It is empty where fewer than two values are known.
     """
-    known = [each for each in series.values if each is not None]
-    if len(known) < 2:
+    values = [each for each in series.values if each is not None]
+    if len(values) < 2:
         return Markup()
     scale = Scale.of([*series.lower, *series.upper], with_zero=False)
     last = len(series.values) - 1
@@ -171,13 +171,13 @@ def band_chart(
         f' viewBox="0 0 {n} {_PLOT_HEIGHT}" preserveAspectRatio="none">{lines}</svg>'
         f'<line class="cursor" visibility="hidden" y1="{_PLOT_TOP}" y2="{bottom}"/>'
     )
-    for place, at in enumerate(range(0, len(names), math.ceil(n / 6))):
+    for index, at in enumerate(range(0, len(names), math.ceil(n / 6))):
         anchor, x = ("start", 0.0) if at == 0 else ("middle", 100 * (at + 0.5) / n)
         if at == n - 1 and at:
             anchor, x = "end", 100.0
         plot += (
             f'<text x="{x:.4g}%" y="{bottom + 18}" text-anchor="{anchor}"'
-            f"{_OFTEN_LEFT_OUT * (place % 2)}>{escape(names[at])}</text>"
+            f"{_OFTEN_LEFT_OUT * (index % 2)}>{escape(names[at])}</text>"
         )
     plot += "".join(
         f'<rect class="hit" x="{100 * at / n:.4g}%" width="{100 / n:.4g}%" y="{_PLOT_TOP}"'

@@ -212,8 +212,8 @@ class EntryWords(Figures):
 
     def money(self, amount: str | Decimal | None, *, sign: bool = False) -> str:
         """Return money in the decimals of its currency; effects a checkout have two more."""
-        known = None if amount is None else minor_units(amount, self.currency)
-        return self.amount(known, self.currency, sign=sign)
+        minor = None if amount is None else minor_units(amount, self.currency)
+        return self.amount(minor, self.currency, sign=sign)
 
     def money_between(self, entry: Report) -> str:
         """Return the interval of money without its currency; empty where it is not known."""

@@ -27,8 +27,8 @@ class Names:
 
     def __getitem__(self, item_id: str) -> str:
         catalogue = self._catalogue
-        place = None if catalogue is None else catalogue.items.index_of(item_id)
-        trained = catalogue.names[place] if catalogue is not None and place is not None else ""
+        index = None if catalogue is None else catalogue.items.index_of(item_id)
+        trained = catalogue.names[index] if catalogue is not None and index is not None else ""
         return self._stated.get(item_id) or trained or item_id
 
     def joined(self, item_ids: Iterable[str]) -> str:

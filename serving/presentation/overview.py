@@ -197,10 +197,10 @@ class _Page(EntryWords):
 
     def _card(self, text: KindText) -> RateCard:
         effect = self._kinds[text.kind]["incremental"]
-        known = effect["value"] is not None
+        is_known = effect["value"] is not None
         treated, control = effect["treatment"]["value"], effect["control"]["value"]
         arms: list[ArmBar] = []
-        if known:
+        if is_known:
             widest = max(treated, control) or 1.0
             arms = [
                 ArmBar(self.phrase("arm_with"), self.percent(treated),
@@ -209,7 +209,7 @@ class _Page(EntryWords):
                        bars([(control / widest, COLOURS["control"])])),
             ]  # fmt: skip
         anyway = ""
-        if known and treated and treated > control:
+        if is_known and treated and treated > control:
             anyway = self.phrase("anyway_of_ten", n=round(10 * control / treated))
         formula = [
             (rate.term.name, f"{rate.value} {rate.interval} {rate.fraction}. {rate.term.formula}")
@@ -221,8 +221,8 @@ class _Page(EntryWords):
             text=text,
             spark=spark_of(self._report, self.language, text.kind),
             change=self._change(text.kind),
-            effect=self.points(effect["value"]) if known else "",
-            effect_range=self.range(effect, self.points) if known else self.phrase(unknown),
+            effect=self.points(effect["value"]) if is_known else "",
+            effect_range=self.range(effect, self.points) if is_known else self.phrase(unknown),
             arms=arms,
             anyway=anyway,
             formula=formula,
@@ -257,10 +257,10 @@ def funnel_of(measured: Report, kind: str, language: Language) -> Funnel:
         measured[name] for name in ("incremental", "net_incremental", "click_through")
     )
     (treated, control), shown = arms_of(gross), measured["checkout"]["denominator"]
-    bought, kept = gross["treatment"]["numerator"], net["treatment"]["numerator"]
+    bought, n_kept = gross["treatment"]["numerator"], net["treatment"]["numerator"]
     if not treated:
         treated = shown
-        bought, kept = (measured[name]["numerator"] for name in ("checkout", "net_checkout"))
+        bought, n_kept = (measured[name]["numerator"] for name in ("checkout", "net_checkout"))
     held_back = [words("held_back")]
 
     def step(name: str, of_treated: int, of_control: int | None) -> Any:
@@ -288,6 +288,6 @@ def funnel_of(measured: Report, kind: str, language: Language) -> Funnel:
             step("shown", shown, None),
             clicked,
             step("bought", bought, gross["control"]["numerator"]),
-            step("kept", kept, net["control"]["numerator"]),
+            step("kept", n_kept, net["control"]["numerator"]),
         ],
     )

@@ -182,10 +182,10 @@ class _Presenter(EntryWords):
             self.phrase("net_value", value=self.effect(net)),
         ]
         of = self.phrase(f"each_{trial}")
-        for field, known, unknown in MEANS:
+        for field, meaning, unknown in MEANS:
             name = field.format(trial)
             gross_text, net_text = (
-                self._mean(each[name], known, unknown, of) for each in (entry, net)
+                self._mean(each[name], meaning, unknown, of) for each in (entry, net)
             )
             lines.append(gross_text)
             if net_text != gross_text or entry[name]["value"] is not None:
@@ -251,8 +251,8 @@ class _Presenter(EntryWords):
         """Return the groups by time, and by the money kept, the most first."""
 
         def place(row: Report) -> tuple[list[str], Decimal]:
-            kept = sum((Decimal(row[kind]["net_revenue"] or 0) for kind in self._kinds), Decimal(0))
-            return [text for key, text in row["key"].items() if key in TIME_KEYS], -kept
+            net = sum((Decimal(row[kind]["net_revenue"] or 0) for kind in self._kinds), Decimal(0))
+            return [text for key, text in row["key"].items() if key in TIME_KEYS], -net
 
         return sorted(self._report["groups"], key=place)
 

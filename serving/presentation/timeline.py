@@ -122,7 +122,7 @@ def _marks(
         at = bisect_left(buckets, bucket)
         return at + 0.5 * (bucket in buckets[at : at + 1])
 
-    found: list[tuple[date, float | None, str]] = []
+    marks: list[tuple[date, float | None, str]] = []
     resumed = float(len(buckets))
     for action in occurred.actions:
         if action.outcome != "done":
@@ -131,18 +131,18 @@ def _marks(
         texts = {"target": action.target or "", "who": action.who}
         end = resumed if action.action == "pause offers" else None
         resumed = place(day) if action.action == "resume offers" else resumed
-        found.append((day, end, words.phrase(_MARKED[action.action], **texts)))
-    found.reverse()
+        marks.append((day, end, words.phrase(_MARKED[action.action], **texts)))
+    marks.reverse()
     repriced = Counter[date]()
     for at, n in occurred.price_changes:
         repriced[day_of(at)] += n
-    found += [
+    marks += [
         (day, None, words.phrase("mark_prices", n=words.count(n)))
         for day, n in repriced.most_common(_PRICE_MARKS)
     ]
     shown = [
         each
-        for each in sorted(found, key=lambda each: each[0])
+        for each in sorted(marks, key=lambda each: each[0])
         if buckets[0] <= bucket_of(step, each[0]) <= buckets[-1]
         or (each[1] and bucket_of(step, each[0]) < buckets[0])
     ]

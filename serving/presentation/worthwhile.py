@@ -53,8 +53,8 @@ def worth_doing(
     if not whole["days"]:
         return []
     candidates = list(_candidates(reports, rules))
-    found = worthwhile(candidates, whole["total"], whole["days"], decisions)
-    return [_worth(each, names, words, whole["currency"]) for each in found]
+    actions = worthwhile(candidates, whole["total"], whole["days"], decisions)
+    return [_worth(each, names, words, whole["currency"]) for each in actions]
 
 
 def _candidates(

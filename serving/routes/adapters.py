@@ -127,9 +127,9 @@ async def from_shopify(request: Request) -> Response:
             erased = await erase(service, _SHOPIFY, customer_id)
             return Response(orjson.dumps(erased), media_type="application/json")
         if stated:
-            kept = await take_items(service, stated)
-            n_newer = sum(item is not None for item in kept)
-            taken = EventsAnswer(n_newer, len(kept) - n_newer, [])
+            accepted = await take_items(service, stated)
+            n_newer = sum(item is not None for item in accepted)
+            taken = EventsAnswer(n_newer, len(accepted) - n_newer, [])
         else:
             taken = await take(service, ANYONE, events)
         if not events and not stated:

@@ -39,5 +39,5 @@ async def list_actions(
 ) -> AuditAnswer:
     """Return who published, rolled back, exported, erased, paused or dropped months."""
     del caller
-    found = await asyncio.to_thread(service.store.audit.latest, limit)
-    return AuditAnswer([entry.to_json() for entry in found])
+    entries = await asyncio.to_thread(service.store.audit.latest, limit)
+    return AuditAnswer([entry.to_json() for entry in entries])

@@ -104,7 +104,7 @@ async def take(
     service: Service, caller: Caller, events: Sequence[msgspec.Raw | dict[str, object]]
 ) -> EventsAnswer:
     """Record the events that `caller` may send; each event is judged alone."""
-    logs.keep_unspoken(lambda: people_in(events))
+    logs.redact(lambda: people_in(events))
     model = service.live.model
     consent_required = model is not None and model.settings.tracking.consent == "required"
     is_server, now = caller.may("server"), clock.now()

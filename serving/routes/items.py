@@ -132,12 +132,12 @@ async def look_at_item(service: TheService, caller: Reporter, item_id: str) -> I
     """Return what is known of an item, whether it can be offered, where, and why not."""
     del caller
     stated, model = service.shop.items.get(item_id, LiveItem()), service.live.model
-    place = None if model is None else model.catalogue.items.index_of(item_id)
-    if place is None and not stated.fields:
+    index = None if model is None else model.catalogue.items.index_of(item_id)
+    if index is None and not stated.fields:
         raise errors.ApiError(404, "not_found", "neither the model nor the shop knows the item")
-    if model is None or place is None:
+    if model is None or index is None:
         return _unknown(item_id, stated)
-    return _known(item_id, stated, model, place, is_paused=service.guard.paused is not None)
+    return _known(item_id, stated, model, index, is_paused=service.guard.paused is not None)
 
 
 @router.delete(
@@ -177,9 +177,9 @@ def _prices(catalogue: Catalogue, stated: Sequence[Stated]) -> dict[str, str]:
     places = {item_id: catalogue.items.index_of(item_id) for item_id in item_ids}
     return {
         item_id: price
-        for item_id, place in places.items()
-        if place is not None
-        and (price := _amount(catalogue, catalogue.price_minor.item(place))) is not None
+        for item_id, index in places.items()
+        if index is not None
+        and (price := _amount(catalogue, catalogue.price_minor.item(index))) is not None
     }
 
 

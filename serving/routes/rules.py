@@ -136,8 +136,8 @@ def _of_shop_file(service: Service) -> Iterator[dict[str, object]]:
     trained = service.live.trained
     offers = service.shop.offers or (trained.settings.offers if trained else OffersSection())
     for name, rules in (("pin", offers.pins), ("block", offers.blocks)):
-        for place, rule in enumerate(rules):
-            yield _shown(f"{_OF_SHOP_FILE}{name}s/{place}", name, rule, "shop_file", None)
+        for index, rule in enumerate(rules):
+            yield _shown(f"{_OF_SHOP_FILE}{name}s/{index}", name, rule, "shop_file", None)
 
 
 def _shown(

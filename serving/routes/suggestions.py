@@ -56,7 +56,7 @@ async def suggest(request: Request) -> Response:
     if asked.preview and not caller.may("server"):
         raise errors.ApiError(403, "forbidden", "a preview needs a key of scope server")
     laps.lap("parse")
-    logs.keep_unspoken(lambda: (asked.customer_id, asked.session_id))
+    logs.redact(lambda: (asked.customer_id, asked.session_id))
     scope, problem = scope_of(
         service.settings, caller, asked.checkout_token, asked.checkout_id, asked.customer_id
     )
@@ -70,7 +70,7 @@ async def suggest(request: Request) -> Response:
     laps.lap("look_ups")
     deciding = partial(_decide, service, model, asked, buyer, recall=recall, scope=scope, salt=salt)
     is_long = _entries(asked) > _LONG_CART
-    decision, display = await _beside_others(service, deciding) if is_long else deciding()
+    decision, display = await _in_thread(service, deciding) if is_long else deciding()
     logs.decision_id.set(decision.decision_id)
     laps.lap("decide")
     not_known = unknown_item_ids(model, asked)
@@ -96,7 +96,7 @@ async def _asked(
     Fields that are not known are added to `unknown`.
     """
     parse = partial(decode, body, SuggestionRequest, unknown)
-    asked = await _beside_others(service, parse) if len(body) > _LONG_BODY else parse()
+    asked = await _in_thread(service, parse) if len(body) > _LONG_BODY else parse()
     by_server, most = caller.may("server"), service.settings.storefront_lines
     if not by_server and _entries(asked) > most:
         problem = f"the cart and the lists of a storefront key hold at most {most} entries together"
@@ -110,7 +110,7 @@ def _entries(asked: SuggestionRequest) -> int:
     return sum(len(each) for each in lists if each)
 
 
-async def _beside_others(service: Service, work: Callable[[], _Result]) -> _Result:
+async def _in_thread(service: Service, work: Callable[[], _Result]) -> _Result:
     """Do what takes long in a thread, one after the other; the event loop goes on."""
     async with service.long_carts:
         return await asyncio.to_thread(work)

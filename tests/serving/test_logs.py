@@ -113,12 +113,12 @@ def record(error: BaseException | None = None) -> logging.LogRecord:
 
 @pytest.mark.parametrize("formatter", [logs.HumanLines(), logs.JsonLines()])
 def test_an_error_repeats_no_id_of_its_request(formatter: logging.Formatter) -> None:
-    logs.keep_unspoken(lambda: ("kari", None, "s-1"))
+    logs.redact(lambda: ("kari", None, "s-1"))
     try:
         line = formatter.format(record(KeyError("kari")))
         other = formatter.format(record(KeyError("kari-anne and s-12")))
     finally:
-        logs.keep_unspoken(None)
+        logs.redact(None)
     assert "kari" not in line
     assert "failed for [hidden]" in line
     assert "KeyError" in line

@@ -97,8 +97,8 @@ def different_rows(columns: Sequence[NDArray[Any]]) -> tuple[list[list[int]], ND
     for column in columns:
         size = int(column.max()) + 1
         if n_packed * size >= _INT64:
-            known, packed = np.unique(packed, return_inverse=True)
-            n_packed = len(known)
+            distinct, packed = np.unique(packed, return_inverse=True)
+            n_packed = len(distinct)
         packed, n_packed = packed * size + column, n_packed * size
     _, first, places = np.unique(packed, return_index=True, return_inverse=True)
     return np.column_stack([column[first] for column in columns]).tolist(), places

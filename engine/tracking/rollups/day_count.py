@@ -79,7 +79,7 @@ def day_of(
         (currency,) = currencies
     last_orders, first = part.last_orders(), first_eligible(history, part.decisions)
     groups = sorted({group_of(each) for of_kind in first.values() for each in of_kind.values()})
-    places = {group: place for place, group in enumerate(groups, 1)}
+    places = {group: index for index, group in enumerate(groups, 1)}
     strata = strata_of(part)
     counter = OfferCounter(history, begun, currency, last_orders)
     counter.add(counted, _all)
@@ -158,7 +158,7 @@ def measured(
     past : mapping, optional
         What each unit spent before its first decision.
     """
-    found: list[Measures] = []
+    all_measures: list[Measures] = []
     for part, sets in parts:
         history, buying = part.history, part.buying_units()
         drawn: dict[Kind, Drawn] = {
@@ -182,8 +182,8 @@ def measured(
         ]
         for measures, outcomes in zip(measures_of(sums, counts), sets, strict=True):
             spending = None if past is None else _spending(part, outcomes, currency, holdout, past)
-            found.append(replace(measures, drawn=drawn, spending=spending))
-    return found
+            all_measures.append(replace(measures, drawn=drawn, spending=spending))
+    return all_measures
 
 
 def _spending(
@@ -194,13 +194,13 @@ def _spending(
     past: Mapping[str, int],
 ) -> Mapping[tuple[Kind, str], Spending]:
     """Return what units spent, and had spent before."""
-    found: dict[tuple[Kind, str], Spending] = {}
+    spending: dict[tuple[Kind, str], Spending] = {}
     for kind in KINDS:
         placed = [each.placed for each in outcomes if each.placed.offer.kind == kind]
         clusters = clusters_of(part.history, judged_by(part.history, placed), currency)
         for name in SPENT:
-            found[kind, name] = with_past(by_share(clusters, holdout), past, name)
-    return found
+            spending[kind, name] = with_past(by_share(clusters, holdout), past, name)
+    return spending
 
 
 def rows_beside(
@@ -226,7 +226,7 @@ def rows_beside(
         Returns, of a kind, a unit and the instant at which a basket began, before which day the
         first eligible decision of the unit has to be.
     """
-    found: list[tuple[int, int, Mapping[str, int]]] = []
+    rows: list[tuple[int, int, Mapping[str, int]]] = []
     of_units = numbers(sorted(baskets.begun))
     for kind in KINDS:
         placed = [each.placed for each in counted if each.placed.offer.kind == kind]
@@ -234,8 +234,8 @@ def rows_beside(
         for unit, number in of_units.items():
             for decision, basket in baskets.of_unit(unit, judged):
                 day = counts_after(kind, number, decision.occurred_at)
-                found.append((number, day, _beside(kind, basket)))
-    return [rows_of_days(sorted(found, key=lambda each: each[:2]))] if found else []
+                rows.append((number, day, _beside(kind, basket)))
+    return [rows_of_days(sorted(rows, key=lambda each: each[:2]))] if rows else []
 
 
 def rows_of_days(baskets: Sequence[tuple[int, int, Mapping[str, int]]]) -> UnitRows:

@@ -102,21 +102,23 @@ def _shared_out(
     flags = np.concatenate([np.zeros(0, np.int64), *(each["flags"] for each in strata.values())])
     has = {name: flags >> bit & 1 for bit, name in enumerate(_MARKS)}
     marks = {"ordered": has["buying"], "buying": has["buying"]}
-    found: dict[str, NDArray[np.int64]] = {}
+    results: dict[str, NDArray[np.int64]] = {}
     for kind in KINDS:
         shown, sold = has[f"{kind}_shown"], has[f"{kind}_sold"]
         marks |= {f"{kind}_shown": shown, f"{kind}_bought": shown & (has["buying"] | sold)}
         marks["buying"] = marks["buying"] | sold
         eligible = [each[f"{kind}_checkouts"] > 0 for each in strata.values()]
-        found[f"{kind}_drawn"] = has["drawn"] * np.concatenate([has["drawn"][:0], *eligible])
+        results[f"{kind}_drawn"] = has["drawn"] * np.concatenate([has["drawn"][:0], *eligible])
         for name in UNIT_COUNTS:
             total, mark = getattr(counts[kind], name), _COUNTED_OF[name.partition("_")[2]]
             units = np.flatnonzero(has[f"{kind}_{mark}"])
-            found[f"{kind}_{name}"] = column = np.zeros(len(flags), np.int64)
+            results[f"{kind}_{name}"] = column = np.zeros(len(flags), np.int64)
             column[units] = total // max(len(units), 1)
             column[units[: total % max(len(units), 1)]] += 1
-    found["flags"] = sum((marks[name] * flag for name, flag in FLAGS.items()), np.zeros_like(flags))
-    parts = {name: np.split(column, np.cumsum(lengths)[:-1]) for name, column in found.items()}
+    results["flags"] = sum(
+        (marks[name] * flag for name, flag in FLAGS.items()), np.zeros_like(flags)
+    )
+    parts = {name: np.split(column, np.cumsum(lengths)[:-1]) for name, column in results.items()}
     return {
         stratum: {**columns, **{name: part[at] for name, part in parts.items()}}
         for at, (stratum, columns) in enumerate(strata.items())
@@ -142,10 +144,10 @@ def _converted(body: bytes) -> bytes:
         for arm in ARMS:
             sums: list[list[int]] = [columns[f"{kind}/{arm}/{old}"].tolist() for old in _SUMS]
             places: list[int] = np.cumsum(columns[f"{kind}/{arm}"], dtype=np.int64).tolist()
-            for at, place in enumerate(places):
+            for at, index in enumerate(places):
                 # Clusters did not say their share: they have that of their unit's first decision.
-                first = keys[place]
-                row = rows[first if first[0] == arm else (arm, None, units[place])]
+                first = keys[index]
+                row = rows[first if first[0] == arm else (arm, None, units[index])]
                 for name, column in zip(_SUMS.values(), sums, strict=True):
                     row[f"{kind}_{name}"] = column[at]
     counts: dict[Kind, Counts] = {kind: _counts(kind, notes) for kind in KINDS}

@@ -201,11 +201,11 @@ class OfferCounter:
 
     def converted(self) -> Mapping[tuple[Hashable, Kind], set[str]]:
         """Return the units with a conversion, by key and kind."""
-        found: defaultdict[tuple[Hashable, Kind], set[str]] = defaultdict(set)
+        checkouts: defaultdict[tuple[Hashable, Kind], set[str]] = defaultdict(set)
         for (key, kind, _, unit), row in self._rows.items():
             if row["offers_converted"]:
-                found[key, kind].add(unit)
-        return found
+                checkouts[key, kind].add(unit)
+        return checkouts
 
     def units(self) -> Sequence[str]:
         """Return the units of all visits, in order."""
@@ -325,13 +325,13 @@ def _is_ambiguous(history: History, checkout_id: str) -> bool:
         return True
     for kind in KINDS:
         decision = first_with_offers(history, checkout_id, kind)
-        found = [
+        matches = [
             offer
             for offer in (decision.offers if decision else ())
             if offer.kind == kind and offer.item_id in items
         ]
-        bases = [each.replaces.item_id for each in found if each.replaces is not None]
-        if len({each.item_id for each in found}) < len(found) or len({*bases}) < len(bases):
+        bases = [each.replaces.item_id for each in matches if each.replaces is not None]
+        if len({each.item_id for each in matches}) < len(matches) or len({*bases}) < len(bases):
             return True
     return False
 

@@ -202,14 +202,14 @@ class _Adder:
             self._cells.append((stratum[own], self._place[own], columns))
             self._add_baskets(kind, own[rows.judged[own] >= 0])
         if self._marks is not None:
-            known = {each: place for place, each in enumerate(self._strata)}
-            of_marks = [known.setdefault(each, len(known)) for each in self._marks.strata]
-            self._strata = list(known)
-            place = np.searchsorted(self._pairs, np.array(self._marks.units, np.int64))
+            number_of = {each: index for index, each in enumerate(self._strata)}
+            of_marks = [number_of.setdefault(each, len(number_of)) for each in self._marks.strata]
+            self._strata = list(number_of)
+            index = np.searchsorted(self._pairs, np.array(self._marks.units, np.int64))
             columns = {
                 name: partial(np.array, n, np.int64) for name, n in self._marks.columns.items()
             }
-            self._cells.append((np.array(of_marks, np.int64), place, columns))
+            self._cells.append((np.array(of_marks, np.int64), index, columns))
         ends = np.searchsorted(self._pairs, np.arange(self._n_sets + 1) * self._n_units)
         found = self._columns()
         # The cells refer to this object, which would be in memory until it is searched for garbage.
@@ -291,7 +291,7 @@ class _Adder:
         if (None, None) not in self._strata:
             self._strata.append((None, None))
         nobody, n = self._strata.index((None, None)), len(self._pairs)
-        keys = [np.where(s < 0, nobody, s) * n + place for s, place, _ in self._cells]
+        keys = [np.where(s < 0, nobody, s) * n + index for s, index, _ in self._cells]
         cells, at = np.unique(np.concatenate(keys), return_inverse=True)
         parts = np.split(at.ravel(), np.cumsum([len(each) for each in keys])[:-1])
         made: defaultdict[str, list[tuple[Ints, Callable[[], Ints]]]] = defaultdict(list)

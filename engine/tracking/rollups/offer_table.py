@@ -84,8 +84,8 @@ class OfferTable:
     def some(self, keep: NDArray[np.bool_]) -> OfferTable:
         """Return the rows of some of the visits; of a checkout these are all or none."""
         moved = np.cumsum(keep) - 1
-        kept = keep[self.offers["visit"]]
-        offers = {name: column[kept] for name, column in self.offers.items()}
+        is_chosen = keep[self.offers["visit"]]
+        offers = {name: column[is_chosen] for name, column in self.offers.items()}
         offers["visit"] = moved[offers["visit"]]
         offers["judged"] = np.where(offers["judged"] < 0, -1, moved[offers["judged"]])
         visits = {name: column[keep] for name, column in self.visits.items()}

@@ -175,7 +175,7 @@ class RolledUp:
         for group, own in members.items():
             counter.add(own, lambda _, group=group: group)
         tables.append(counter.table(number_of))
-        at = {group: place for place, group in enumerate(groups)}
+        at = {group: index for index, group in enumerate(groups)}
         # The last table has the groups for keys.
         group_of = {**{group: group for group in groups}, **label}
         of_units: list[tuple[Sequence[int], Sums]] = []
@@ -251,11 +251,11 @@ class RolledUp:
 
     def immature(self, since: date) -> Counter[Bucket]:
         """Return how many decisions of each bucket of time are not before a day."""
-        found: Counter[Bucket] = Counter()
+        counts: Counter[Bucket] = Counter()
         for name, day in self.days.items():
             if date.fromisoformat(name) >= since:
-                found[self._bucket_of(name)] += day.notes.decisions
-        return found
+                counts[self._bucket_of(name)] += day.notes.decisions
+        return counts
 
     def other_currency(self, currency: str | None) -> int:
         """Return how many orders of the days are in another currency."""

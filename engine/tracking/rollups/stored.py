@@ -227,10 +227,10 @@ def folded(store: Store, query: ReportQuery, day: str, before: str) -> bytes:
     begun_here = {checkout_id for checkout_id, (first, _) in shared.items() if first == day}
     assert query.impressions is not None, NOT_FILLED
     assert query.checkout_days is not None, NOT_FILLED
-    found = outcomes(period.history, query.impressions, 0, query.checkout_days)
+    all_outcomes = outcomes(period.history, query.impressions, 0, query.checkout_days)
     counted = [
         each
-        for each in found.values()
+        for each in all_outcomes.values()
         if each.placed.decision.checkout_id in begun_here
         and period.day(each.placed.decision.occurred_at) < before
     ]

@@ -265,10 +265,10 @@ class Stratum:
 
     def _total(self, source: _Source) -> _Changed:
         if source not in self._totals:
-            found = [self._change(name) for name in source.changes]
-            at = np.concatenate([np.zeros(0, np.intp), *(each for each, _ in found)])
+            changes = [self._change(name) for name in source.changes]
+            at = np.concatenate([np.zeros(0, np.intp), *(each for each, _ in changes)])
             changed, inverse = np.unique(at, return_inverse=True)
-            added = sum_by_place((each for _, each in found), inverse, len(changed))
+            added = sum_by_place((each for _, each in changes), inverse, len(changed))
             base = self._column(source.column)
             self._totals[source] = _Changed(base, source.factor, changed, added)
         return self._totals[source]

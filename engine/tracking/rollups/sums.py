@@ -134,10 +134,10 @@ def _returning(
     for each, has_sums in rows:
         if not has_sums:
             returning[each.columns["unit"]] = True
-    found = [np.flatnonzero(returning[each.columns["unit"]]) for each, _ in rows]
+    positions = [np.flatnonzero(returning[each.columns["unit"]]) for each, _ in rows]
     some = [
         (each.part(at), has_sums)
-        for (each, has_sums), at in zip(rows, found, strict=True)
+        for (each, has_sums), at in zip(rows, positions, strict=True)
         if len(at)
     ]
     return [each for each, _ in some], [each for each, has_sums in some if has_sums]
@@ -145,14 +145,16 @@ def _returning(
 
 def added(parts: Iterable[tuple[Sequence[int], Sums]], n_groups: int) -> dict[Key, Ints]:
     """Add up the sums of groups, of which each part says the places, each once."""
-    found: dict[Key, Ints] = {}
+    rows_by_key: dict[Key, Ints] = {}
     for places, sums in parts:
         for key, numbers in sums.items():
-            whole = found.setdefault(key, np.zeros((n_groups, numbers.shape[1]), numbers.dtype))
+            whole = rows_by_key.setdefault(
+                key, np.zeros((n_groups, numbers.shape[1]), numbers.dtype)
+            )
             if int(np.abs(whole).max()) + int(np.abs(numbers).max()) >= _LARGE:
-                whole = found[key] = whole.astype(object)
+                whole = rows_by_key[key] = whole.astype(object)
             whole[places] = whole[places] + numbers
-    return found
+    return rows_by_key
 
 
 def measures_of(sums: Sums, counts: Sequence[Mapping[Kind, Counts]]) -> list[Measures]:

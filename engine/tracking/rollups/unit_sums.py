@@ -169,18 +169,18 @@ class _Part:
     def _strata(self) -> Mapping[tuple[int, Arm], Stratum]:
         """Return the strata, in order; of a share that is not stated the rows are among others."""
         shares = [share_of(each.share, self._holdout) for each in self._rows]
-        found: defaultdict[tuple[int, Arm], list[int]] = defaultdict(list)
+        members: defaultdict[tuple[int, Arm], list[int]] = defaultdict(list)
         for at, (share, each) in enumerate(zip(shares, self._rows, strict=True)):
             if each.arm is not None:
-                found[share, each.arm].append(at)
+                members[share, each.arm].append(at)
         places = self._places_of()
         return {
             key: Stratum(
-                [self._rows[at] for at in found[key]],
-                np.concatenate([places[at] for at in found[key]]),
+                [self._rows[at] for at in members[key]],
+                np.concatenate([places[at] for at in members[key]]),
                 self._ends,
             )
-            for key in sorted(found)
+            for key in sorted(members)
         }
 
     def _of_strata(self, strata: Mapping[tuple[int, Arm], Stratum]) -> dict[Key, Ints]:

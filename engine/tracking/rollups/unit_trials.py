@@ -50,7 +50,7 @@ def trials_of(
         key: {name: _as_trials(name, stratum.sums(kind, name)) for name in MEASURES}
         for key, stratum in drawn.items()
     }
-    places = {key: place for place, key in enumerate(drawn)}
+    places = {key: index for index, key in enumerate(drawn)}
     # The last of both is for units without an eligible decision, whose place is -1.
     stratum = np.array(
         [*(places.get((share_of(each.share, holdout), each.arm), -1) for each in rows), -1],  # type: ignore[arg-type]
@@ -81,8 +81,8 @@ def trials_of(
         np.add.at(whole[name], np.searchsorted(chosen, units[at]), values)
     whole["foreign"] = np.minimum(whole["foreign"], 1)
     ends = np.searchsorted(chosen, ends)
-    for place, (key, before) in enumerate(of_strata.items()):
-        whole["checkouts"] = (stratum[first[chosen]] == place).astype(np.int64)
+    for index, (key, before) in enumerate(of_strata.items()):
+        whole["checkouts"] = (stratum[first[chosen]] == index).astype(np.int64)
         for name in MEASURES:
             own[key][name] = own[key][name] + _sums(name, whole, ends) - _sums(name, before, ends)
     return own

@@ -38,5 +38,5 @@ def test_many_days_add_up() -> None:
             for kind in KINDS:
                 assert of_all[kind] == sum([of_day[kind]] * DAYS, Counts())
         # The units are the same ones on every day.
-        assert many.ends == one.ends
+        assert many.ends.tolist() == one.ends.tolist()
         assert many.units.tolist() == one.units.tolist()
