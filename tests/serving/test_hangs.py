@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -91,6 +91,14 @@ def test_a_service_behind_pgbouncer_in_transaction_mode(
     buyers.are_kept_once(url, SECRET.encode())
 
 
+def put_folder_in_place_of(file: Path) -> None:
+    """Replace a file by a folder, again where the service wrote the file anew in between."""
+    while not file.is_dir():
+        file.unlink(missing_ok=True)
+        with suppress(FileExistsError):
+            file.mkdir()
+
+
 def test_a_service_that_can_keep_nothing_is_ill_and_one_that_defers_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,8 +107,7 @@ def test_a_service_that_can_keep_nothing_is_ill_and_one_that_defers_is_not(
 
     async def lose_database(client: Client, app: FastAPI) -> str:
         app.state.service.store.close()
-        (tmp_path / "facts.db").unlink()
-        (tmp_path / "facts.db").mkdir()
+        put_folder_in_place_of(tmp_path / "facts.db")
         return (await client.post("/v1/suggestions", json=CART)).json()["tracking"]
 
     async def full(client: Client, app: FastAPI) -> None:
