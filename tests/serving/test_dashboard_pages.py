@@ -200,12 +200,14 @@ def test_paper_shows_what_is_read_and_nothing_that_is_pressed(
         page.wait_for_url("**/dashboard*")
         eventually(partial(is_counted, page, f"{shop.url}/dashboard?step=week", "en"))
         on_screen = page.evaluate("() => getComputedStyle(document.body).color")
+        assert not page.locator(".on-paper").is_visible()
         page.emulate_media(media="print", color_scheme="dark")
         assert page.evaluate("() => getComputedStyle(document.body).color") != on_screen
         assert page.evaluate("() => getComputedStyle(document.body).color") == "rgb(23, 25, 28)"
         for pressed in ("nav.pages", "form.filters", "button", "details:not([open])", "footer a"):
             assert not any(each.is_visible() for each in page.locator(pressed).all()), pressed
-        for read in ("#say", ".forest", "section.cross_sell .figure", "#chart", "table.funnel"):
+        figures = ("section.cross_sell .figure", "#chart", "table.funnel")
+        for read in ("#say", ".on-paper", ".forest", *figures):
             assert page.locator(read).first.is_visible(), read
         paper = page.pdf(format="A4")
         assert paper.startswith(b"%PDF")
