@@ -200,8 +200,11 @@ def test_what_may_be_better_is_offered_by_its_name(
     assert upgrade.step == "tier"
     extra = Extra(upgrade.price_difference_minor, "NOK", names=(better, base))
     text = upsell_text(upgrade.comparison.gains, upgrade.comparison.differs, extra, "en")
-    assert text == f"{better} instead of {base} for 30 NOK more"
-    assert upsell_text((), (), extra, "nb") == f"{better} i stedet for {base} for 30\u00a0kr mer"
+    # A comma of a name is not one of the sentence.
+    en, nb = ("“{}”", "«{}»") if "," in base + better else ("{}", "{}")
+    assert text == f"{en.format(better)} instead of {en.format(base)} for 30 NOK more"
+    swap = f"{nb.format(better)} i stedet for {nb.format(base)}"
+    assert upsell_text((), (), extra, "nb") == f"{swap} for 30\u00a0kr mer"
 
 
 def test_sizes_of_unknown_things_are_versions_where_each_has_its_price() -> None:

@@ -45,7 +45,7 @@ def test_market_research_with_every_strategy_project(shop: TrainedShop) -> None:
     assert list(large)[:2] == ["market-research", "competitor-scan"]
     assert next(iter(course)) == "coaching"
     assert small["market-research"]["text"].startswith(
-        "Bought together with Strategy project, small"
+        "Bought together with “Strategy project, small”"
     )
     # The other way round it is the project that goes with the research.
     assert any(item_id.startswith("strategy-") for item_id in research)
