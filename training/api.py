@@ -27,8 +27,8 @@ from mersalg.training.frames import (
     dataset_of,
     families_and_prices,
 )
-from mersalg.training.mining.protocol import get_engine
-from mersalg.training.mining.search import default_min_count, mine_rules
+from mersalg.training.mining.protocol import default_min_count, get_engine
+from mersalg.training.mining.search import mine_rules
 from mersalg.training.model_fit import ladders_of
 from mersalg.training.pipeline import BACK_TEST_SAMPLES, fit_chosen
 from mersalg.training.rule_files import rules_to_arrow, strongest_first

@@ -21,8 +21,8 @@ from mersalg.engine.ranking.scorer import Scorer
 from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.affinity import Exclusions, build_affinity, exclusive_pairs, named_by_shop
-from mersalg.training.mining.protocol import MiningEngine
-from mersalg.training.mining.search import affordable_min_count, default_min_count, mine_rules
+from mersalg.training.mining.protocol import MiningEngine, default_min_count
+from mersalg.training.mining.search import affordable_min_count, mine_rules
 from mersalg.training.mining.strata import count_by_store
 from mersalg.training.mining.tallies import recency_of, weights
 from mersalg.training.ranking.signals import fit_base, purchases_of

@@ -17,7 +17,8 @@ from mersalg.serving.cli import console
 from mersalg.serving.cli.files import target
 
 if TYPE_CHECKING:
-    from mersalg.training.mining.search import Counted, MinedRules
+    from mersalg.training.mining.protocol import Counted
+    from mersalg.training.mining.search import MinedRules
 
 _SHOWN = 15
 _MAX = 2**53

@@ -21,11 +21,12 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.training.mining.protocol import (
     Itemsets,
+    default_min_count,
     get_engine,
     min_count_of_support,
 )
 from mersalg.training.mining.rules import parse_threshold, rules_from_itemsets
-from mersalg.training.mining.search import default_min_count, mine_rules
+from mersalg.training.mining.search import mine_rules
 from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
 

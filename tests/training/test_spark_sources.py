@@ -13,7 +13,8 @@ import pytest
 
 from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.progress import SilentProgress
-from mersalg.training.mining.search import Counted, count_source
+from mersalg.training.mining.protocol import Counted
+from mersalg.training.mining.search import count_source
 from mersalg.training.mining.spark.session import open_session, reading
 from mersalg.training.reading.basket_files import read_baskets, read_baskets_of_query
 from tests.support.spark import DRIVER_JAR

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
+from mersalg.engine.vocabulary import StringTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +128,36 @@ def min_count_of_support(min_support: Fraction, n_orders: int) -> int:
     In floating point `ceil(0.07 * 100)` is 8; here it is 7.
     """
     return max(1, -(-min_support.numerator * n_orders // min_support.denominator))
+
+
+def default_min_count(n_orders: int) -> int:
+    """Orders an itemset must stand in where nobody says: 0.03% of the orders, at least 5."""
+    return max(5, -(-3 * n_orders // 10_000))
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Totals of a source.
+
+    Attributes
+    ----------
+    itemsets
+        Frequent sets, items as positions in `items`.
+    fullness
+        Of the orders behind them.
+    items
+        Labels, ascending; where the orders were not read into memory, the frequent ones.
+    n_items
+        All items, frequent or not.
+    n_oversized
+        Orders left out for their size.
+    seconds_reading
+        Time until the baskets stood in memory; 0 where they never did.
+    """
+
+    itemsets: Itemsets
+    fullness: Fullness
+    items: StringTable
+    n_items: int
+    n_oversized: int
+    seconds_reading: float

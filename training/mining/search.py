@@ -22,9 +22,11 @@ from mersalg.engine.progress import Progress
 from mersalg.engine.vocabulary import StringTable
 from mersalg.training.mining.local import LocalEngine, fullness_of
 from mersalg.training.mining.protocol import (
+    Counted,
     Fullness,
     Itemsets,
     MiningEngine,
+    default_min_count,
     get_engine,
     min_count_of_support,
 )
@@ -40,11 +42,6 @@ MAX_PAIRS = 30_000
 """Frequent pairs a default threshold allows for mlxtend: about ten seconds of FP-growth."""
 MAX_SETS = 400_000
 """Frequent sets of two and more items for the other engines: about a million rules to test."""
-
-
-def default_min_count(n_orders: int) -> int:
-    """Orders an itemset must stand in where nobody says: 0.03% of the orders, at least 5."""
-    return max(5, -(-3 * n_orders // 10_000))
 
 
 def affordable_min_count(
@@ -139,34 +136,6 @@ def rules_of(
             passes &= certain
     chosen = np.flatnonzero(passes)
     return MinedRules(every.take(chosen), p[chosen], q[chosen], every, itemsets, n_tests)
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """Totals of a source.
-
-    Attributes
-    ----------
-    itemsets
-        Frequent sets, items as positions in `items`.
-    fullness
-        Of the orders behind them.
-    items
-        Labels, ascending; where the orders were not read into memory, the frequent ones.
-    n_items
-        All items, frequent or not.
-    n_oversized
-        Orders left out for their size.
-    seconds_reading
-        Time until the baskets stood in memory; 0 where they never did.
-    """
-
-    itemsets: Itemsets
-    fullness: Fullness
-    items: StringTable
-    n_items: int
-    n_oversized: int
-    seconds_reading: float
 
 
 def count_source(

@@ -8,7 +8,8 @@ import pytest
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.training.mining.local import LocalEngine
-from mersalg.training.mining.search import default_min_count, mine_rules
+from mersalg.training.mining.protocol import default_min_count
+from mersalg.training.mining.search import mine_rules
 from tests.support.repetitions import EFFORT
 
 pytestmark = pytest.mark.demo

@@ -12,8 +12,13 @@ from numpy.typing import NDArray
 from mersalg.engine.errors import DataError
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
-from mersalg.training.mining.protocol import Fullness, Itemsets, min_count_of_support
-from mersalg.training.mining.search import Counted, default_min_count
+from mersalg.training.mining.protocol import (
+    Counted,
+    Fullness,
+    Itemsets,
+    default_min_count,
+    min_count_of_support,
+)
 from mersalg.training.mining.spark import cluster_counts
 from mersalg.training.mining.spark.cluster_counts import Level
 from mersalg.training.mining.spark.lines import lines_of
