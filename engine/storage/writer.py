@@ -65,7 +65,7 @@ class Writer(ABC):
     """Write batches over one kept connection; safe from several threads, which take turns."""
 
     _ids: Table  # in which each event_id is once
-    _place: str  # of a value in a statement
+    _placeholder: str  # of a value in a statement
     _values: str  # selects those of a JSON array
 
     def __init__(self, database: Database) -> None:
@@ -187,10 +187,10 @@ class Writer(ABC):
         else:
             days = sorted({row[OCCURRED_AT] // MICROS_PER_DAY for row in batch.rows})
             tokens = [(day, secrets.token_hex(8)) for day in days]
-            cursor.executemany(_FRESH_DAY.format(self._place), tokens)
-        kept = None if note is None else note(batch.result())
-        if kept is not None:
-            cursor.execute(_NOTE.format(self._place), kept)
+            cursor.executemany(_FRESH_DAY.format(self._placeholder), tokens)
+        noted = None if note is None else note(batch.result())
+        if noted is not None:
+            cursor.execute(_NOTE.format(self._placeholder), noted)
 
     @abstractmethod
     def _insert_facts(self, cursor: Any, rows: Sequence[Row]) -> dict[str, bytes]:
@@ -209,7 +209,7 @@ class Writer(ABC):
 class SqliteWriter(Writer):
     """Write to SQLite, where only one connection holds the write lock at a time."""
 
-    _ids, _place, _values = facts, "?", "value from json_each(?)"
+    _ids, _placeholder, _values = facts, "?", "value from json_each(?)"
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -309,7 +309,7 @@ def _insert(connection: Any, table: Table, rows: Sequence[Row]) -> int:
 class PostgresWriter(Writer):
     """Write to PostgreSQL, where others write meanwhile and facts are kept by the month."""
 
-    _ids, _place, _values = fact_ids, "%s", "json_array_elements_text(%s::json)"
+    _ids, _placeholder, _values = fact_ids, "%s", "json_array_elements_text(%s::json)"
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
