@@ -92,7 +92,7 @@ def test_a_service_behind_pgbouncer_in_transaction_mode(
 
 
 def put_folder_in_place_of(file: Path) -> None:
-    """Replace a file by a folder, again where the service wrote the file anew in between."""
+    """Replace a file by a folder, and try again where the service wrote the file in between."""
     while not file.is_dir():
         file.unlink(missing_ok=True)
         with suppress(FileExistsError):

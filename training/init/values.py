@@ -18,7 +18,7 @@ from mersalg.training.reading.keys import MISSING, read_keys
 from mersalg.training.reading.moments import forms_of, read_moments
 from mersalg.training.reading.numbers import Marks, Numbers, decimal_mark, read_numbers
 from mersalg.training.reading.row_filters import UNDONE, words_of
-from mersalg.training.reading.sources import TwoWays, columns_of
+from mersalg.training.reading.sources import AmbiguousColumn, columns_of
 from mersalg.training.reading.survey import Survey, names
 
 NUMBERS = ("quantity", "unit_price", "line_total", "discount", "amount_refunded", "price", "cost")
@@ -49,7 +49,7 @@ def find_decimals(draft: Draft, section: str, file: Survey, usual: str) -> None:
     if key in draft.given:
         return
     marks: dict[str, str] = {}
-    unclear: dict[str, tuple[str, TwoWays]] = {}
+    unclear: dict[str, tuple[str, AmbiguousColumn]] = {}
     for name in NUMBERS:
         if f"{key}.{name}" in draft.settings:
             marks[name] = draft.settings.pop(f"{key}.{name}").value
@@ -57,7 +57,7 @@ def find_decimals(draft: Draft, section: str, file: Survey, usual: str) -> None:
             try:
                 if mark := decimal_mark(file.source, column):
                     marks[name] = mark
-            except TwoWays as error:
+            except AmbiguousColumn as error:
                 unclear[name] = column, error
     answers: list[Setting] = []
     for name, (column, error) in unclear.items():

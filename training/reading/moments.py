@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mersalg.engine.errors import DataError
 from mersalg.training.reading.arrow import pc
 from mersalg.training.reading.keys import codes_of
-from mersalg.training.reading.sources import SourceTable, TwoWays
+from mersalg.training.reading.sources import AmbiguousColumn, SourceTable
 
 _OFFSET = re.compile(
     r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*(?:Z|[+-]\d{2}:?\d{2}|[+-]\d{2})$", re.IGNORECASE
@@ -87,7 +87,7 @@ def read_moments(
         micros, bad = _parse(texts, n_rows, date_format, timezone)
     except ValueError as error:
         file, row = source.files[0], None
-        if isinstance(error, TwoWays):
+        if isinstance(error, AmbiguousColumn):
             file, row = source.place(int(np.argmax(codes == error.text)))
         raise DataError(
             f"{error}; set date_format, for example '%d/%m/%Y'",
@@ -205,7 +205,7 @@ def _date_forms(texts: pd.Series, n_rows: pd.Series) -> list[str]:
     """Forms to try for dates that are not ISO 8601; days before months, or the other way round.
 
     `texts` are those that are not ISO 8601, under their places among all; `n_rows` says of each of
-    all in how many rows it is. Raises TwoWays: the dates do not show which.
+    all in how many rows it is. Raises AmbiguousColumn: the dates do not show which.
     """
     parts = texts.str.extract(_NUMERIC_DATE).dropna()
     parts = parts[parts[1] != "."]
@@ -219,10 +219,12 @@ def _date_forms(texts: pd.Series, n_rows: pd.Series) -> list[str]:
         return [*_PLAIN_DATES]
     if not more:
         index = int(parts.index[0])
-        raise TwoWays(f"the day and the month cannot be told apart ({texts[index]!r})", index)
+        raise AmbiguousColumn(
+            f"the day and the month cannot be told apart ({texts[index]!r})", index
+        )
     if fewer > _STRAY * more:
         one, other = (int(parts.index[which][0]) for which in (is_day_first, is_month_first))
-        raise TwoWays(
+        raise AmbiguousColumn(
             f"some dates have the day first ({texts[one]!r}) and some the month ({texts[other]!r})",
             one if fewer == day_first else other,
         )

@@ -17,7 +17,7 @@ from mersalg.engine.source_sections import CatalogueSection, OrdersSection
 from mersalg.engine.words import read_toml
 from mersalg.training.reading.arrow import is_number, pc
 from mersalg.training.reading.keys import codes_of
-from mersalg.training.reading.sources import SourceTable, TwoWays
+from mersalg.training.reading.sources import AmbiguousColumn, SourceTable
 
 _PLAIN = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$"
 _THOUSAND_OR_POINT = r"^\s*[+-]?[1-9][0-9]{0,2}\.[0-9]{3}\s*$"
@@ -124,7 +124,7 @@ def read_numbers(
         both, amounts = _readings(texts, marks)
         try:
             results = both[_decimal_mark(texts, codes, both, marks)]
-        except TwoWays as error:
+        except AmbiguousColumn as error:
             file, row = source.place(int(np.argmax(codes == error.text)))
             raise DataError(
                 f"{error}; set decimal (of this field alone, or of the file)",
@@ -153,7 +153,7 @@ def decimal_mark(source: SourceTable, column: str) -> str | None:
 
     Raises
     ------
-    TwoWays
+    AmbiguousColumn
         The numbers can be read by either mark, or some by one and some by the other.
     """
     array = source.column(column)
@@ -241,7 +241,7 @@ def _decimal_mark(
     if min(point, comma) > _STRAY * max(point, comma):
         first = [int(np.flatnonzero(each)[0]) for each in alone]
         with_point, with_comma = (texts[index].as_py() for index in first)
-        raise TwoWays(
+        raise AmbiguousColumn(
             f"some numbers have a decimal point ({with_point!r}) and some a decimal comma"
             f" ({with_comma!r})",
             first[int(comma < point)],
@@ -251,7 +251,7 @@ def _decimal_mark(
     index = int(np.flatnonzero(either)[0])
     one, other = sorted(values[:, index].tolist())
     message = f"{texts[index].as_py()!r} can be read as {one:g} or {other:,.15g}"
-    raise TwoWays(message, index)
+    raise AmbiguousColumn(message, index)
 
 
 def _parse_amount(text: str) -> _Amount | None:

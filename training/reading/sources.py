@@ -134,8 +134,8 @@ class SourceTable:
         return "" if cell is None else str(cell)[:_LONGEST_VALUE]
 
 
-class TwoWays(ValueError):
-    """Texts of a column that can be read two ways; `text` is the place of one in its dictionary."""
+class AmbiguousColumn(ValueError):
+    """Texts of a column that can be read two ways; `text` is the index of one in its dictionary."""
 
     def __init__(self, message: str, text: int) -> None:
         super().__init__(message)

@@ -41,7 +41,7 @@ TALLIES = (
     *("shown", "bought", *UNIT_COUNTS, "offers_clicked_first", "lines_credited", "lines_unpriced"),
     *("lines_repriced", "lines_untaxed", *OF_OFFERS[:4]),
 )
-"""Marks of rows (`shown`, `bought`) and their counts, of which there are few combinations."""
+"""Flags of rows (`shown`, `bought`) and their counts; there are few combinations of them."""
 
 AMOUNTS = ("revenue_minor", "net_revenue_minor", *OF_OFFERS[4:], "net_order_revenue")
 """Money of rows; the last is what a cluster has more of it than its visit, by what came back."""
