@@ -32,18 +32,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Exclusions:
-    """Pairs that are bought together less often than by chance.
-
-    Attributes
-    ----------
-    items : Ragged of int32 over items
-        The items that keep apart from each, ascending.
-    lift : float32, one for each of the values of `items`
-        Upper bound of the pair's lift, below 1; 0 of a pair that never met.
-    """
+    """Pairs that are bought together less often than by chance."""
 
     items: Ragged[np.int32]
+    """The items that keep apart from each, ascending."""
     lift: NDArray[np.float32]
+    """Upper bound of the lift with each of the values of `items`, below 1; 0 of a pair that never
+    met."""
 
     def at_most(self, lift: float) -> Ragged[np.int32]:
         """Return the items whose lift is surely not above `lift`."""

@@ -110,46 +110,33 @@ class HitRate:
 
 @dataclass(frozen=True, slots=True)
 class BackTest:
-    """HitRate@10 of each ranker on the same hidden items.
-
-    Attributes
-    ----------
-    hit_rates
-        By ranker: `mersalg` (what is served; what customers bought up to each order is known),
-        `mersalg_static` (only what they bought before the split is; where a ranking is served),
-        `ease`, `item_knn`, `frequency` (what the customer buys most; where customers are known),
-        `plain_rules`, `popularity`; `fitted`, where that is not what is served.
-    discovery
-        The same of the hidden items their customers had not bought before the split, everything
-        bought before left out of the lists.
-    reliability
-        By mode, the reliability of scores.
-    n_train, n_test
-        Orders before and after the split.
-    n_eligible
-        Test orders with at least two items known from training.
-    n_kept_apart
-        Hidden items that keep apart from something in their cart. They are bought, yet Mersalg
-        offers them only where something else in the cart calls for them.
-    n_held_back
-        Hidden items that the price cap and sensitive categories would not offer; hits are counted
-        as if neither held.
-    upsell_coverage
-        Share of sold items for which a dearer tier can be offered.
-    choice
-        Which ranking is served, with all orders.
-    """
+    """HitRate@10 of each ranker on the same hidden items."""
 
     hit_rates: Mapping[str, HitRate]
+    """By ranker: `mersalg` (what is served; what customers bought up to each order is known),
+    `mersalg_static` (only what they bought before the split is; where a ranking is served), `ease`,
+    `item_knn`, `frequency` (what the customer buys most; where customers are known), `plain_rules`,
+    `popularity`; `fitted`, where that is not what is served."""
     discovery: Mapping[str, HitRate]
+    """The same of the hidden items their customers had not bought before the split, everything
+    bought before left out of the lists."""
     reliability: Mapping[str, Reliability]
+    """By mode, the reliability of scores."""
     n_train: int
     n_test: int
+    """`n_train`, `n_test`: orders before and after the split."""
     n_eligible: int
+    """Test orders with at least two items known from training."""
     n_kept_apart: int
+    """Hidden items that keep apart from something in their cart. They are bought, yet Mersalg
+    offers them only where something else in the cart calls for them."""
     n_held_back: Mapping[str, int]
+    """Hidden items that the price cap and sensitive categories would not offer; hits are counted as
+    if neither held."""
     upsell_coverage: float | None
+    """Share of sold items for which a dearer tier can be offered."""
     choice: Choice
+    """Which ranking is served, with all orders."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""

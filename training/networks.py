@@ -33,19 +33,15 @@ class Rows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Settings of fitting networks, as `sklearn.neural_network.MLPClassifier` has them.
-
-    Attributes
-    ----------
-    networks
-        Networks of other first weights whose mean output counts: it steadies where traces are few.
-    """
+    """Settings of fitting networks, as `sklearn.neural_network.MLPClassifier` has them."""
 
     layers: tuple[int, ...]
     penalty: float
     rate: float
     batch_size: int
     networks: int
+    """Networks of other first weights whose mean output counts: it steadies where traces are
+    few."""
     seed: int
 
 

@@ -78,35 +78,25 @@ def inputs_digest(config: ShopConfig, models: Path, engine: str, sources: Source
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """Results of one training, and whether it was published.
-
-    Attributes
-    ----------
-    refused
-        Whether the gate said no (and was not overruled).
-    metrics
-        Back-test results; empty where there was nothing to test on.
-    counts
-        Orders, items, rules, ladders and the like.
-    quality
-        Rows read, kept and left out by reason.
-    seconds
-        Time of each stage.
-    unchanged
-        Whether the inputs are those of `version`, so that none was written.
-    """
+    """Results of one training, and whether it was published."""
 
     version: str
     published: bool
     refused: bool
+    """Whether the gate said no (and was not overruled)."""
     verdicts: list[Verdict]
     metrics: dict[str, Any]
+    """Back-test results; empty where there was nothing to test on."""
     counts: dict[str, Any]
+    """Orders, items, rules, ladders and the like."""
     data_range: dict[str, Any]
     quality: dict[str, Any]
+    """Rows read, kept and left out by reason."""
     seconds: dict[str, float]
+    """Time of each stage."""
     warnings: list[str] = field(default_factory=list[str])
     unchanged: bool = False
+    """Whether the inputs are those of `version`, so that none was written."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""

@@ -44,34 +44,24 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class OfferRow:
-    """One kind of one row of a report.
-
-    Attributes
-    ----------
-    by, key : str
-        As in the report.
-    item_id, name : str
-        What is offered; empty of the row that has the others.
-    beside : tuple of str
-        Ids of the antecedent of a rule, or of the base item of an upgrade.
-    beside_names : str
-        Their names.
-    measured : mapping
-        The entries of the report.
-    changed : InForce or None
-        The pin or block of exactly this row.
-    """
+    """One kind of one row of a report."""
 
     by: Key
     key: str
+    """`by`, `key`: as in the report."""
     kind: Kind
     item_id: str
     name: str
+    """`item_id`, `name`: what is offered; empty of the row that has the others."""
     beside: tuple[str, ...]
+    """Ids of the antecedent of a rule, or of the base item of an upgrade."""
     beside_names: str
+    """Their names."""
     measured: Report
+    """The entries of the report."""
     evidence: Evidence | None
     changed: InForce | None
+    """The pin or block of exactly this row."""
 
     @property
     def state(self) -> str:
@@ -269,23 +259,13 @@ class Scales:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row in the words and numbers of a page; ranges are intervals, `lift` a lower bound.
-
-    Attributes
-    ----------
-    address : str or None
-        The row's own page.
-    antecedent : str
-        What the cart holds, as a field of a form.
-    effect, effect_range : str
-        Extra sales a month; empty where they are not known.
-    why_no_effect : str
-        What is missing for an effect.
-    """
+    """A row in the words and numbers of a page; ranges are intervals, `lift` a lower bound."""
 
     row: OfferRow
     address: str | None
+    """The row's own page."""
     antecedent: str
+    """What the cart holds, as a field of a form."""
     shown: str
     rate: str
     rate_range: str
@@ -293,7 +273,9 @@ class Line:
     kept: str
     effect: str
     effect_range: str
+    """`effect`, `effect_range`: extra sales a month; empty where they are not known."""
     why_no_effect: str
+    """What is missing for an effect."""
     evidence: str
     lift: str
 

@@ -68,25 +68,19 @@ _POLICY = "; ".join(
 
 @dataclass(frozen=True)
 class Visit:
-    """A request for a page of somebody who may see it.
-
-    Attributes
-    ----------
-    caller : Caller
-        Whose key opened the session, or was sent with the request.
-    session : str
-        Cookie of the session; empty without one.
-    shared_until : int or None
-        When the link that shows this page alone ends, in seconds; None where the caller has a key.
-    """
+    """A request for a page of somebody who may see it."""
 
     request: Request
     service: Service
     caller: Caller
+    """Whose key opened the session, or was sent with the request."""
     session: str
+    """Cookie of the session; empty without one."""
     language: Language
     filters: Filters
     shared_until: int | None = None
+    """When the link that shows this page alone ends, in seconds; None where the caller has a
+    key."""
 
     @cached_property
     def figures(self) -> EntryWords:

@@ -37,28 +37,19 @@ MEANS = (
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One number of a report.
-
-    Attributes
-    ----------
-    name : str
-        Label of the number.
-    definition : str
-        One sentence for readers without technical background.
-    formula : str
-        How the number is computed.
-    advice : str
-        When not to trust it, or what to do about it.
-    counted : str
-        What the denominator of a rate counts, of one and of several with a bar between; or what
-        the revenue of a kind is; else empty.
-    """
+    """One number of a report."""
 
     name: str
+    """Label of the number."""
     definition: str
+    """One sentence for readers without technical background."""
     formula: str
+    """How the number is computed."""
     advice: str
+    """When not to trust it, or what to do about it."""
     counted: str = ""
+    """What the denominator of a rate counts, of one and of several with a bar between; or what the
+    revenue of a kind is; else empty."""
 
 
 class _Formatter(Formatter):

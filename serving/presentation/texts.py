@@ -38,40 +38,30 @@ class QualityText:
 
 @dataclass(frozen=True, slots=True)
 class ReportText:
-    """Every text of a report.
-
-    Attributes
-    ----------
-    glossary : Glossary
-        Words of the language that the texts are in.
-    other_language : {"en", "nb"}
-        Language of `KindText.translation`.
-    verdict : Verdict
-        What the report comes to.
-    together : str
-        Extra sales a month of both kinds.
-    against : str
-        The period compared with; empty without one.
-    group_headers, groups : tuple
-        `n_group_keys` columns of keys, then the kind, its rate, counts and money kept.
-    notes : tuple of str
-        Problems with the data, one sentence each; one that says so where there are none.
-    """
+    """Every text of a report."""
 
     glossary: Glossary
+    """Words of the language that the texts are in."""
     other_language: Language
+    """Language of `KindText.translation`."""
     shop: str
     period: str
     settings: tuple[str, ...]
     verdict: Verdict
+    """What the report comes to."""
     kinds: tuple[KindText, ...]
     together: str
+    """Extra sales a month of both kinds."""
     against: str
+    """The period compared with; empty without one."""
     n_group_keys: int
     group_headers: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
+    """`group_headers`, `groups`: `n_group_keys` columns of keys, then the kind, its rate, counts
+    and money kept."""
     quality: tuple[QualityText, ...]
     notes: tuple[str, ...]
+    """Problems with the data, one sentence each; one that says so where there are none."""
 
     @property
     def rows(self) -> Sequence[tuple[str, Sequence[Sequence[str]]]]:

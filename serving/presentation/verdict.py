@@ -38,18 +38,13 @@ MISMATCH = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A sentence, the sentences that support it, and how good it is.
-
-    Attributes
-    ----------
-    days_left : int or None
-        Days until the data suffice, where they do not and this is known.
-    """
+    """A sentence, the sentences that support it, and how good it is."""
 
     state: State
     say: str
     why: str
     days_left: int | None = None
+    """Days until the data suffice, where they do not and this is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,25 +23,17 @@ _HEAD = """\
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Settings that the files do not show.
-
-    Attributes
-    ----------
-    key
-        The setting, `section.name` or `section.columns.name`.
-    likeliest
-        The answer that `--yes` takes; None where there is none.
-    why
-        What speaks for it, or what the files say.
-    choices
-        All answers there are; any is taken where there are none.
-    """
+    """Settings that the files do not show."""
 
     key: str
+    """The setting, `section.name` or `section.columns.name`."""
     text: str
     likeliest: str | None
+    """The answer that `--yes` takes; None where there is none."""
     why: str
+    """What speaks for it, or what the files say."""
     choices: tuple[str, ...] = ()
+    """All answers there are; any is taken where there are none."""
 
 
 Ask = Callable[[Question], tuple[str, bool]]
@@ -59,20 +51,14 @@ class Setting:
 
 @dataclass
 class Draft:
-    """The settings of a shop file by their dotted names.
-
-    Attributes
-    ----------
-    given
-        Settings that the user gave, which nothing else replaces.
-    unused
-        Columns that no setting names, by section.
-    """
+    """The settings of a shop file by their dotted names."""
 
     given: Mapping[str, Any]
+    """Settings that the user gave, which nothing else replaces."""
     ask: Ask
     settings: dict[str, Setting] = field(default_factory=dict)
     unused: dict[str, list[str]] = field(default_factory=dict)
+    """Columns that no setting names, by section."""
     suggested: dict[str, Setting] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

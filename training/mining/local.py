@@ -129,32 +129,22 @@ def _moved(
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Baskets in terms of labels: frequent items by ascending frequency.
-
-    Attributes
-    ----------
-    item_counts : int64 (n_items,)
-        Orders with each item.
-    singles : int32 (n_labels,)
-        The frequent items, ascending.
-    label_of : int32 (n_items,)
-        Label of each item, -1 where it is infrequent.
-    rows
-        The rows of labels; their names are places in `singles`.
-    work : int64 (n_labels,)
-        Entries in and behind the occurrences of each label.
-    held, sizes
-        The orders too long for rows: uint8 (n_long, n_labels), 1 where they hold a label, and their
-        number of items, int64 (n_long,).
-    """
+    """Baskets in terms of labels: frequent items by ascending frequency."""
 
     item_counts: NDArray[np.int64]
+    """int64 (n_items,): orders with each item."""
     singles: NDArray[np.int32]
+    """int32 (n_labels,): the frequent items, ascending."""
     label_of: NDArray[np.int32]
+    """int32 (n_items,): label of each item, -1 where it is infrequent."""
     rows: kernels.Rows
+    """The rows of labels; their names are places in `singles`."""
     work: NDArray[np.int64]
+    """int64 (n_labels,): entries in and behind the occurrences of each label."""
     held: NDArray[np.uint8]
     sizes: NDArray[np.int64]
+    """`held`, `sizes`: the orders too long for rows: uint8 (n_long, n_labels), 1 where they hold a
+    label, and their number of items, int64 (n_long,)."""
 
     def chunks(self, n_chunks: int) -> list[tuple[int, int]]:
         """Return at most so many ranges of labels with about the same work in each."""

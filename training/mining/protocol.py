@@ -23,24 +23,17 @@ class Itemsets:
 
     The sets are closed downward: every subset of a listed set is listed, so that the counts of a
     rule's antecedent and consequent are always at hand.
-
-    Attributes
-    ----------
-    items
-        Entry k - 1 holds the sets of length k: int32 (n_k, k), each row ascending, rows in
-        lexicographic order.
-    counts
-        Entry k - 1 holds their orders: int64 (n_k,).
-    n_orders
-        Orders mined.
-    min_count
-        The least count listed.
     """
 
     items: tuple[NDArray[np.int32], ...]
+    """Entry k - 1 holds the sets of length k: int32 (n_k, k), each row ascending, rows in
+    lexicographic order."""
     counts: tuple[NDArray[np.int64], ...]
+    """Entry k - 1 holds their orders: int64 (n_k,)."""
     n_orders: int
+    """Orders mined."""
     min_count: int
+    """The least count listed."""
 
     @classmethod
     def from_rows(
@@ -78,19 +71,13 @@ class Itemsets:
 
 @dataclass(frozen=True, slots=True)
 class Fullness:
-    """Sizes of orders, which the tests of rules need beyond the counts of itemsets.
-
-    Attributes
-    ----------
-    n_entries
-        Distinct items of every order, added up.
-    entries
-        Entry k - 1 holds the entries of the orders with each set of length k, int64 (n_k,), for k
-        below the greatest length; zeros where no longer set is listed.
-    """
+    """Sizes of orders, which the tests of rules need beyond the counts of itemsets."""
 
     n_entries: int
+    """Distinct items of every order, added up."""
     entries: tuple[NDArray[np.int64], ...]
+    """Entry k - 1 holds the entries of the orders with each set of length k, int64 (n_k,), for k
+    below the greatest length; zeros where no longer set is listed."""
 
 
 class MiningEngine(Protocol):
@@ -137,27 +124,17 @@ def default_min_count(n_orders: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Totals of a source.
-
-    Attributes
-    ----------
-    itemsets
-        Frequent sets, items as positions in `items`.
-    fullness
-        Of the orders behind them.
-    items
-        Labels, ascending; where the orders were not read into memory, the frequent ones.
-    n_items
-        All items, frequent or not.
-    n_oversized
-        Orders left out for their size.
-    seconds_reading
-        Time until the baskets stood in memory; 0 where they never did.
-    """
+    """Totals of a source."""
 
     itemsets: Itemsets
+    """Frequent sets, items as positions in `items`."""
     fullness: Fullness
+    """Of the orders behind them."""
     items: StringTable
+    """Labels, ascending; where the orders were not read into memory, the frequent ones."""
     n_items: int
+    """All items, frequent or not."""
     n_oversized: int
+    """Orders left out for their size."""
     seconds_reading: float
+    """Time until the baskets stood in memory; 0 where they never did."""

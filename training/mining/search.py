@@ -63,30 +63,21 @@ def affordable_min_count(
 
 @dataclass(frozen=True, slots=True)
 class MinedRules:
-    """The rules that were kept, and what they were chosen from.
-
-    Attributes
-    ----------
-    table
-        The rules, canonical order.
-    p : float64 (n_rules,)
-        Fisher p-value of each rule against independence.
-    q : float64 (n_rules,)
-        Benjamini-Hochberg q-value of the weakest of the tests in `improvement`.
-    every
-        All rules of the itemsets, before any threshold.
-    itemsets
-        What the rules come from.
-    n_tests
-        Hypotheses the q-values account for.
-    """
+    """The rules that were kept, and what they were chosen from."""
 
     table: RuleTable
+    """The rules, canonical order."""
     p: NDArray[np.float64]
+    """float64 (n_rules,): Fisher p-value of each rule against independence."""
     q: NDArray[np.float64]
+    """float64 (n_rules,): Benjamini-Hochberg q-value of the weakest of the tests in
+    `improvement`."""
     every: RuleTable
+    """All rules of the itemsets, before any threshold."""
     itemsets: Itemsets
+    """What the rules come from."""
     n_tests: int
+    """Hypotheses the q-values account for."""
 
 
 def mine_rules(

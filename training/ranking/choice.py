@@ -35,24 +35,16 @@ apart may cost: together less than one."""
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The ranking to serve, and those it was compared with.
-
-    Attributes
-    ----------
-    served
-        Name of the ranking of each mode: `fitted`, `rules` or a simple one.
-    scorers
-        Those of the rankings; None where rules rank.
-    max_lift
-        Pairs are kept apart whose lift is surely not above it; below 0 none are.
-    found
-        Hits of each scorer in each mode, with no pairs kept apart.
-    """
+    """The ranking to serve, and those it was compared with."""
 
     served: Mapping[Mode, str]
+    """Name of the ranking of each mode: `fitted`, `rules` or a simple one."""
     scorers: Mapping[Mode, Scorer] | None
+    """Those of the rankings; None where rules rank."""
     max_lift: float
+    """Pairs are kept apart whose lift is surely not above it; below 0 none are."""
     found: Mapping[Mode, Mapping[str, int]]
+    """Hits of each scorer in each mode, with no pairs kept apart."""
 
 
 def choose(tested: Tested, ranking: Ranking, *, customers: bool) -> Choice:

@@ -31,27 +31,20 @@ _THREADS = 2
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Later orders with one item hidden.
-
-    Attributes
-    ----------
-    carts
-        The other items; `hidden`: int32 (n,); `order`: int64 (n,), which orders they are.
-    customer : int64 (n,)
-        Row of the purchases or -1; `at`: int64 (n,), moment of each order.
-    repeat : bool (n,)
-        Whether the customer had bought the hidden item before the first of the later orders.
-    n_eligible
-        Orders with at least two known items, of which these were drawn.
-    """
+    """Later orders with one item hidden; all arrays have shape (n,)."""
 
     carts: Carts
+    """The other items."""
     hidden: NDArray[np.int32]
     order: NDArray[np.int64]
     customer: NDArray[np.int64]
+    """Row of the purchases or -1."""
     at: NDArray[np.int64]
+    """Moment of each order."""
     repeat: NDArray[np.bool_]
+    """Whether the customer had bought the hidden item before the first of the later orders."""
     n_eligible: int
+    """Orders with at least two known items, of which these were drawn."""
 
     def __len__(self) -> int:
         return len(self.hidden)

@@ -32,22 +32,15 @@ LIFTS = (1.0, 0.5, 0.25, 0.0, -1.0)
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Candidates in bins of their score: how many, the sum of their scores, how many were bought.
-
-    Attributes
-    ----------
-    edges : float64 (k + 1,)
-        The bins.
-    n, observed
-        int64 (k,): candidates, and those that were bought.
-    predicted : float64 (k,)
-        The sum of the scores.
-    """
+    """Candidates in k bins of their score."""
 
     edges: NDArray[np.float64]
+    """The bins, (k + 1,)."""
     n: NDArray[np.int64]
     predicted: NDArray[np.float64]
+    """Sum of the scores, (k,)."""
     observed: NDArray[np.int64]
+    """How many were bought, (k,)."""
 
     @classmethod
     def of(cls, scores: NDArray[np.float64], was_bought: NDArray[np.bool_]) -> Reliability:

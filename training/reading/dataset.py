@@ -41,39 +41,27 @@ from mersalg.training.reading.validation import DataQuality, RowAudit
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Everything training learns from.
-
-    Attributes
-    ----------
-    catalogue
-        All items; `item` below is a position in it.
-    lines
-        One order line a row, sorted by order and item: order (int64), item (int32), customer
-        (int64, -1 unknown), ordered_at (int64 micros UTC, 0 where the shop gives no time), quantity
-        (float64, > 0), unit_price_minor (int64, -1 unknown), discount_minor (int64), store (int32,
-        -1 unknown).
-    ordered_at : int64 (n_orders,)
-        The earliest time of an order's lines.
-    customer : int64 (n_orders,)
-        -1 where unknown.
-    order_ids, customer_ids, store_ids
-        External ids by dense number. Orders are numbered in time order (then by id), without times
-        in the order of the file.
-    baskets
-        The distinct items of each order.
-    quality
-        What was left out, and why.
-    """
+    """Everything training learns from."""
 
     catalogue: Catalogue
+    """All items; `item` below is a position in it."""
     lines: pd.DataFrame
+    """One order line a row, sorted by order and item: order (int64), item (int32), customer (int64,
+    -1 unknown), ordered_at (int64 micros UTC, 0 where the shop gives no time), quantity (float64, >
+    0), unit_price_minor (int64, -1 unknown), discount_minor (int64), store (int32, -1 unknown)."""
     ordered_at: NDArray[np.int64]
+    """int64 (n_orders,): the earliest time of an order's lines."""
     customer: NDArray[np.int64]
+    """int64 (n_orders,): -1 where unknown."""
     order_ids: StringTable
     customer_ids: StringTable
     store_ids: StringTable
+    """`order_ids`, `customer_ids`, `store_ids`: external ids by dense number. Orders are numbered
+    in time order (then by id), without times in the order of the file."""
     baskets: Baskets
+    """The distinct items of each order."""
     quality: DataQuality
+    """What was left out, and why."""
 
     @property
     def n_orders(self) -> int:

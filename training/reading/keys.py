@@ -24,18 +24,12 @@ _TEXT = pa.large_string()
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """One key a row.
-
-    Attributes
-    ----------
-    codes : int32 (n_rows,)
-        Positions in `values`, MISSING where any part is empty.
-    values
-        The distinct keys, of the type they were read in; each is in use.
-    """
+    """One key a row."""
 
     codes: Codes
+    """int32 (n_rows,): positions in `values`, MISSING where any part is empty."""
     values: pa.Array
+    """The distinct keys, of the type they were read in; each is in use."""
 
     @property
     def texts(self) -> pa.Array:

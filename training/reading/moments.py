@@ -41,21 +41,14 @@ share of rows whose dates may be readable two ways before it is called that."""
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """One instant a row.
-
-    Attributes
-    ----------
-    micros : int64 (n_rows,)
-        Microseconds UTC, 0 where there is none.
-    bad : bool (n_rows,)
-        The cell is empty or no date.
-    missing : bool (n_rows,)
-        The cell is empty.
-    """
+    """One instant a row."""
 
     micros: NDArray[np.int64]
+    """int64 (n_rows,): microseconds UTC, 0 where there is none."""
     bad: NDArray[np.bool_]
+    """bool (n_rows,): the cell is empty or no date."""
     missing: NDArray[np.bool_]
+    """bool (n_rows,): the cell is empty."""
 
 
 def read_moments(

@@ -41,19 +41,13 @@ _UNITS = frozenset(_WORDS["units"].split())
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Marks of numbers, as the shop file gives them.
-
-    Attributes
-    ----------
-    decimal, thousands
-        None where the column decides.
-    firm
-        Whether the decimal mark is this field's own, so that no other is tried.
-    """
+    """Marks of numbers, as the shop file gives them."""
 
     decimal: str | None = None
     thousands: str | None = None
+    """`decimal`, `thousands`: None where the column decides."""
     firm: bool = False
+    """Whether the decimal mark is this field's own, so that no other is tried."""
 
     @classmethod
     def of(cls, section: OrdersSection | CatalogueSection, field: str) -> Marks:
@@ -64,27 +58,18 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """One number a row.
-
-    Attributes
-    ----------
-    values : float64 (n_rows,)
-        NaN where there is none.
-    missing : bool (n_rows,)
-        The cell is empty.
-    bad : bool (n_rows,)
-        The cell holds something that is no finite number.
-    foreign : bool (n_rows,)
-        The cell names another currency than the shop's.
-    own : bool (n_rows,)
-        The cell names a currency that may be the shop's.
-    """
+    """One number a row."""
 
     values: NDArray[np.float64]
+    """float64 (n_rows,): NaN where there is none."""
     missing: NDArray[np.bool_]
+    """bool (n_rows,): the cell is empty."""
     bad: NDArray[np.bool_]
+    """bool (n_rows,): the cell holds something that is no finite number."""
     foreign: NDArray[np.bool_]
+    """bool (n_rows,): the cell names another currency than the shop's."""
     own: NDArray[np.bool_]
+    """bool (n_rows,): the cell names a currency that may be the shop's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,27 +59,20 @@ ABSURD_PRICE_RATIO = 1000
 
 @dataclass(frozen=True, slots=True)
 class OrderLines:
-    """Checked lines, purchases and returns.
-
-    Attributes
-    ----------
-    frame
-        One line a row in reading order: order, item, customer, store (int32 codes of the keys
-        below, MISSING), ordered_at (int64 micros, 0), quantity (float64, > 0, also of returns),
-        unit_price_minor (int64, UNKNOWN), discount_minor (int64), returned (bool).
-    item_ids
-        The catalogue's ids; without a catalogue those bought, sorted (large_string).
-    timed
-        Whether the shop tells when orders were made.
-    """
+    """Checked lines, purchases and returns."""
 
     frame: pd.DataFrame
+    """One line a row in reading order: order, item, customer, store (int32 codes of the keys below,
+    MISSING), ordered_at (int64 micros, 0), quantity (float64, > 0, also of returns),
+    unit_price_minor (int64, UNKNOWN), discount_minor (int64), returned (bool)."""
     orders: Keys
     items: Keys
     customers: Keys | None
     stores: Keys | None
     item_ids: pa.Array
+    """The catalogue's ids; without a catalogue those bought, sorted (large_string)."""
     timed: bool
+    """Whether the shop tells when orders were made."""
 
 
 def filter_columns(section: OrdersSection) -> list[str]:

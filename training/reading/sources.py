@@ -42,34 +42,23 @@ _NOTHING = frozenset(read_toml("mersalg.training")["cells"]["nothing"])
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """Rows of one or several files as one table.
-
-    Attributes
-    ----------
-    table
-        The rows, column by column.
-    files
-        Names for messages, in reading order; one name for a database.
-    file_starts : int64 (n_files + 1,)
-        Rows of file f are `file_starts[f]:file_starts[f + 1]`.
-    ragged
-        Rows that could not be taken into the table, by file and row.
-    by_name
-        Columns that are used because they bear the name of a field.
-    unused
-        Columns that are not used.
-    nothing
-        Texts that are no more than a blank one: what data frames, databases and spreadsheets write
-        (`nan`, `NULL`, `#N/A`).
-    """
+    """Rows of one or several files as one table."""
 
     table: pa.Table
+    """The rows, column by column."""
     files: tuple[str, ...]
+    """Names for messages, in reading order; one name for a database."""
     file_starts: NDArray[np.int64]
+    """int64 (n_files + 1,): rows of file f are `file_starts[f]:file_starts[f + 1]`."""
     ragged: tuple[RaggedRow, ...]
+    """Rows that could not be taken into the table, by file and row."""
     by_name: tuple[str, ...] = ()
+    """Columns that are used because they bear the name of a field."""
     unused: tuple[str, ...] = ()
+    """Columns that are not used."""
     nothing: frozenset[str] = frozenset()
+    """Texts that are no more than a blank one: what data frames, databases and spreadsheets write
+    (`nan`, `NULL`, `#N/A`)."""
 
     @property
     def n_rows(self) -> int:

@@ -35,21 +35,14 @@ def names() -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The name of a column.
-
-    Attributes
-    ----------
-    key
-        The name without accents, signs, tax and currency, for comparison.
-    currency
-        The currency it names.
-    with_tax
-        Whether it says that amounts include tax; None where it says nothing.
-    """
+    """The name of a column."""
 
     key: str
+    """The name without accents, signs, tax and currency, for comparison."""
     currency: str | None
+    """The currency it names."""
     with_tax: bool | None
+    """Whether it says that amounts include tax; None where it says nothing."""
 
     @classmethod
     @lru_cache(4_096)  # the names of the table are compared with those of each file
@@ -72,23 +65,16 @@ def _keys(entries: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Survey:
-    """An order or catalogue file, or several alike, and what their columns may be.
-
-    Attributes
-    ----------
-    path
-        The first file.
-    separator, encoding
-        None where the file is no CSV.
-    is_encoding_sure
-        Whether no other encoding fits.
-    """
+    """An order or catalogue file, or several alike, and what their columns may be."""
 
     path: Path
+    """The first file."""
     source: SourceTable
     separator: str | None = None
     encoding: str | None = None
+    """`separator`, `encoding`: None where the file is no CSV."""
     is_encoding_sure: bool = True
+    """Whether no other encoding fits."""
 
     @property
     def columns(self) -> list[str]:

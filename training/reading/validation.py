@@ -73,32 +73,22 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class SourceQuality:
-    """Rows of one section of the shop file.
-
-    Attributes
-    ----------
-    files
-        What was read.
-    left_out
-        Reason (a key of REASONS) -> rows that serve no further.
-    notes
-        A key of NOTES -> rows that were kept, but.
-    by_name
-        Columns used because they bear a field's own name.
-    unused
-        Columns not used.
-    warnings
-        What the shop should know or set.
-    """
+    """Rows of one section of the shop file."""
 
     files: tuple[str, ...]
+    """What was read."""
     rows_read: int
     rows_kept: int
     left_out: Mapping[str, Finding] = field(default_factory=dict[str, Finding])
+    """Reason (a key of REASONS) -> rows that serve no further."""
     notes: Mapping[str, Finding] = field(default_factory=dict[str, Finding])
+    """A key of NOTES -> rows that were kept."""
     by_name: tuple[str, ...] = ()
+    """Columns used because they bear a field's own name."""
     unused: tuple[str, ...] = ()
+    """Columns not used."""
     warnings: tuple[str, ...] = ()
+    """What the shop should know or set."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
@@ -115,26 +105,19 @@ class SourceQuality:
 
 @dataclass(frozen=True, slots=True)
 class ReturnsQuality:
-    """Counts of return lines by their outcome.
-
-    Attributes
-    ----------
-    lines
-        Return lines read (negative quantity or cancellation).
-    matched_units, unmatched_units
-        Units taken off earlier purchases, and those without any.
-    unmatched_lines
-        Return lines of which some unit found no purchase.
-    lines_removed, orders_removed
-        Purchase lines, and orders, of which nothing was left.
-    """
+    """Counts of return lines by their outcome."""
 
     lines: int = 0
+    """Return lines read (negative quantity or cancellation)."""
     matched_units: float = 0.0
     unmatched_units: float = 0.0
+    """`matched_units`, `unmatched_units`: units taken off earlier purchases, and those without
+    any."""
     unmatched_lines: int = 0
+    """Return lines of which some unit found no purchase."""
     lines_removed: int = 0
     orders_removed: int = 0
+    """`lines_removed`, `orders_removed`: purchase lines, and orders, of which nothing was left."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,26 +48,18 @@ _MIN_LIFT, _MIN_ORDERS = 2, 50
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """Results of the demo.
-
-    Attributes
-    ----------
-    trained
-        Whether the version served was trained in this run.
-    samples
-        A handful of carts by name, with the offers they got, as the API answered them.
-    report
-        The answer of `GET /v1/reports/rates`.
-    truth
-        What the simulation knows of its buyers, who behaved as `behaviour` says.
-    """
+    """Results of the demo."""
 
     shop: DemoShop
     version: str
     trained: bool
+    """Whether the version served was trained in this run."""
     samples: list[dict[str, Any]]
+    """A handful of carts by name, with the offers they got, as the API answered them."""
     report: dict[str, Any]
+    """The answer of `GET /v1/reports/rates`."""
     truth: Truth
+    """What the simulation knows of its buyers, who behaved as `behaviour` says."""
     behaviour: Behaviour
     replay_seconds: float
     url: str

@@ -30,39 +30,27 @@ _GOODS = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Planted truth; shares in [0, 1].
-
-    Attributes
-    ----------
-    holdout
-        Control share; `salt` that of the draw.
-    anyway
-        Buyers who buy the complement whether or not it is offered.
-    persuaded
-        Of the others who see the offer, those who buy it for that.
-    trade_up
-        Buyers who take the better version by themselves.
-    upgraded
-        Of the others who see the better version, those who take it for that.
-    seen
-        Checkouts in which the offers are looked at.
-    returned
-        Purchases of which a line is sent back.
-    visits
-        Checkouts a customer makes, on average.
-    """
+    """Planted truth; shares in [0, 1]."""
 
     checkouts: int = 20_000
     seed: int = 1
     holdout: float = 0.1
+    """Control share."""
     salt: str = "mersalg-simulate"
     anyway: float = 0.11
+    """Buyers who buy the complement whether or not it is offered."""
     persuaded: float = 0.08
+    """Of the others who see the offer, those who buy it for that."""
     trade_up: float = 0.05
+    """Buyers who take the better version by themselves."""
     upgraded: float = 0.05
+    """Of the others who see the better version, those who take it for that."""
     seen: float = 0.8
+    """Checkouts in which the offers are looked at."""
     returned: float = 0.05
+    """Purchases of which a line is sent back."""
     visits: float = 2.5
+    """Checkouts a customer makes, on average."""
     days: int = 60
 
     @property

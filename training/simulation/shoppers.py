@@ -135,26 +135,19 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One checkout before any offer.
-
-    Attributes
-    ----------
-    cart
-        Item id -> units at the moment suggestions are asked for.
-    intended
-        Item id -> units bought if no offer is seen; an item of the cart that is not in it gave way
-        to a dearer sibling that is.
-    prices
-        Item id -> list price in minor units of every item of `cart` and `intended`.
-    """
+    """One checkout before any offer."""
 
     checkout_id: str
     customer_id: str | None
     session_id: str
     currency: str
     cart: Mapping[str, int]
+    """Item id -> units at the moment suggestions are asked for."""
     intended: Mapping[str, int]
+    """Item id -> units bought if no offer is seen; an item of the cart that is not in it gave way
+    to a dearer sibling that is."""
     prices: Mapping[str, int | None]
+    """Item id -> list price in minor units of every item of `cart` and `intended`."""
     seed: int
 
     def chance(self, what: str) -> float:

@@ -39,24 +39,18 @@ MANY_PAIRS = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """Consecutive purchases on a ladder, in time order; all arrays have shape (n,).
-
-    Attributes
-    ----------
-    customer
-        int64. order: int64, the later order. seconds: int64, its time.
-    base, item
-        int32, what was bought before and then.
-    is_new : bool
-        The customer had never bought `item`.
-    """
+    """Consecutive purchases on a ladder, in time order; all arrays have shape (n,)."""
 
     customer: Integers
     order: Integers
+    """The later one."""
     seconds: Integers
+    """Its time."""
     base: NDArray[np.int32]
     item: NDArray[np.int32]
+    """`base`, `item`: what was bought before and then."""
     is_new: NDArray[np.bool_]
+    """The customer had never bought `item`."""
 
     def __len__(self) -> int:
         return len(self.base)
@@ -78,24 +72,16 @@ class Purchased:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Items that may be replaced, and the better ones of each.
-
-    Attributes
-    ----------
-    base
-        int32 (n_questions,).
-    indptr : int64 (n_questions + 1,)
-        The rows of each question.
-    sibling
-        int32 (n_rows,).
-    ratio : float32 (n_rows,)
-        The better item's price over the base item's.
-    """
+    """Items that may be replaced, and the better ones of each."""
 
     base: NDArray[np.int32]
+    """int32 (n_questions,)."""
     indptr: Integers
+    """int64 (n_questions + 1,): the rows of each question."""
     sibling: NDArray[np.int32]
+    """int32 (n_rows,)."""
     ratio: NDArray[np.float32]
+    """float32 (n_rows,): the better item's price over the base item's."""
 
     @property
     def owner(self) -> Integers:

@@ -252,27 +252,19 @@ def shared_words(stems: list[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """`group`: int64 (n_items,), UNKNOWN where an item has none; then n_groups entries each.
-
-    Attributes
-    ----------
-    names
-        The shop's name of the family or category, or the words of a learned one.
-    method : int8
-        As of `mersalg.engine.upsell.tiers`.
-    similarity, n_together, n_expected
-        As there.
-    words
-        What all members' names share.
-    """
+    """`group`: int64 (n_items,), UNKNOWN where an item has none; then n_groups entries each."""
 
     group: NDArray[np.int64]
     names: list[str]
+    """The shop's name of the family or category, or the words of a learned one."""
     method: NDArray[np.int8]
+    """As of `mersalg.engine.upsell.tiers`."""
     similarity: NDArray[np.float64]
     n_together: NDArray[np.float64]
     n_expected: NDArray[np.float64]
+    """`similarity`, `n_together`, `n_expected`: as there."""
     words: list[str]
+    """What all members' names share."""
 
     def __len__(self) -> int:
         return len(self.names)

@@ -38,18 +38,12 @@ _BATCH = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Things that happened to keys; keys are below 2**29.
-
-    Attributes
-    ----------
-    stamps : int64 (n,)
-        Ascending, `key * _SPAN + second`.
-    totals : float64 (n + 1,)
-        Running sums of what each weighs.
-    """
+    """Things that happened to keys; keys are below 2**29."""
 
     stamps: Integers
+    """int64 (n,): ascending, `key * _SPAN + second`."""
     totals: NDArray[np.float64]
+    """float64 (n + 1,): running sums of what each weighs."""
 
     @classmethod
     def of(
@@ -148,24 +142,17 @@ def facts_of(catalogue: Catalogue, ladders: Ladders, price: NDArray[np.floating]
 
 
 class History(NamedTuple):
-    """Earlier purchases of the buyer of each question.
-
-    Attributes
-    ----------
-    items
-        Ragged of int32, n_questions rows: of the category of the question's item.
-    age : float32
-        Days before the question, of each value of `items`.
-    n_entries, level, since
-        float32 (n_questions,): items bought, whatever their category (each order counts), their
-        mean price level, and days since the latest.
-    """
+    """Earlier purchases of the buyer of each question."""
 
     items: Ragged[np.int32]
+    """A row a question: those of the category of the question's item."""
     age: Floats
+    """Days before the question, of each value of `items`."""
     n_entries: Floats
     level: Floats
     since: Floats
+    """`n_entries`, `level`, `since`: float32 (n_questions,): items bought, whatever their category
+    (each order counts), their mean price level, and days since the latest."""
 
 
 @dataclass(frozen=True, slots=True)

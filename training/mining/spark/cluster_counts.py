@@ -29,44 +29,29 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Totals of the lines, before any item is left out.
-
-    Attributes
-    ----------
-    n_orders
-        Orders with an item, except those of too many.
-    n_entries
-        Distinct items of those orders, added up.
-    n_oversized
-        Orders left out for their size.
-    fault
-        Why the source cannot serve; None where it can.
-    """
+    """Totals of the lines, before any item is left out."""
 
     n_orders: int
+    """Orders with an item, except those of too many."""
     n_entries: int
+    """Distinct items of those orders, added up."""
     n_oversized: int
+    """Orders left out for their size."""
     fault: str | None
+    """Why the source cannot serve; None where it can."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The frequent sets of one length k >= 2, each known by its position among them.
-
-    Attributes
-    ----------
-    keys : int64 (n,)
-        Ascending: the position of the first k - 1 items in the level before (an item is its own),
-        times the number of frequent items, plus the last item.
-    counts : int64 (n,)
-        Orders.
-    entries : int64 (n,)
-        Entries of those orders together; zeros where nobody asks for them.
-    """
+    """The frequent sets of one length k >= 2, each known by its position among them."""
 
     keys: Integers
+    """int64 (n,): ascending: the position of the first k - 1 items in the level before (an item is
+    its own), times the number of frequent items, plus the last item."""
     counts: Integers
+    """int64 (n,): orders."""
     entries: Integers
+    """int64 (n,): entries of those orders together; zeros where nobody asks for them."""
 
 
 @contextmanager
