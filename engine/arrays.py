@@ -25,18 +25,12 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Ragged(Generic[_Value]):
-    """Rows of unequal length in one array.
-
-    Attributes
-    ----------
-    indptr : int64 (n_rows + 1,)
-        Row i is ``values[indptr[i]:indptr[i + 1]]``.
-    values : (n_values,)
-        All rows, one after the other.
-    """
+    """Rows of unequal length in one array."""
 
     indptr: NDArray[np.int64]
+    """int64 (n_rows + 1,): row i is ``values[indptr[i]:indptr[i + 1]]``."""
     values: NDArray[_Value]
+    """(n_values,): all rows, one after the other."""
 
     @staticmethod
     def of_lengths(lengths: NDArray[np.integer], values: NDArray[_Other]) -> Ragged[_Other]:

@@ -19,58 +19,43 @@ PATH_SEPARATOR = " > "
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All items, column by column; n is the number of items.
-
-    Attributes
-    ----------
-    items
-        External item ids <-> 0..n-1.
-    names
-        Display name of each item.
-    price_minor : int64 (n,)
-        List price in minor units of `currency`, UNKNOWN where not known.
-    cost_minor : int64 (n,)
-        Unit cost, UNKNOWN where not known.
-    category, family
-        int32 (n,), codes into `category_names` / `family_names`, or UNKNOWN.
-    offerable : bool (n,)
-        Active and in stock.
-    attributes
-        Attribute name -> text of each item ("" where not known).
-    compatible
-        The items that item i needs one of in the cart to be worth offering (a case and its phones);
-        an empty row means no such need.
-    currency
-        ISO 4217 code of every price.
-    sold_out : bool (n,)
-        Out of stock, which is one reason not to be offerable; None where that is not known apart.
-    bundles
-        The items that bundle i holds; None where the catalogue names no bundles.
-    given_tier : int16 (n,)
-        Rank of the tier the shop gives, UNKNOWN where it gives none; None where it names no tiers.
-    upgrades
-        Better versions of item i by the shop's own word; None where it names none.
-    image_urls
-        Address of each item's picture, "" where it has none; None where no item has.
-    """
+    """All items, column by column; n is the number of items."""
 
     items: Vocabulary
+    """External item ids <-> 0..n-1."""
     names: StringTable
+    """Display name of each item."""
     price_minor: NDArray[np.int64]
+    """int64 (n,): list price in minor units of `currency`, UNKNOWN where not known."""
     cost_minor: NDArray[np.int64]
+    """int64 (n,): unit cost, UNKNOWN where not known."""
     category: NDArray[np.int32]
+    """int32 (n,): positions in `category_names`, or UNKNOWN."""
     category_names: StringTable
     family: NDArray[np.int32]
+    """int32 (n,): positions in `family_names`, or UNKNOWN."""
     family_names: StringTable
     offerable: NDArray[np.bool_]
+    """bool (n,): active and in stock."""
     attributes: Mapping[str, StringTable]
+    """Attribute name -> text of each item ("" where not known)."""
     compatible: Ragged[np.int32]
+    """The items that item i needs one of in the cart to be worth offering (a case and its phones);
+    an empty row means no such need."""
     currency: str
+    """ISO 4217 code of every price."""
     sold_out: NDArray[np.bool_] | None = None
+    """bool (n,): out of stock, which is one reason not to be offerable; None where that is not
+    known apart."""
     bundles: Ragged[np.int32] | None = None
+    """The items that bundle i holds; None where the catalogue names no bundles."""
     given_tier: NDArray[np.int16] | None = None
+    """int16 (n,): rank of the tier the shop gives, UNKNOWN where it gives none; None where it names
+    no tiers."""
     upgrades: Ragged[np.int32] | None = None
+    """Better versions of item i by the shop's own word; None where it names none."""
     image_urls: StringTable | None = None
+    """Address of each item's picture, "" where it has none; None where no item has."""
 
     def __len__(self) -> int:
         return len(self.items)

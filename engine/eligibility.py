@@ -57,43 +57,29 @@ class Cap(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Eligibility:
-    """Arrays that serving prepares once for each model.
-
-    Attributes
-    ----------
-    alone : uint8 (n_items,)
-        The `Reason` of each item beside an empty cart.
-    fitted : uint8 (n_items,)
-        The same beside a cart that every item fits.
-    fits
-        Ragged of int32; the items that fit item i (a phone and its cases).
-    needs
-        Ragged of int32, the other direction; the items that item i fits.
-    ladders
-        The ladders, for the other models of what an accessory fits.
-    substitutes : int32 (n_items,)
-        Each ladder whose items exclude each other, or -1.
-    sensitive : int32 (n_items,)
-        Which of the shop's sensitive categories each is of, or -1.
-    native
-        Says why items are not offered beside a cart, and chooses among the others.
-    max_price_to_cart
-        How many times the cart's own price a complement may cost.
-    bundled
-        Ragged of int32; what a buyer of item i has already, or would get: the parts of a bundle,
-        and the bundles that a part is in.
-    """
+    """Arrays that serving prepares once for each model."""
 
     alone: Marks
+    """uint8 (n_items,): the `Reason` of each item beside an empty cart."""
     fitted: Marks
+    """uint8 (n_items,): the same beside a cart that every item fits."""
     fits: Ragged[np.int32]
+    """Ragged of int32; the items that fit item i (a phone and its cases)."""
     needs: Ragged[np.int32]
+    """Ragged of int32, the other direction; the items that item i fits."""
     ladders: Ladders
+    """The ladders, for the other models of what an accessory fits."""
     substitutes: NDArray[np.int32]
+    """int32 (n_items,): each ladder whose items exclude each other, or -1."""
     sensitive: NDArray[np.int32]
+    """int32 (n_items,): which of the shop's sensitive categories each is of, or -1."""
     native: NativeEligibility
+    """Says why items are not offered beside a cart, and chooses among the others."""
     max_price_to_cart: float | None
+    """How many times the cart's own price a complement may cost."""
     bundled: Ragged[np.int32]
+    """Ragged of int32; what a buyer of item i has already, or would get: the parts of a bundle, and
+    the bundles that a part is in."""
     _spare: list[Marks] = field(default_factory=list[Marks], repr=False, compare=False)
     """Copies of `alone` that no cart uses."""
 

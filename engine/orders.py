@@ -19,21 +19,14 @@ _Integers = NDArray[np.int32] | NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Baskets:
-    """`n_orders` sets of items.
-
-    Attributes
-    ----------
-    indptr : int64 (n_orders + 1,)
-        Basket b is `items[indptr[b]:indptr[b + 1]]`.
-    items : int32 (n_entries,)
-        Dense item indices, ascending and distinct inside a basket.
-    n_items
-        Size of the vocabulary the indices belong to.
-    """
+    """`n_orders` sets of items."""
 
     indptr: NDArray[np.int64]
+    """int64 (n_orders + 1,): basket b is `items[indptr[b]:indptr[b + 1]]`."""
     items: NDArray[np.int32]
+    """int32 (n_entries,): dense item indices, ascending and distinct inside a basket."""
     n_items: int
+    """Size of the vocabulary the indices belong to."""
 
     @classmethod
     def from_pairs(

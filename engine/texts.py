@@ -45,29 +45,20 @@ _UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """Price difference of an upgrade, and its words.
-
-    Attributes
-    ----------
-    price_difference_minor
-        In minor units of `currency`, for one of the units replaced.
-    quantity
-        How many those are; of several the price is given for each.
-    step
-        A bigger pack, or a better version.
-    unit_saving
-        Of a bigger pack: the share less that one unit costs, and what it is counted in (a dimension
-        of packs or an imperial unit); None where not known.
-    names
-        Of the better item and of the one it replaces.
-    """
+    """Price difference of an upgrade, and its words."""
 
     price_difference_minor: int
+    """In minor units of `currency`, for one of the units replaced."""
     currency: str
     quantity: int = 1
+    """How many those are; of several the price is given for each."""
     step: Step = "tier"
+    """A bigger pack, or a better version."""
     unit_saving: tuple[float, str] | None = None
+    """Of a bigger pack: the share less that one unit costs, and what it is counted in (a dimension
+    of packs or an imperial unit); None where not known."""
     names: tuple[str, str] = ("", "")
+    """Of the better item and of the one it replaces."""
 
 
 def cross_sell_text(

@@ -15,18 +15,12 @@ from mersalg.engine.native.kernels import NativeFinding, NativeTexts
 
 @dataclass(frozen=True, slots=True)
 class StringTable(NativeTexts):
-    """`n` texts as one UTF-8 blob, so that workers can share its pages.
-
-    Attributes
-    ----------
-    blob : uint8
-        Shape (total bytes,).
-    offsets : int64
-        Shape (n + 1,); text i is `blob[offsets[i]:offsets[i + 1]]`.
-    """
+    """`n` texts as one UTF-8 blob, so that workers can share its pages."""
 
     blob: NDArray[np.uint8]
+    """uint8: shape (total bytes,)."""
     offsets: NDArray[np.int64]
+    """int64: shape (n + 1,); text i is `blob[offsets[i]:offsets[i + 1]]`."""
 
     def __post_init__(self) -> None:
         NativeTexts.__init__(self, self.blob, self.offsets)
@@ -64,18 +58,13 @@ class Vocabulary:
 
     Ids are found by their check sums, in arrays that workers share: a dictionary of them would
     take each worker several times the room.
-
-    Attributes
-    ----------
-    sums : uint32 (n,)
-        CRC-32 of the ids' UTF-8, ascending.
-    places : int32 (n,)
-        The dense index of each, of equal sums ascending.
     """
 
     ids: StringTable
     sums: NDArray[np.uint32]
+    """uint32 (n,): CRC-32 of the ids' UTF-8, ascending."""
     places: NDArray[np.int32]
+    """int32 (n,): the dense index of each, of equal sums ascending."""
     _native: NativeFinding = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

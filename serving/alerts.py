@@ -45,18 +45,12 @@ _DAYS = 28
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A problem that needs a person.
-
-    Attributes
-    ----------
-    kind
-        `paused`, `asked`, `blocked`, `suggestions`, `purchases`, `spool`, `refused` or `trial`.
-    why
-        The reason, where the text of the kind has one.
-    """
+    """A problem that needs a person."""
 
     kind: str
+    """`paused`, `asked`, `blocked`, `suggestions`, `purchases`, `spool`, `refused` or `trial`."""
     why: str = ""
+    """The reason, where the text of the kind has one."""
 
     def message(self, shop: ShopSection) -> dict[str, str]:
         """Return the message in the language of the shop; `text` is all of it."""

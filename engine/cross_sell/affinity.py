@@ -12,30 +12,21 @@ from mersalg.engine.arrays import Ragged
 
 @dataclass(frozen=True, slots=True)
 class Affinity:
-    """Popularity and repulsion.
-
-    Attributes
-    ----------
-    n_orders_of_item : int64 (n_items,)
-        Orders that hold the item.
-    n_added_of_item : int64 (n_items,)
-        Those of them that hold something else too.
-    n_orders
-        All orders.
-    repelled
-        Ragged of int32 over items; the items bought together with item i significantly less often
-        than by chance (upper bound of lift below 1, also when basket sizes are allowed for, so that
-        a shop of single-item orders repels nobody).
-    family_excludes : bool (n_ladders,)
-        By ladder; True where its members substitute for each other (seldom in one order), so that
-        none may be cross-sold beside another.
-    """
+    """Popularity and repulsion."""
 
     n_orders_of_item: NDArray[np.int64]
+    """int64 (n_items,): orders that hold the item."""
     n_added_of_item: NDArray[np.int64]
+    """int64 (n_items,): those of them that hold something else too."""
     n_orders: int
+    """All orders."""
     repelled: Ragged[np.int32]
+    """Ragged of int32 over items; the items bought together with item i significantly less often
+    than by chance (upper bound of lift below 1, also when basket sizes are allowed for, so that a
+    shop of single-item orders repels nobody)."""
     family_excludes: NDArray[np.bool_]
+    """bool (n_ladders,): by ladder; True where its members substitute for each other (seldom in one
+    order), so that none may be cross-sold beside another."""
 
     def substitutes(self, ladder: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return ladders with -1 for those whose items are bought together; the same shape.

@@ -15,30 +15,23 @@ Items = NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class Newcomers:
-    """New items, of dense indices from `first`, in groups of those with the same siblings.
-
-    Attributes
-    ----------
-    first : int
-        Number of trained items.
-    by_family, by_category : int32 (first,)
-        The group whose siblings each trained item belongs to, by what the group goes by; -1 where
-        there is none.
-    items, groups : int32 (n,)
-        New items that have siblings, ascending, and the group of each.
-    ladder : int32 (n_new,)
-        The ladder that most siblings of each new item are on, -1 where there is none.
-    stand_ins : tuple of int32 arrays
-        The siblings of each group, those of most orders first.
-    """
+    """New items, of dense indices from `first`, in groups of those with the same siblings."""
 
     first: int
+    """Number of trained items."""
     by_family: Items
     by_category: Items
+    """`by_family`, `by_category`: int32 (first,): the group whose siblings each trained item
+    belongs to, by what the group goes by; -1 where there is none."""
     items: Items
     groups: Items
+    """`items`, `groups`: int32 (n,): new items that have siblings, ascending, and the group of
+    each."""
     ladder: Items
+    """int32 (n_new,): the ladder that most siblings of each new item are on, -1 where there is
+    none."""
     stand_ins: tuple[Items, ...]
+    """The siblings of each group, those of most orders first."""
 
     @classmethod
     def of(cls, catalogue: Catalogue, ladder_of: Items, bought: NDArray[np.int64]) -> Self:

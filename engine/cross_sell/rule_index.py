@@ -20,24 +20,16 @@ _CHUNK = 65_536
 
 @dataclass(frozen=True, slots=True)
 class RuleIndex:
-    """Rules by the first item of their antecedents, those of an item by consequent.
-
-    Attributes
-    ----------
-    consequents : Ragged of int32
-        n_items rows, n values in all.
-    strength : float32 (n,)
-        -log(1 - confidence).
-    rule : int32 (n,)
-        Position in the rule table.
-    rest : int32 (n, width)
-        The other items of the antecedent; n_items fills shorter ones.
-    """
+    """Rules by the first item of their antecedents, those of an item by consequent."""
 
     consequents: Ragged[np.int32]
+    """Ragged of int32: n_items rows, n values in all."""
     strength: NDArray[np.float32]
+    """float32 (n,): -log(1 - confidence)."""
     rule: NDArray[np.int32]
+    """int32 (n,): position in the rule table."""
     rest: Items
+    """int32 (n, width): the other items of the antecedent; n_items fills shorter ones."""
 
     @classmethod
     def of(
@@ -70,19 +62,13 @@ class RuleIndex:
 
 @dataclass(frozen=True, slots=True)
 class RuleIndexes:
-    """All rules of a table that serving looks up; stored in a version, so that workers share them.
-
-    Attributes
-    ----------
-    single, several
-        Rules that attract, with one item in the antecedent, and with more.
-    contrary
-        Single-item rules of lift below 1.
-    """
+    """All rules of a table that serving looks up, stored so that workers share them."""
 
     single: RuleIndex
     several: RuleIndex
+    """`single`, `several`: rules that attract, with one item in the antecedent, and with more."""
     contrary: RuleIndex
+    """Single-item rules of lift below 1."""
 
     @classmethod
     def of(cls, table: RuleTable, n_items: int, recency: Recency | None) -> RuleIndexes:

@@ -18,26 +18,18 @@ _PRIOR_ORDERS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class RuleTable:
-    """`n` single-consequent rules; counts are stored, measures are derived.
-
-    Attributes
-    ----------
-    antecedents
-        Ragged of int32, n rows of dense item indices, ascending.
-    consequent
-        int32 (n,).
-    n_joint, n_antecedent, n_consequent
-        int64 (n,), orders.
-    n_orders
-        Orders mined.
-    """
+    """`n` single-consequent rules; counts are stored, measures are derived."""
 
     antecedents: Ragged[np.int32]
+    """Ragged of int32, n rows of dense item indices, ascending."""
     consequent: NDArray[np.int32]
+    """int32 (n,)."""
     n_joint: NDArray[np.int64]
     n_antecedent: NDArray[np.int64]
     n_consequent: NDArray[np.int64]
+    """`n_joint`, `n_antecedent`, `n_consequent`: int64 (n,), orders."""
     n_orders: int
+    """Orders mined."""
 
     @classmethod
     def empty(cls, n_orders: int = 0) -> RuleTable:
@@ -104,22 +96,17 @@ class Recency:
     """Counts in which an order weighs the less the older it is; in 1/UNIT of an order.
 
     They rank. What is shown as evidence stays the true count of the rule table.
-
-    Attributes
-    ----------
-    n_joint, n_antecedent
-        int64 (n_rules,), of the rules of the table.
-    n_orders_of_item, n_added_of_item
-        int64 (n_items,), orders that hold the item, and those that hold it beside something else.
-    n_orders
-        All orders.
     """
 
     n_joint: NDArray[np.int64]
     n_antecedent: NDArray[np.int64]
+    """`n_joint`, `n_antecedent`: int64 (n_rules,), of the rules of the table."""
     n_orders_of_item: NDArray[np.int64]
     n_added_of_item: NDArray[np.int64]
+    """`n_orders_of_item`, `n_added_of_item`: int64 (n_items,), orders that hold the item, and those
+    that hold it beside something else."""
     n_orders: int
+    """All orders."""
 
     def confidence(self, table: RuleTable) -> NDArray[np.float64]:
         """Return how often c is in a recent order that holds A; float64 (n_rules,), in [0, 1].

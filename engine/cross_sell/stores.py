@@ -25,27 +25,19 @@ AGREES, MIXED, CONTRADICTED = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class StoreCounts:
-    """Counts of each rule of a table in each store that holds its antecedent.
-
-    Attributes
-    ----------
-    stores
-        Ragged of int32, n_rules rows of n_cells in all, ascending inside a rule; the number of
-        stores means orders whose store is not known.
-    n_joint, n_antecedent, n_consequent
-        int32 (n_cells,), orders of that store.
-    flag : int8 (n_rules,)
-        AGREES, MIXED or CONTRADICTED.
-    log_odds : float64 (n_rules,)
-        Of the Mantel-Haenszel odds ratio over all stores.
-    """
+    """Counts of each rule of a table in each store that holds its antecedent."""
 
     stores: Ragged[np.int32]
+    """Ragged of int32, n_rules rows of n_cells in all, ascending inside a rule; the number of
+    stores means orders whose store is not known."""
     n_joint: NDArray[np.int32]
     n_antecedent: NDArray[np.int32]
     n_consequent: NDArray[np.int32]
+    """`n_joint`, `n_antecedent`, `n_consequent`: int32 (n_cells,), orders of that store."""
     flag: NDArray[np.int8]
+    """int8 (n_rules,): AGREES, MIXED or CONTRADICTED."""
     log_odds: Floats
+    """float64 (n_rules,): of the Mantel-Haenszel odds ratio over all stores."""
 
     def __len__(self) -> int:
         return len(self.flag)
@@ -94,22 +86,15 @@ class StoreCounts:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Agreement of the stores of a shop with its rules.
-
-    Attributes
-    ----------
-    store_ids
-        n_stores external ids.
-    n_orders : int64 (n_stores + 1,)
-        Orders of each, last those of which no store is known.
-    offered
-        Of the rules of the model.
-    contradicted_rules, contradicted
-        Rules that are not offered, for the stores contradict them, and their counts.
-    """
+    """Agreement of the stores of a shop with its rules."""
 
     store_ids: StringTable
+    """n_stores external ids."""
     n_orders: Integers
+    """int64 (n_stores + 1,): orders of each, last those of which no store is known."""
     offered: StoreCounts
+    """Of the rules of the model."""
     contradicted_rules: RuleTable
     contradicted: StoreCounts
+    """`contradicted_rules`, `contradicted`: rules that are not offered, for the stores contradict
+    them, and their counts."""

@@ -26,20 +26,14 @@ _Rule = TypeVar("_Rule", PinSection, BlockSection)
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """An offer the shop places: the first of `items` that can be had, at `position` (from 1).
-
-    Attributes
-    ----------
-    items
-        One item, or all of a category, the most often added first.
-    by_score
-        Whether candidates among `items` come first, the best of them (a category).
-    """
+    """An offer the shop places: the first of `items` that can be had, at `position` (from 1)."""
 
     items: Items
+    """One item, or all of a category, the most often added first."""
     position: int
     needed: frozenset[int]
     by_score: bool
+    """Whether candidates among `items` come first, the best of them (a category)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +47,16 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """The rules of one period.
-
-    Attributes
-    ----------
-    eligibility
-        That of the model, with everything marked that is blocked whatever the cart.
-    blocks
-        The other blocks, by one of the items they need in the cart.
-    pins
-        Those that ask nothing of the cart, by position and then as the shop file has them.
-    cart_pins
-        The other pins with their rank among all, by one of the items they need.
-    """
+    """The rules of one period."""
 
     eligibility: Eligibility
+    """That of the model, with everything marked that is blocked whatever the cart."""
     blocks: dict[int, list[Block]]
+    """The other blocks, by one of the items they need in the cart."""
     pins: tuple[tuple[int, Pin], ...]
+    """Those that ask nothing of the cart, by position and then as the shop file has them."""
     cart_pins: dict[int, list[tuple[int, Pin]]]
+    """The other pins with their rank among all, by one of the items they need."""
 
     def block(self, eligibility: CartEligibility, cart: Collection[int]) -> None:
         """Mark what is blocked beside a cart of dense indices."""

@@ -30,18 +30,12 @@ def _begun(key: bytes) -> hmac.HMAC:
 
 @dataclass(frozen=True, slots=True)
 class Customers:
-    """Rows of `purchases` by hash.
-
-    Attributes
-    ----------
-    hashes : uint64 (n_customers,)
-        Ascending.
-    rows : int64 (n_customers,)
-        The row of `purchases` that belongs to each.
-    """
+    """Rows of `purchases` by hash."""
 
     hashes: NDArray[np.uint64]
+    """uint64 (n_customers,): ascending."""
     rows: NDArray[np.int64]
+    """int64 (n_customers,): the row of `purchases` that belongs to each."""
     purchases: Purchases
 
     @classmethod

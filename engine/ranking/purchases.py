@@ -21,18 +21,12 @@ NEVER = 999.0
 
 @dataclass(frozen=True, slots=True)
 class Purchases:
-    """Orders by customer, oldest first.
-
-    Attributes
-    ----------
-    ordered_at
-        Ragged of int64, n_customers rows of n_orders in all; microseconds UTC.
-    items
-        Ragged of int32, n_orders rows, distinct and ascending inside an order.
-    """
+    """Orders by customer, oldest first."""
 
     ordered_at: Ragged[np.int64]
+    """Ragged of int64, n_customers rows of n_orders in all; microseconds UTC."""
     items: Ragged[np.int32]
+    """Ragged of int32, n_orders rows, distinct and ascending inside an order."""
 
     @classmethod
     def none(cls) -> Purchases:
@@ -48,18 +42,12 @@ class Purchases:
 
 @dataclass(frozen=True, slots=True)
 class Carts:
-    """A batch of carts.
-
-    Attributes
-    ----------
-    indptr : int64 (n_carts + 1,)
-        Cart c holds `items[indptr[c]:indptr[c + 1]]`.
-    items : int32 (n,)
-        Distinct and ascending inside a cart.
-    """
+    """A batch of carts."""
 
     indptr: NDArray[np.int64]
+    """int64 (n_carts + 1,): cart c holds `items[indptr[c]:indptr[c + 1]]`."""
     items: NDArray[np.int32]
+    """int32 (n,): distinct and ascending inside a cart."""
 
     @property
     def n_carts(self) -> int:

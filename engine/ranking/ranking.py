@@ -18,22 +18,15 @@ MODES: tuple[Mode, ...] = ("discovery", "complete")
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The neighbours of each item.
-
-    Attributes
-    ----------
-    items
-        Ragged of int32, n_items rows of n values in all, ascending inside a row.
-    weight : float32 (n,)
-        What the row's item adds to the score of each (EASE: Steck, "Embarrassingly Shallow
-        Autoencoders for Sparse Data", 2019); 0 where only counts speak.
-    n_joint : int32 (n,)
-        Orders that hold both; 0 where too few to be counted.
-    """
+    """The neighbours of each item."""
 
     items: Ragged[np.int32]
+    """Ragged of int32, n_items rows of n values in all, ascending inside a row."""
     weight: NDArray[np.float32]
+    """float32 (n,): what the row's item adds to the score of each (EASE: Steck, "Embarrassingly
+    Shallow Autoencoders for Sparse Data", 2019); 0 where only counts speak."""
     n_joint: NDArray[np.int32]
+    """int32 (n,): orders that hold both; 0 where too few to be counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,38 +34,27 @@ class ItemSignals:
     """Column by column; n is the number of items, g the number of groups.
 
     A group is what the catalogue calls family, else its category; -1 where it tells neither.
-
-    Attributes
-    ----------
-    n_orders : float32 (n,)
-        Orders that hold the item; `n_orders_all`: float32 (1,), all.
-    recent, latest
-        float32 (n,), share of the last orders that hold the item, older ones counting less: half
-        after 14 and after 4 days.
-    group
-        int32 (n,).
-    share : float32 (n,)
-        Of the recent sales of its group.
-    log_price : float32 (n,)
-        Natural logarithm of minor units; 0 where not known.
-    margin : float32 (n,)
-        (price - cost) / price; 0 where not known.
-    popular : int32 (p,)
-        The items most bought lately, most first.
-    leaders
-        Ragged of int32 over groups; the best sellers of each lately, best first.
     """
 
     n_orders: NDArray[np.float32]
+    """float32 (n,): orders that hold the item."""
     n_orders_all: NDArray[np.float32]
+    """float32 (1,): all orders."""
     recent: NDArray[np.float32]
     latest: NDArray[np.float32]
+    """`recent`, `latest`: float32 (n,), share of the last orders that hold the item, older ones
+    counting less: half after 14 and after 4 days."""
     group: NDArray[np.int32]
     share: NDArray[np.float32]
+    """float32 (n,): of the recent sales of its group."""
     log_price: NDArray[np.float32]
+    """float32 (n,): natural logarithm of minor units; 0 where not known."""
     margin: NDArray[np.float32]
+    """float32 (n,): (price - cost) / price; 0 where not known."""
     popular: NDArray[np.int32]
+    """int32 (p,): the items most bought lately, most first."""
     leaders: Ragged[np.int32]
+    """Ragged of int32 over groups; the best sellers of each lately, best first."""
 
     @property
     def n_items(self) -> int:
@@ -106,23 +88,17 @@ class ItemSignals:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Arrays only, as a version stores them.
-
-    Attributes
-    ----------
-    neighbours
-        The item-item model; `groups`: the same over groups of items.
-    signals
-        What each item is by itself.
-    scorers
-        One for each mode; `discovery` offers what the customer has not bought before, `complete`
-        lets repeats in.
-    """
+    """Arrays only, as a version stores them."""
 
     neighbours: Neighbours
+    """The item-item model."""
     groups: Neighbours
+    """The same over groups of items."""
     signals: ItemSignals
+    """What each item is by itself."""
     scorers: Mapping[Mode, Scorer]
+    """One for each mode; `discovery` offers what the customer has not bought before, `complete`
+    lets repeats in."""
 
     def native(self, packed: NDArray[np.float32] | None = None) -> NativeRanking:
         """Return what ranks; `packed` is `signals.packed()` where that is stored already."""

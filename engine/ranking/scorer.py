@@ -15,25 +15,19 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """A perceptron with rectified layers.
-
-    Attributes
-    ----------
-    mean, scale
-        float32 (n_features,), of the features in training.
-    weights, biases
-        Of each layer, float32 (n_in, n_out) and (n_out,); the last has one output.
-    slope, intercept
-        Make the last output the log-odds that come true in the back-test (Platt, "Probabilistic
-        Outputs for Support Vector Machines", 1999).
-    """
+    """A perceptron with rectified layers."""
 
     mean: Floats
     scale: Floats
+    """`mean`, `scale`: float32 (n_features,), of the features in training."""
     weights: tuple[Floats, ...]
     biases: tuple[Floats, ...]
+    """`weights`, `biases`: of each layer, float32 (n_in, n_out) and (n_out,); the last has one
+    output."""
     slope: float
     intercept: float
+    """`slope`, `intercept`: make the last output the log-odds that come true in the back-test
+    (Platt, "Probabilistic Outputs for Support Vector Machines", 1999)."""
 
     def raw(self, features: Floats) -> Floats:
         """Log-odds before calibration, shape (n,)."""
