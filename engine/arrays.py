@@ -19,6 +19,10 @@ from numpy.typing import NDArray
 _Value = TypeVar("_Value", bound=np.generic)
 _Other = TypeVar("_Other", bound=np.generic)
 
+Bools = NDArray[np.bool_]
+Float32s, Float64s = NDArray[np.float32], NDArray[np.float64]
+Int16s, Int32s, Int64s = NDArray[np.int16], NDArray[np.int32], NDArray[np.int64]
+
 Arrays = Mapping[str, NDArray[Any]]
 """The arrays of a record by name."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Bools, Float32s, Float64s, Int64s, Ragged
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.cross_sell import measures
 from mersalg.engine.cross_sell.affinity import Affinity
@@ -26,9 +26,6 @@ MIN_TOGETHER = 10
 MIN_FAMILY_LIFT = 1.1
 """Above it a family is bought together on purpose; agrees with 91% of hand-labelled pairs."""
 
-Pairs = NDArray[np.int64]
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True, slots=True)
 class Exclusions:
@@ -36,7 +33,7 @@ class Exclusions:
 
     items: Ragged[np.int32]
     """The items that keep apart from each, ascending."""
-    lift: NDArray[np.float32]
+    lift: Float32s
     """Upper bound of the lift with each of the values of `items`, below 1; 0 of a pair that never
     met."""
 
@@ -48,10 +45,7 @@ class Exclusions:
 
 
 def build_affinity(
-    baskets: Baskets,
-    repelled: Ragged[np.int32],
-    ladders: Ladders,
-    named: NDArray[np.bool_] | None = None,
+    baskets: Baskets, repelled: Ragged[np.int32], ladders: Ladders, named: Bools | None = None
 ) -> Affinity:
     """Return popularity and exclusion, from the same baskets as `repelled`; `named` as there."""
     several = np.repeat(baskets.sizes > 1, baskets.sizes)
@@ -65,7 +59,7 @@ def build_affinity(
     )
 
 
-def size_adjusted(baskets: Baskets) -> tuple[Floats, float]:
+def size_adjusted(baskets: Baskets) -> tuple[Float64s, float]:
     """(p, m): chance puts items i and j together in about m * p_i * p_j orders.
 
     Every entry is drawn by popularity p (share of all entries), an order of s items making s (s-1)
@@ -80,7 +74,7 @@ def size_adjusted(baskets: Baskets) -> tuple[Floats, float]:
 
 def pooled(
     baskets: Baskets, group: NDArray[np.integer[Any]], n_groups: int
-) -> tuple[Floats, Floats]:
+) -> tuple[Float64s, Float64s]:
     """(met, expected) pairs inside each group, shape (n_groups,); group -1 is in none."""
     of_entry = group[baskets.items]
     has_group = of_entry >= 0
@@ -111,9 +105,7 @@ def exclusive_pairs(baskets: Baskets, itemsets: Itemsets) -> Exclusions:
     return Exclusions(items, least)
 
 
-def _upper_lift(
-    pairs: Pairs, n_joint: NDArray[np.int64], counts: NDArray[np.int64], baskets: Baskets
-) -> Floats:
+def _upper_lift(pairs: Int64s, n_joint: Int64s, counts: Int64s, baskets: Baskets) -> Float64s:
     """Return the upper bound of each pair's lift, plain or allowing for basket sizes: the greater.
 
     Of pairs that never met it is 0 where chance promised enough, else infinite.
@@ -130,7 +122,7 @@ def _upper_lift(
     return np.where(n_joint > 0, np.maximum(plain, adjusted), never)
 
 
-def _popular_pairs(baskets: Baskets, counts: NDArray[np.int64]) -> tuple[Pairs, NDArray[np.int64]]:
+def _popular_pairs(baskets: Baskets, counts: Int64s) -> tuple[Int64s, Int64s]:
     """Every pair of popular items and its joint orders, those that never meet included.
 
     Popular: chance alone would bring the item and the most popular one together MIN_EXPECTED
@@ -154,15 +146,13 @@ def _popular_pairs(baskets: Baskets, counts: NDArray[np.int64]) -> tuple[Pairs, 
     return np.column_stack([popular[first], popular[second]]), joint[first, second]
 
 
-def named_by_shop(ladders: Ladders, catalogue: Catalogue) -> NDArray[np.bool_]:
+def named_by_shop(ladders: Ladders, catalogue: Catalogue) -> Bools:
     """Return which ladders are families of the shop's own, not categories; bool (n_ladders,)."""
     first = ladders.members.values[ladders.members.indptr[:-1]]
     return catalogue.family[first] != UNKNOWN
 
 
-def family_excludes(
-    baskets: Baskets, ladders: Ladders, named: NDArray[np.bool_] | None = None
-) -> NDArray[np.bool_]:
+def family_excludes(baskets: Baskets, ladders: Ladders, named: Bools | None = None) -> Bools:
     """Return which ladders have members that keep out of each other's orders; bool (n_ladders,).
 
     All pairs of a family are pooled and held against what basket sizes explain. Members of a

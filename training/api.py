@@ -12,21 +12,16 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from mersalg.engine import money
+from mersalg.engine.arrays import Float64s, Int64s
 from mersalg.engine.facts import CartLine, Mode
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.slate import Recommenders, Slate, build_slate
 from mersalg.training.evaluation import back_test
-from mersalg.training.frames import (
-    baskets_of_orders,
-    carts_of,
-    dataset_of,
-    families_and_prices,
-)
+from mersalg.training.frames import baskets_of_orders, carts_of, dataset_of, families_and_prices
 from mersalg.training.mining.protocol import default_min_count, get_engine
 from mersalg.training.mining.search import mine_rules
 from mersalg.training.model_fit import ladders_of
@@ -96,7 +91,7 @@ class PriceTiers(BaseEstimator):
         Of each family the least price of each tier, ascending.
     """
 
-    levels_: dict[str, NDArray[np.float64]]
+    levels_: dict[str, Float64s]
 
     def fit(self, items: Any, y: object = None) -> Self:
         """Find the tiers of each family of `items`, a frame with `family` and `price`."""
@@ -108,7 +103,7 @@ class PriceTiers(BaseEstimator):
             self.levels_[str(name)] = own[np.searchsorted(tiers, np.arange(int(tiers[-1]) + 1))]
         return self
 
-    def predict(self, items: Any) -> NDArray[np.int64]:
+    def predict(self, items: Any) -> Int64s:
         """Return the tier of each item, 0 the lowest; -1 without a price or a known family.
 
         A price between two tiers belongs to the lower one.

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Int32s, Int64s, Ragged
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.config import ShopConfig
 from mersalg.engine.cross_sell import measures
@@ -41,7 +40,7 @@ from mersalg.training.reading.dataset import split_by_time, usual_prices
 if TYPE_CHECKING:
     from mersalg.training.reading.dataset import Dataset
 
-Ranker = Callable[[NDArray[np.int32]], NDArray[np.int32]]
+Ranker = Callable[[Int32s], Int32s]
 """A cart of dense indices -> items to offer beside it, best first, none of the cart."""
 
 _MAX = 1_000
@@ -61,7 +60,7 @@ def rules_of_pairs(baskets: Baskets, progress: Progress) -> RuleTable:
     return rules_from_itemsets(itemsets, baskets.n_orders)
 
 
-def plain_rules(table: RuleTable, n_orders_of_item: NDArray[np.int64]) -> Ranker:
+def plain_rules(table: RuleTable, n_orders_of_item: Int64s) -> Ranker:
     """Return items by the best conviction of any rule of the cart, then by popularity.
 
     Of the usual measures conviction finds most. `table` holds rules of single antecedents.
@@ -72,7 +71,7 @@ def plain_rules(table: RuleTable, n_orders_of_item: NDArray[np.int64]) -> Ranker
     popular = np.argsort(-n_orders_of_item, kind="stable").astype(np.int32)
     conviction = measures.conviction(*table.counts())
 
-    def rank(cart: NDArray[np.int32]) -> NDArray[np.int32]:
+    def rank(cart: Int32s) -> Int32s:
         fired = rules_of.of(cart)
         fired = fired[np.argsort(-conviction[fired], kind="stable")]
         ranked = np.append(table.consequent[fired], popular[: _MAX + len(cart)])

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Float64s, Int64s
 from mersalg.engine.config import ShopConfig, parse_config
 from mersalg.engine.errors import DataError
 from mersalg.engine.orders import Baskets
@@ -45,7 +46,7 @@ def table_of(data: Any, needed: Iterable[str]) -> pa.Table:
     return frame.to_arrow()
 
 
-def families_and_prices(items: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
+def families_and_prices(items: Any) -> tuple[NDArray[Any], Float64s]:
     """Return the family and price of each item, "" and 0 where not known."""
     table = table_of(items, ("family", "price"))
     family = np.array(["" if each is None else str(each) for each in table["family"].to_pylist()])
@@ -98,7 +99,7 @@ def _listed(baskets: Iterable[Any]) -> Iterator[Iterable[Any]]:
         yield basket
 
 
-def _cells(data: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, int]]:
+def _cells(data: Any) -> tuple[Int64s, Int64s, tuple[int, int]]:
     """Return row and column of each cell that is 1, and the shape of a one-hot frame."""
     kinds = data.dtypes if isinstance(data, pd.DataFrame) else ()
     if len(kinds) and all(isinstance(kind, pd.SparseDtype) for kind in kinds):

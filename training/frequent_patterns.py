@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Float64s, Int32s, Int64s
 from mersalg.engine.progress import SilentProgress
 from mersalg.training.frames import baskets_of
 from mersalg.training.mining.protocol import Itemsets, get_engine, min_count_of_support
@@ -112,7 +112,7 @@ def association_rules(
     return pd.DataFrame(frame, columns=["antecedents", "consequents", *_METRICS])
 
 
-def _splits(sets: Sequence[frozenset[Any]]) -> NDArray[np.int64]:
+def _splits(sets: Sequence[frozenset[Any]]) -> Int64s:
     """Return the places of every antecedent, of its consequent, and of both together; (3, n).
 
     Raises
@@ -122,8 +122,8 @@ def _splits(sets: Sequence[frozenset[Any]]) -> NDArray[np.int64]:
     """
     codes = {item: code for code, item in enumerate(dict.fromkeys(chain.from_iterable(sets)))}
     lengths = np.fromiter(map(len, sets), np.int64, len(sets))
-    levels: list[NDArray[np.int32]] = []
-    places: list[NDArray[np.int64]] = []
+    levels: list[Int32s] = []
+    places: list[Int64s] = []
     for length in range(1, int(lengths.max(initial=1)) + 1):
         index = np.flatnonzero(lengths == length)
         rows = np.array([[codes[item] for item in sets[row]] for row in index.tolist()], np.int32)
@@ -148,9 +148,7 @@ def _splits(sets: Sequence[frozenset[Any]]) -> NDArray[np.int64]:
     return members[:, np.argsort(members[2], kind="stable")]
 
 
-def _measures(
-    a: NDArray[np.float64], c: NDArray[np.float64], both: NDArray[np.float64]
-) -> dict[str, NDArray[np.float64]]:
+def _measures(a: Float64s, c: Float64s, both: Float64s) -> dict[str, Float64s]:
     """Return each of `_METRICS` from the shares of antecedents, consequents and of both."""
     confidence, leverage = both / a, both - a * c
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -166,6 +164,6 @@ def _measures(
     return dict(zip(_METRICS, columns, strict=True))
 
 
-def _named(level: NDArray[np.int32], names: Sequence[Any] | None) -> Iterator[list[Any]]:
+def _named(level: Int32s, names: Sequence[Any] | None) -> Iterator[list[Any]]:
     for row in level.tolist():
         yield row if names is None else [names[item] for item in row]

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Keys = NDArray[np.int64]
+from mersalg.engine.arrays import Bools, Float32s, Float64s, Int64s
 
 
-def distinct(keys: Keys) -> Keys:
+def distinct(keys: Int64s) -> Int64s:
     """Return the values of `keys`, each once, ascending."""
     # NumPy's `unique` hashes integers, which takes ten times as long on millions of keys.
     ranked = np.sort(keys)
@@ -23,7 +23,7 @@ def distinct(keys: Keys) -> Keys:
     return ranked[np.append(True, ranked[1:] != ranked[:-1])]
 
 
-def least_by_key(keys: Keys, values: NDArray[np.floating]) -> tuple[Keys, NDArray[np.float32]]:
+def least_by_key(keys: Int64s, values: NDArray[np.floating]) -> tuple[Int64s, Float32s]:
     """Return the distinct keys, ascending, and the least value of each."""
     order = np.argsort(keys)
     ranked = keys[order]
@@ -33,7 +33,7 @@ def least_by_key(keys: Keys, values: NDArray[np.floating]) -> tuple[Keys, NDArra
     return ranked[starts], np.minimum.reduceat(values[order].astype(np.float32), starts)
 
 
-def look_up(keys: Keys, wanted: Keys) -> tuple[Keys, NDArray[np.bool_]]:
+def look_up(keys: Int64s, wanted: Int64s) -> tuple[Int64s, Bools]:
     """Place of each of `wanted` in the ascending `keys`, and whether it is there; else place 0."""
     if not len(keys):
         return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=np.bool_)
@@ -42,9 +42,7 @@ def look_up(keys: Keys, wanted: Keys) -> tuple[Keys, NDArray[np.bool_]]:
     return index, keys[index] == wanted
 
 
-def medians_of(
-    group: NDArray[np.integer[Any]], values: NDArray[np.int64], n_groups: int
-) -> NDArray[np.float64]:
+def medians_of(group: NDArray[np.integer[Any]], values: Int64s, n_groups: int) -> Float64s:
     """Return the median of the values of each group, NaN where it has none; (n_groups,)."""
     n = len(values)
     rising = np.argsort(values)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Int64s
 from mersalg.engine.config import ShopConfig
 from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.cross_sell.stores import CONTRADICTED, Stores
@@ -41,17 +42,13 @@ FittedLadders = tuple[Ladders, TierCounts]
 _NOBODY = np.zeros(0, dtype=np.uint64)
 
 
-def store_of_order(dataset: Dataset) -> NDArray[np.int64]:
+def store_of_order(dataset: Dataset) -> Int64s:
     """Return the store an order's lines name; int64 (n_orders,), MISSING where they name none."""
     return first_of_order(*(dataset.lines[name].to_numpy() for name in ("order", "store")))
 
 
 def not_contradicted(
-    table: RuleTable,
-    dataset: Dataset,
-    orders: NDArray[np.int64],
-    baskets: Baskets,
-    max_q: float,
+    table: RuleTable, dataset: Dataset, orders: Int64s, baskets: Baskets, max_q: float
 ) -> tuple[RuleTable, Stores | None]:
     """Return the rules that the stores together do not contradict, and the counts by store.
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from mersalg.engine.arrays import Bools, Float32s, Float64s
 from mersalg.engine.ranking.scorer import Scorer
 
-Floats = NDArray[np.float32]
 Layers = Sequence[NDArray[np.floating]]
 
 MAX_EPOCHS = 24
@@ -27,8 +27,8 @@ _PATIENCE = 2
 class Rows(NamedTuple):
     """Examples for a network: features, float32 (n, n_features), and labels, bool (n,)."""
 
-    features: Floats
-    labels: NDArray[np.bool_]
+    features: Float32s
+    labels: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _fit(plan: Plan, seed: int, learned: Rows, held_out: Rows) -> tuple[Layers, 
 
 def side_by_side(
     networks: Sequence[tuple[Layers, Layers]],
-) -> tuple[tuple[Floats, ...], tuple[Floats, ...]]:
+) -> tuple[tuple[Float32s, ...], tuple[Float32s, ...]]:
     """Return the one network whose output is the mean of those of `networks`.
 
     A network is its weights and its biases, layer by layer.
@@ -98,8 +98,8 @@ def side_by_side(
 
     weights, biases = zip(*networks, strict=True)
     last, share = len(weights[0]) - 1, np.float32(1 / len(networks))
-    joined_weights: list[Floats] = []
-    joined_biases: list[Floats] = []
+    joined_weights: list[Float32s] = []
+    joined_biases: list[Float32s] = []
     for layer, (parts, shifts) in enumerate(
         zip(zip(*weights, strict=True), zip(*biases, strict=True), strict=True)
     ):
@@ -124,9 +124,7 @@ def calibrated(scorer: Scorer, rows: Rows) -> Scorer:
     return replace(scorer, slope=slope, intercept=intercept)
 
 
-def fit_platt(
-    log_odds: NDArray[np.float64], labels: NDArray[np.bool_], *, least_slope: float
-) -> tuple[float, float]:
+def fit_platt(log_odds: Float64s, labels: Bools, *, least_slope: float) -> tuple[float, float]:
     """Return the slope and intercept under which log-odds come true (Platt, 1999)."""
     from sklearn.linear_model import LogisticRegression
 

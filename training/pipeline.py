@@ -52,10 +52,7 @@ def inputs_digest(config: ShopConfig, models: Path, engine: str, sources: Source
     Files count by their bytes, rows of a database whatever their order.
     """
     rows: list[str] = []
-    for section, source in (
-        (config.orders, sources.orders),
-        (config.catalogue, sources.catalogue),
-    ):
+    for section, source in ((config.orders, sources.orders), (config.catalogue, sources.catalogue)):
         if source is None or section is None:
             continue
         if section.url is None:
@@ -200,12 +197,7 @@ def train(
         ladders = ladders_of(dataset, progress, former=_former_cuts(registry))
     with watch.stage("back_test"):
         tested = back_test(
-            dataset,
-            config,
-            mining,
-            progress,
-            n_samples=n_back_test,
-            fitted_ladders=ladders,
+            dataset, config, mining, progress, n_samples=n_back_test, fitted_ladders=ladders
         )
     with watch.stage("fit"):
         fitted = fit_chosen(
@@ -260,10 +252,7 @@ def train(
         data_range=data_range(dataset),
         quality=quality,
         seconds=watch.seconds,
-        warnings=[
-            *shop_warnings(dataset.catalogue, config, dataset.quality),
-            *warnings,
-        ],
+        warnings=[*shop_warnings(dataset.catalogue, config, dataset.quality), *warnings],
     )
 
 

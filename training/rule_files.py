@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Float64s, Int64s
 from mersalg.engine.cross_sell import measures
 from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.csv_cells import safe_cell
@@ -22,7 +22,7 @@ from mersalg.training.reading.arrow import arrow_of, numpy_of, pc
 FORMATS = (".parquet", ".csv")
 
 
-def strongest_first(table: RuleTable, items: StringTable) -> NDArray[np.int64]:
+def strongest_first(table: RuleTable, items: StringTable) -> Int64s:
     """Rule positions by falling lower bound of lift, ties by their ids; shape (n,)."""
     lengths = table.lengths
     # Ids compare as their ranks do; the consequent follows the antecedent, then nothing.
@@ -49,9 +49,7 @@ def _texts(items: StringTable) -> pa.LargeStringArray:
     return pa.LargeStringArray.from_buffers(len(items), *buffers)
 
 
-def rules_to_arrow(
-    table: RuleTable, p: NDArray[np.float64], q: NDArray[np.float64], items: StringTable
-) -> pa.Table:
+def rules_to_arrow(table: RuleTable, p: Float64s, q: Float64s, items: StringTable) -> pa.Table:
     """One row a rule in the table's order; `conviction` is infinite where a rule never fails."""
     counts = table.counts()
     n_joint, n_antecedent, _, n_orders = counts

@@ -240,10 +240,7 @@ def find_dates(draft: Draft, file: Survey) -> None:
         # In the wrong order a few weeks become a year.
         likeliest = min(
             spans,
-            key=lambda form: (
-                spans[form] > 2 * spans[shortest],
-                form.startswith("%m") != american,
-            ),
+            key=lambda form: (spans[form] > 2 * spans[shortest], form.startswith("%m") != american),
         )
         why = f"{text!r} may begin with the day or the month, and no date says which"
         draft.choose(key, "Form of the dates", likeliest, why, spans)

@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Int32s, Int64s
 from mersalg.engine.errors import DataError
 from mersalg.engine.native import kernels
 from mersalg.engine.orders import Baskets
@@ -74,13 +75,13 @@ class LocalEngine:
             counts.append(of_length[order])
         return Itemsets(tuple(rows), tuple(counts), baskets.n_orders, min_count)
 
-    def sets_of_count(self, baskets: Baskets, min_count: int, max_length: int) -> NDArray[np.int64]:
+    def sets_of_count(self, baskets: Baskets, min_count: int, max_length: int) -> Int64s:
         """Return how many sets of 2..`max_length` items occur in 0, 1, 2... orders.
 
         Those in fewer than `min_count` orders are not looked for, and none is kept.
         """
 
-        def counts(filed: Labelled, low: int, high: int, longest: int) -> NDArray[np.int64]:
+        def counts(filed: Labelled, low: int, high: int, longest: int) -> Int64s:
             n_sets = np.zeros(int(filed.item_counts.max(initial=0)) + 1, dtype=np.int64)
             filed.rows.count_sets(low, high, min_count, longest, n_sets)
             return n_sets
@@ -115,9 +116,7 @@ class LocalEngine:
         return filed, parts
 
 
-def _moved(
-    parts: list[kernels.FoundSets], length: int
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def _moved(parts: list[kernels.FoundSets], length: int) -> tuple[Int32s, Int64s]:
     """Move the sets of one length out of all parts, into one array of them and one of counts."""
     stops = np.cumsum([0, *(part.n_sets(length) for part in parts)]).tolist()
     sets = np.empty((stops[-1], length), dtype=np.int32)
@@ -131,18 +130,18 @@ def _moved(
 class Labelled:
     """Baskets in terms of labels: frequent items by ascending frequency."""
 
-    item_counts: NDArray[np.int64]
-    """int64 (n_items,): orders with each item."""
-    singles: NDArray[np.int32]
-    """int32 (n_labels,): the frequent items, ascending."""
-    label_of: NDArray[np.int32]
-    """int32 (n_items,): label of each item, -1 where it is infrequent."""
+    item_counts: Int64s
+    """(n_items,): orders with each item."""
+    singles: Int32s
+    """(n_labels,): the frequent items, ascending."""
+    label_of: Int32s
+    """(n_items,): label of each item, -1 where it is infrequent."""
     rows: kernels.Rows
     """The rows of labels; their names are places in `singles`."""
-    work: NDArray[np.int64]
-    """int64 (n_labels,): entries in and behind the occurrences of each label."""
+    work: Int64s
+    """(n_labels,): entries in and behind the occurrences of each label."""
     held: NDArray[np.uint8]
-    sizes: NDArray[np.int64]
+    sizes: Int64s
     """`held`, `sizes`: the orders too long for rows: uint8 (n_long, n_labels), 1 where they hold a
     label, and their number of items, int64 (n_long,)."""
 
@@ -154,8 +153,8 @@ class Labelled:
         return list(pairwise(sorted({0, len(self.singles), *cuts.tolist()})))
 
     def entries_with(
-        self, sets: NDArray[np.int32], chunks: list[tuple[int, int]], threads: Executor
-    ) -> NDArray[np.int64]:
+        self, sets: Int32s, chunks: list[tuple[int, int]], threads: Executor
+    ) -> Int64s:
         """Return the entries of the orders with each set of labels; sorted, inside a row too."""
         entries = np.zeros(len(sets), dtype=np.int64)
         first = np.searchsorted(sets[:, 0], np.arange(len(self.singles) + 1))
@@ -175,7 +174,7 @@ def fullness_of(baskets: Baskets, itemsets: Itemsets) -> Fullness:
     with ThreadPoolExecutor(n_threads, thread_name_prefix="mersalg-mining") as threads:
         filed = label_rows(baskets, itemsets.min_count, threads, n_threads, with_sizes=True)
         chunks = filed.chunks(_CHUNKS_A_THREAD * n_threads)
-        sizes: list[NDArray[np.int64]] = []
+        sizes: list[Int64s] = []
         for rows, longer in zip(itemsets.items, itemsets.counts[1:], strict=False):
             entries = np.zeros(len(rows), dtype=np.int64)
             if len(longer):
@@ -187,12 +186,7 @@ def fullness_of(baskets: Baskets, itemsets: Itemsets) -> Fullness:
 
 
 def label_rows(
-    baskets: Baskets,
-    min_count: int,
-    threads: Executor,
-    n_threads: int,
-    *,
-    with_sizes: bool = False,
+    baskets: Baskets, min_count: int, threads: Executor, n_threads: int, *, with_sizes: bool = False
 ) -> Labelled:
     """Drop the items in fewer than `min_count` orders and file the others.
 
@@ -255,7 +249,7 @@ def label_rows(
     return Labelled(item_counts, singles, label_of, rows, work.sum(axis=0), held, sizes)
 
 
-def _blocks(indptr: NDArray[np.int64], n_items: int, n_threads: int) -> list[tuple[int, int]]:
+def _blocks(indptr: Int64s, n_items: int, n_threads: int) -> list[tuple[int, int]]:
     """Ranges of orders with about as many entries; the counters of all take less than the rows."""
     n_entries = int(indptr[-1])
     few_enough = min(n_entries // _BLOCK_ENTRIES, n_entries // max(n_items, 1), _MAX_BLOCKS)
@@ -264,7 +258,7 @@ def _blocks(indptr: NDArray[np.int64], n_items: int, n_threads: int) -> list[tup
     return list(pairwise(sorted(orders)))
 
 
-def _long_orders(baskets: Baskets, min_count: int) -> NDArray[np.int64]:
+def _long_orders(baskets: Baskets, min_count: int) -> Int64s:
     """Return the orders with the most items, if they are very many; fewer than `min_count`."""
     sizes = baskets.sizes
     long = np.flatnonzero(sizes > _LONG_ROW)
@@ -272,9 +266,7 @@ def _long_orders(baskets: Baskets, min_count: int) -> NDArray[np.int64]:
     return np.sort(longest[: min(_MAX_LONG_ROWS, min_count - 1)])
 
 
-def _held(
-    baskets: Baskets, orders: NDArray[np.int64], label_of: NDArray[np.int32], n_labels: int
-) -> NDArray[np.uint8]:
+def _held(baskets: Baskets, orders: Int64s, label_of: Int32s, n_labels: int) -> NDArray[np.uint8]:
     held = np.zeros((len(orders), n_labels), dtype=np.uint8)
     for index, order in enumerate(orders.tolist()):
         labels = label_of[baskets.basket(order)]

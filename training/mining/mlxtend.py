@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Int32s
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
 from mersalg.training.mining.protocol import Itemsets
@@ -29,7 +29,7 @@ class MlxtendEngine:
         """All sets of 1..`max_length` items in at least `min_count` orders."""
         item_counts = baskets.item_counts()
         frequent = np.flatnonzero(item_counts >= max(min_count, 1)).astype(np.int32)
-        rows: list[NDArray[np.int32]] = [frequent[:, None]]
+        rows: list[Int32s] = [frequent[:, None]]
         counts = [item_counts[frequent]]
         with progress.task("Mining itemsets"):
             shortened = _with_two_or_more(baskets, frequent)
@@ -42,7 +42,7 @@ class MlxtendEngine:
         return Itemsets.from_rows(rows, counts, n_orders=baskets.n_orders, min_count=min_count)
 
 
-def _with_two_or_more(baskets: Baskets, frequent: NDArray[np.int32]) -> Baskets:
+def _with_two_or_more(baskets: Baskets, frequent: Int32s) -> Baskets:
     """Baskets of at least two frequent items, items renumbered as positions in `frequent`."""
     column = np.full(baskets.n_items, -1, dtype=np.int32)
     column[frequent] = np.arange(len(frequent), dtype=np.int32)

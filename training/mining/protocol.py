@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Int32s, Int64s
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
@@ -25,10 +25,10 @@ class Itemsets:
     rule's antecedent and consequent are always at hand.
     """
 
-    items: tuple[NDArray[np.int32], ...]
+    items: tuple[Int32s, ...]
     """Entry k - 1 holds the sets of length k: int32 (n_k, k), each row ascending, rows in
     lexicographic order."""
-    counts: tuple[NDArray[np.int64], ...]
+    counts: tuple[Int64s, ...]
     """Entry k - 1 holds their orders: int64 (n_k,)."""
     n_orders: int
     """Orders mined."""
@@ -37,12 +37,7 @@ class Itemsets:
 
     @classmethod
     def from_rows(
-        cls,
-        rows: Sequence[NDArray[np.int32]],
-        counts: Sequence[NDArray[np.int64]],
-        *,
-        n_orders: int,
-        min_count: int,
+        cls, rows: Sequence[Int32s], counts: Sequence[Int64s], *, n_orders: int, min_count: int
     ) -> Itemsets:
         """From sets in any order, items of a row in any order; shapes as the attributes'."""
         inside = [np.sort(level, axis=1).astype(np.int32) for level in rows]
@@ -62,7 +57,7 @@ class Itemsets:
     def __len__(self) -> int:
         return sum(len(level) for level in self.counts)
 
-    def of_length(self, length: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    def of_length(self, length: int) -> tuple[Int32s, Int64s]:
         """Return the sets of `length` items and their counts, shapes (n, length) and (n,)."""
         if 1 <= length <= len(self.items):
             return self.items[length - 1], self.counts[length - 1]
@@ -75,7 +70,7 @@ class Fullness:
 
     n_entries: int
     """Distinct items of every order, added up."""
-    entries: tuple[NDArray[np.int64], ...]
+    entries: tuple[Int64s, ...]
     """Entry k - 1 holds the entries of the orders with each set of length k, int64 (n_k,), for k
     below the greatest length; zeros where no longer set is listed."""
 

@@ -6,15 +6,13 @@ import re
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Bools, Int32s, Int64s, Ragged
 from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.native import kernels
 from mersalg.training.mining.protocol import Itemsets
 
-Integers = NDArray[np.int64]
 _NOT_CLOSED = "a subset of a listed itemset is not listed"
 _BIGGEST = int(np.iinfo(np.int64).max)
 _VASTEST, _LONGEST_EXPONENT = 1_000, 6
@@ -57,7 +55,7 @@ class Ranks:
 
     def __init__(self, itemsets: Itemsets) -> None:
         self.levels = [np.zeros((1, 0), dtype=np.int32)]
-        self._first: list[Integers] = []
+        self._first: list[Int64s] = []
         for rows in itemsets.items:
             level = np.ascontiguousarray(rows, dtype=np.int32)
             first = np.empty(len(self.levels[-1]) + 1, dtype=np.int64)
@@ -68,7 +66,7 @@ class Ranks:
         # A single item without itself is the empty set, which begins every other.
         self._parts = [np.zeros((len(self.levels[1]), 1), dtype=np.int64)]
 
-    def of(self, rows: NDArray[np.int32]) -> Integers:
+    def of(self, rows: Int32s) -> Int64s:
         """Ranks of `rows`, shape (n, k), ascending inside a row.
 
         Raises
@@ -86,7 +84,7 @@ class Ranks:
             rank = rows_of_sets
         return rank
 
-    def parts(self, length: int) -> Integers:
+    def parts(self, length: int) -> Int64s:
         """int64 (n, length): the rank of each set of `length` items without each of its items.
 
         Raises
@@ -123,7 +121,7 @@ def rules_from_itemsets(
         A subset of a listed set is not listed.
     """
     ranks = ranks or Ranks(itemsets)
-    asked: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+    asked: list[tuple[Int64s, Int64s]] = []
     sizes = [0]
     for length in range(2, itemsets.max_length + 1):
         counts, shorter_counts = itemsets.counts[length - 1], itemsets.counts[length - 2]
@@ -166,13 +164,13 @@ def _room(sizes: list[int], n_orders: int) -> RuleTable:
 
 
 def at_least(
-    n_joint: NDArray[np.int64],
-    n_antecedent: NDArray[np.int64],
-    n_consequent: NDArray[np.int64],
+    n_joint: Int64s,
+    n_antecedent: Int64s,
+    n_consequent: Int64s,
     n_orders: int,
     min_confidence: Fraction | None,
     min_lift: Fraction | None,
-) -> NDArray[np.bool_]:
+) -> Bools:
     """Return which rules reach both thresholds; bool, shape (n,)."""
     passes = np.ones(len(n_joint), dtype=np.bool_)
     if min_confidence is not None:
@@ -183,7 +181,7 @@ def at_least(
     return passes
 
 
-def _least(wholes: NDArray[np.int64], share: Fraction) -> NDArray[np.int64]:
+def _least(wholes: Int64s, share: Fraction) -> Int64s:
     """Return the smallest integers not below `share` * `wholes`, exactly."""
     numerator, denominator = share.numerator, share.denominator
     if denominator <= _BIGGEST and numerator * int(wholes.max(initial=0)) <= _BIGGEST:

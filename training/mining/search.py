@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Float64s
 from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.errors import DataError
 from mersalg.engine.orders import Baskets
@@ -67,10 +67,10 @@ class MinedRules:
 
     table: RuleTable
     """The rules, canonical order."""
-    p: NDArray[np.float64]
-    """float64 (n_rules,): Fisher p-value of each rule against independence."""
-    q: NDArray[np.float64]
-    """float64 (n_rules,): Benjamini-Hochberg q-value of the weakest of the tests in
+    p: Float64s
+    """(n_rules,): Fisher p-value of each rule against independence."""
+    q: Float64s
+    """(n_rules,): Benjamini-Hochberg q-value of the weakest of the tests in
     `improvement`."""
     every: RuleTable
     """All rules of the itemsets, before any threshold."""

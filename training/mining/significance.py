@@ -16,15 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Bools, Float64s, Int32s, Int64s
 from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.native import kernels
 from mersalg.training.mining.protocol import Fullness, Itemsets
 from mersalg.training.mining.rules import Ranks
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 _PARTS_A_THREAD = 4
 _WORTH_A_THREAD = 10_000
 
@@ -45,7 +43,7 @@ def n_hypotheses(itemsets: Itemsets) -> int:
     )
 
 
-def p_values(table: RuleTable) -> Floats:
+def p_values(table: RuleTable) -> Float64s:
     """One-sided Fisher exact p-value of each rule, shape (n,).
 
     P(joint >= n_joint) where n_antecedent and n_consequent are fixed: the upper tail of the
@@ -55,7 +53,7 @@ def p_values(table: RuleTable) -> Floats:
     return upper_tails(n_joint, np.full(len(table), n_orders), n_consequent, n_antecedent)
 
 
-def upper_tails(at_least: Integers, total: Integers, marked: Integers, drawn: Integers) -> Floats:
+def upper_tails(at_least: Int64s, total: Int64s, marked: Int64s, drawn: Int64s) -> Float64s:
     """P(X >= at_least), X being the marked ones among `drawn` of `total`; all of shape (n,)."""
     tails = np.empty(len(at_least))
     least, n, hits, draws = (
@@ -76,7 +74,7 @@ def _in_parts(n: int, do: Callable[[int, int], object]) -> None:
         list(threads.map(lambda bound: do(*bound), pairwise(bounds)))
 
 
-def q_values(p: Floats, n_tests: int | None = None) -> Floats:
+def q_values(p: Float64s, n_tests: int | None = None) -> Float64s:
     """Benjamini-Hochberg adjusted p-values, shape of `p`.
 
     `n_tests` >= len(p) is the number of hypotheses looked at; those not in `p` count as p = 1,
@@ -96,9 +94,9 @@ def significant(
     max_q: float = 0.05,
     *,
     n_tests: int | None = None,
-    p: Floats | None = None,
-    weakest_p: Floats | None = None,
-) -> tuple[NDArray[np.bool_], Floats, Floats]:
+    p: Float64s | None = None,
+    weakest_p: Float64s | None = None,
+) -> tuple[Bools, Float64s, Float64s]:
     """Return the mask of rules with lift's lower bound above 1 and q below `max_q`; p; q.
 
     Give it all rules mined, before any measure threshold, and `n_hypotheses` of their itemsets.
@@ -112,11 +110,11 @@ def significant(
 
 def combined_p_values(
     table: RuleTable,
-    p: Floats,
+    p: Float64s,
     itemsets: Itemsets,
     fullness: Fullness,
     ranks: Ranks | None = None,
-) -> Floats:
+) -> Float64s:
     """Return the largest of the tests that each rule must pass, shape (n,).
 
     Two for single antecedents (`p`, and against the size of orders), three for longer ones.
@@ -142,8 +140,8 @@ def combined_p_values(
 
 
 def _against_parts(
-    table: RuleTable, antecedents: NDArray[np.int32], itemsets: Itemsets, ranks: Ranks
-) -> Floats:
+    table: RuleTable, antecedents: Int32s, itemsets: Itemsets, ranks: Ranks
+) -> Float64s:
     """Fisher's test that each item of A adds to the others: Webb's productive rules (2007).
 
     For each a in A, among the orders that hold the rest of A: is c more frequent where a is too?
@@ -161,12 +159,8 @@ def _against_parts(
 
 
 def _against_size(
-    table: RuleTable,
-    antecedents: NDArray[np.int32],
-    itemsets: Itemsets,
-    ranks: Ranks,
-    fullness: Fullness,
-) -> Floats:
+    table: RuleTable, antecedents: Int32s, itemsets: Itemsets, ranks: Ranks, fullness: Fullness
+) -> Float64s:
     """P(joint >= n_joint) were the other places of the orders with A filled by popularity alone.
 
     An order of s items that holds A has s - |A| other places, each c with probability

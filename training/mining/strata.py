@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Bools, Float64s, Int64s, Ragged
 from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.cross_sell.stores import AGREES, CONTRADICTED, MIXED, StoreCounts
 from mersalg.engine.orders import Baskets
@@ -34,20 +34,17 @@ _CELLS_AT_A_TIME = 2_000_000
 _WORTH_A_TEST = -1.0
 """Standard deviations below chance from which on a store is tested exactly."""
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-
 
 @dataclass(frozen=True, slots=True)
 class Tables:
     """The 2 x 2 tables of `n` rules in S strata, int64 (n, S) but `n_orders` (S,)."""
 
-    n_joint: Integers
-    n_antecedent: Integers
-    n_consequent: Integers
-    n_orders: Integers
+    n_joint: Int64s
+    n_antecedent: Int64s
+    n_consequent: Int64s
+    n_orders: Int64s
 
-    def cells(self) -> tuple[Floats, Floats, Floats, Floats]:
+    def cells(self) -> tuple[Float64s, Float64s, Float64s, Float64s]:
         """Orders with both, A alone, c alone and neither."""
         both = self.n_joint.astype(np.float64)
         only_a, only_c = self.n_antecedent - both, self.n_consequent - both
@@ -55,8 +52,8 @@ class Tables:
 
 
 def tables_by_stratum(
-    table: RuleTable, baskets: Baskets, stratum: Integers, n_strata: int
-) -> Iterator[tuple[Integers, Tables]]:
+    table: RuleTable, baskets: Baskets, stratum: Int64s, n_strata: int
+) -> Iterator[tuple[Int64s, Tables]]:
     """Positions of some rules and their tables, until all have been given; memory is bounded.
 
     Parameters
@@ -83,7 +80,7 @@ def tables_by_stratum(
             yield rules, Tables(n_joint, n_antecedent, n_consequent, n_orders)
 
 
-def mantel_haenszel(tables: Tables) -> tuple[Floats, Floats]:
+def mantel_haenszel(tables: Tables) -> tuple[Float64s, Float64s]:
     """(log of the common odds ratio, its standard error); float64 (n,).
 
     Infinite or undefined where no stratum has orders of one of the diagonals.
@@ -102,7 +99,7 @@ def mantel_haenszel(tables: Tables) -> tuple[Floats, Floats]:
         return np.log(up / down), np.sqrt(variance)
 
 
-def crude_log_odds(table: RuleTable) -> Floats:
+def crude_log_odds(table: RuleTable) -> Float64s:
     """Log of the odds ratio in all orders together; infinite where A or c never is alone."""
     n_joint, n_antecedent, n_consequent, n_orders = table.counts()
     both = n_joint.astype(np.float64)
@@ -112,7 +109,7 @@ def crude_log_odds(table: RuleTable) -> Floats:
 
 
 def count_by_store(
-    table: RuleTable, baskets: Baskets, store: Integers, n_stores: int, max_q: float
+    table: RuleTable, baskets: Baskets, store: Int64s, n_stores: int, max_q: float
 ) -> StoreCounts:
     """Return the counts of every rule in every store, and its flag.
 
@@ -127,8 +124,8 @@ def count_by_store(
     stratum = np.where(store < 0, n_stores, store)
     listed = _listed(stratum, n_strata, n_rules)
     log_odds, error = np.full(n_rules, np.nan), np.full(n_rules, np.nan)
-    parts: list[tuple[Integers, ...]] = []
-    against: list[tuple[Integers, Floats]] = []
+    parts: list[tuple[Int64s, ...]] = []
+    against: list[tuple[Int64s, Float64s]] = []
     n_cells = 0
     for rules, tables in tables_by_stratum(table, baskets, stratum, n_strata):
         log_odds[rules], error[rules] = mantel_haenszel(tables)
@@ -150,7 +147,7 @@ def count_by_store(
     return _filed(parts, flag, log_odds)
 
 
-def _listed(stratum: Integers, n_strata: int, n_rules: int) -> NDArray[np.bool_]:
+def _listed(stratum: Int64s, n_strata: int, n_rules: int) -> Bools:
     """Return the largest strata of which MAX_CELLS has room; bool (n_strata,)."""
     room = max(MAX_CELLS // max(n_rules, 1), 1)
     largest = np.argsort(-np.bincount(stratum, minlength=n_strata), kind="stable")[:room]
@@ -159,7 +156,7 @@ def _listed(stratum: Integers, n_strata: int, n_rules: int) -> NDArray[np.bool_]
     return listed
 
 
-def _against(tables: Tables) -> tuple[Integers, Floats]:
+def _against(tables: Tables) -> tuple[Int64s, Float64s]:
     """Rows of `tables` and the p-values of strata in which they hold less often than by chance."""
     from scipy.stats import hypergeom
 
@@ -177,7 +174,7 @@ def _against(tables: Tables) -> tuple[Integers, Floats]:
     return rows, np.clip(np.asarray(p, dtype=np.float64), 0.0, 1.0)
 
 
-def _opposed(against: list[tuple[Integers, Floats]], n_cells: int, max_q: float) -> Integers:
+def _opposed(against: list[tuple[Int64s, Float64s]], n_cells: int, max_q: float) -> Int64s:
     """Rules that some store opposes; the cells that were not tested count as p = 1."""
     rules = np.concatenate([np.zeros(0, dtype=np.int64), *(rules for rules, _ in against)])
     p = np.concatenate([np.zeros(0), *(p for _, p in against)])
@@ -185,7 +182,7 @@ def _opposed(against: list[tuple[Integers, Floats]], n_cells: int, max_q: float)
 
 
 def _filed(
-    parts: list[tuple[Integers, ...]], flag: NDArray[np.int8], log_odds: Floats
+    parts: list[tuple[Int64s, ...]], flag: NDArray[np.int8], log_odds: Float64s
 ) -> StoreCounts:
     """Cells in the sequence of rules and stores."""
     nothing = np.zeros(0, dtype=np.int64)

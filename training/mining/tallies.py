@@ -11,12 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine import clock
+from mersalg.engine.arrays import Int32s, Int64s
 from mersalg.engine.cross_sell.rules import UNIT, Recency, RuleTable
 from mersalg.engine.native import kernels
 from mersalg.engine.orders import Baskets
-
-Integers = NDArray[np.int64]
-Rows = NDArray[np.int32]
 
 
 class Tallies:
@@ -38,13 +36,13 @@ class Tallies:
 
     def of_rules(
         self,
-        antecedents: Rows,
-        consequents: Rows,
+        antecedents: Int32s,
+        consequents: Int32s,
         *,
-        part: Integers | None = None,
+        part: Int64s | None = None,
         n_parts: int = 1,
-        weight: Integers | None = None,
-    ) -> tuple[Integers, Integers]:
+        weight: Int64s | None = None,
+    ) -> tuple[Int64s, Int64s]:
         """Return the orders with each antecedent, and with each rule: two int64 (n, n_parts).
 
         Parameters
@@ -83,20 +81,20 @@ class Tallies:
         back[sequence] = np.arange(n_rules)
         return n_antecedent[back], n_joint[back]
 
-    def of_items(self, items: Rows, *, part: Integers, n_parts: int) -> Integers:
+    def of_items(self, items: Int32s, *, part: Int64s, n_parts: int) -> Int64s:
         """Return the orders with each of `items`, (n,), in each part; int64 (n, n_parts)."""
         wanted = np.ascontiguousarray(items, dtype=np.int32)
         n_held = np.zeros((len(wanted), n_parts), dtype=np.int64)
         kernels.tally_items(self._first, self._orders, wanted, self._of_orders(part, 0), n_held)
         return n_held
 
-    def _of_orders(self, values: Integers | None, otherwise: int) -> Integers:
+    def _of_orders(self, values: Int64s | None, otherwise: int) -> Int64s:
         if values is None:
             return np.full(self.n_orders, otherwise, dtype=np.int64)
         return np.ascontiguousarray(values, dtype=np.int64)
 
 
-def weights(ordered_at: Integers, half_life_days: float) -> Integers:
+def weights(ordered_at: Int64s, half_life_days: float) -> Int64s:
     """Return the weight of each order, int64 (n_orders,) in 1/UNIT; 0 after eleven half-lives.
 
     Parameters
@@ -108,7 +106,7 @@ def weights(ordered_at: Integers, half_life_days: float) -> Integers:
     return np.rint(UNIT * np.exp2(-age_days / half_life_days)).astype(np.int64)
 
 
-def recency_of(table: RuleTable, baskets: Baskets, weight: Integers) -> Recency:
+def recency_of(table: RuleTable, baskets: Baskets, weight: Int64s) -> Recency:
     """Return the weights of the orders behind every count of `table`.
 
     Parameters
@@ -137,6 +135,6 @@ def recency_of(table: RuleTable, baskets: Baskets, weight: Integers) -> Recency:
     )
 
 
-def _sums(groups: NDArray[np.integer], weight: Integers, n_groups: int) -> Integers:
+def _sums(groups: NDArray[np.integer], weight: Int64s, n_groups: int) -> Int64s:
     # Sums of integers in floating point are exact up to 2^53.
     return np.bincount(groups, weight, minlength=n_groups).astype(np.int64)

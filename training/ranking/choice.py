@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Int64s
 from mersalg.engine.native.signals import COMPLEMENT
 from mersalg.engine.ranking.ranking import MODES, Mode, Ranking
 from mersalg.engine.ranking.scorer import Scorer
@@ -59,7 +59,7 @@ def choose(tested: Tested, ranking: Ranking, *, customers: bool) -> Choice:
     if not customers:
         del simple["frequency"]
     scorers: dict[Mode, dict[str, Scorer]] = {}
-    hits: dict[Mode, dict[str, NDArray[np.int64]]] = {}
+    hits: dict[Mode, dict[str, Int64s]] = {}
     for mode in MODES:
         fitted = {FITTED: ranking.scorers[mode]} if mode in ranking.scorers else {}
         scorers[mode] = fitted | simple
@@ -106,11 +106,11 @@ def simple_scorers() -> dict[str, Scorer]:
     return scorers
 
 
-def _unfiltered(hits: NDArray[np.int64]) -> int:
+def _unfiltered(hits: Int64s) -> int:
     return int(hits[-1])
 
 
-def _costs_little(hits: NDArray[np.int64], level: int, n: int) -> bool:
+def _costs_little(hits: Int64s, level: int, n: int) -> bool:
     return _unfiltered(hits) - int(hits[level]) <= _COST * _error(_unfiltered(hits), n)
 
 

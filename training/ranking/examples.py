@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Bools, Int32s, Int64s, Ragged
 from mersalg.engine.ranking.purchases import Carts, Past, Purchases
 from mersalg.training.keyed import distinct, look_up
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from mersalg.training.reading.dataset import Dataset
 
 T = TypeVar("T")
-Moments = int | NDArray[np.int64] | None
+Moments = int | Int64s | None
 """Microseconds UTC: one for all examples, one for each, or none."""
 
 SEED = 7
@@ -35,13 +34,13 @@ class Examples:
 
     carts: Carts
     """The other items."""
-    hidden: NDArray[np.int32]
-    order: NDArray[np.int64]
-    customer: NDArray[np.int64]
+    hidden: Int32s
+    order: Int64s
+    customer: Int64s
     """Row of the purchases or -1."""
-    at: NDArray[np.int64]
+    at: Int64s
     """Moment of each order."""
-    repeat: NDArray[np.bool_]
+    repeat: Bools
     """Whether the customer had bought the hidden item before the first of the later orders."""
     n_eligible: int
     """Orders with at least two known items, of which these were drawn."""
@@ -59,7 +58,7 @@ class Examples:
         indptr = self.carts.indptr[part.start : part.stop + 1]
         return Carts(indptr - indptr[0], self.carts.items[indptr[0] : indptr[-1]])
 
-    def take(self, chosen: NDArray[np.int64]) -> Examples:
+    def take(self, chosen: Int64s) -> Examples:
         """Return the examples at positions."""
         carts = Ragged(self.carts.indptr, self.carts.items).take(chosen)
         columns = {name: getattr(self, name)[chosen] for name in _COLUMNS}
@@ -101,9 +100,9 @@ class Examples:
 
 def hide_one(
     later: Dataset,
-    known: NDArray[np.bool_],
+    known: Bools,
     n_samples: int,
-    bought_before: NDArray[np.int64],
+    bought_before: Int64s,
     *,
     seed: int = SEED,
     only_new: bool = False,
@@ -130,7 +129,7 @@ def hide_one(
     chosen = eligible
     if len(eligible) > n_samples:
         chosen = np.sort(draw.choice(eligible, n_samples, replace=False))
-    items: list[NDArray[np.int32]] = []
+    items: list[Int32s] = []
     hidden = np.zeros(len(chosen), dtype=np.int32)
     repeated = np.zeros(len(chosen), dtype=np.bool_)
     for index, order in enumerate(chosen.tolist()):
@@ -153,7 +152,7 @@ def hide_one(
     )
 
 
-def bought(dataset: Dataset) -> NDArray[np.int64]:
+def bought(dataset: Dataset) -> Int64s:
     """Ascending keys `customer * n_items + item` of what known customers bought."""
     baskets = dataset.baskets
     customer = np.repeat(dataset.customer, baskets.sizes)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Bools, Float32s, Float64s, Int32s, Int64s
 from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.cross_sell.recommender import CrossSell
 from mersalg.engine.merchandising.targets import sensitive_of
@@ -17,7 +18,7 @@ from mersalg.engine.ranking.purchases import Carts, Past, Purchases
 from mersalg.engine.ranking.ranking import Mode, Ranking
 from mersalg.engine.ranking.scorer import Scorer
 from mersalg.training.affinity import Exclusions
-from mersalg.training.keyed import Keys, distinct, least_by_key, look_up
+from mersalg.training.keyed import distinct, least_by_key, look_up
 from mersalg.training.networks import calibrated
 from mersalg.training.ranking.examples import Examples
 from mersalg.training.ranking.ranker import CALIBRATION, rows_of
@@ -34,16 +35,16 @@ LIFTS = (1.0, 0.5, 0.25, 0.0, -1.0)
 class Reliability:
     """Candidates in k bins of their score."""
 
-    edges: NDArray[np.float64]
+    edges: Float64s
     """The bins, (k + 1,)."""
-    n: NDArray[np.int64]
-    predicted: NDArray[np.float64]
+    n: Int64s
+    predicted: Float64s
     """Sum of the scores, (k,)."""
-    observed: NDArray[np.int64]
+    observed: Int64s
     """How many were bought, (k,)."""
 
     @classmethod
-    def of(cls, scores: NDArray[np.float64], was_bought: NDArray[np.bool_]) -> Reliability:
+    def of(cls, scores: Float64s, was_bought: Bools) -> Reliability:
         """Compare scores with whether the candidates were bought."""
         n_bins = len(_EDGES) - 1
         index = np.clip(np.searchsorted(_EDGES, scores, side="right") - 1, 0, n_bins - 1)
@@ -144,14 +145,12 @@ class Tested:
     def by_rules(self, *, new: bool = False) -> int:
         """Return the hits of the model's rules."""
 
-        def rank(cart: NDArray[np.int32]) -> NDArray[np.int32]:
+        def rank(cart: Int32s) -> Int32s:
             return self.recommender.rank(cart.tolist(), _RULES_LISTED if new else LIST_LENGTH)[0]
 
         return self.by(rank, new=new)
 
-    def by(
-        self, rank: Callable[[NDArray[np.int32]], NDArray[np.int32]], *, new: bool = False
-    ) -> int:
+    def by(self, rank: Callable[[Int32s], Int32s], *, new: bool = False) -> int:
         """Return the hits of a ranker that knows carts only.
 
         `new` leaves out of its lists what the customer had bought before the split.
@@ -169,7 +168,7 @@ class Tested:
 
     def hits(
         self, ranking: Ranking, scorers: Mapping[str, Scorer], mode: Mode
-    ) -> dict[str, NDArray[np.int64]]:
+    ) -> dict[str, Int64s]:
         """Return the hits of each of several scorers at each of LIFTS."""
         examples, until = self.of_mode(mode)
         native, n_items = ranking.native(), ranking.signals.n_items
@@ -226,9 +225,7 @@ class Tested:
     ) -> Outcome:
         native, n_items = ranking.native(), ranking.signals.n_items
 
-        def of_batch(
-            part: slice, carts: Carts, past: Past
-        ) -> tuple[int, NDArray[np.float64], NDArray[np.bool_]]:
+        def of_batch(part: slice, carts: Carts, past: Past) -> tuple[int, Float64s, Bools]:
             cart, item, scores = native.rank_carts(carts, past, mode)
             keys, hidden = cart * n_items + item, examples.hidden[part]
             is_allowed = self._lift(keys, carts, past) > self.max_lift
@@ -240,7 +237,7 @@ class Tested:
         true = np.concatenate([np.zeros(0, dtype=np.bool_), *(part[2] for part in parts)])
         return Outcome(sum(part[0] for part in parts), Reliability.of(scores, true))
 
-    def _lift(self, keys: Keys, carts: Carts, past: Past) -> NDArray[np.float32]:
+    def _lift(self, keys: Int64s, carts: Carts, past: Past) -> Float32s:
         """Return the least lift of each candidate with what its cart holds and it keeps apart from.
 
         Infinite where there is none, or where `Candidates` leaves the candidate in all the
@@ -265,7 +262,7 @@ class Tested:
         lift[look_up(distinct(np.concatenate(called)), keys)[1]] = np.inf
         return lift
 
-    def _past_keys(self) -> Keys:
+    def _past_keys(self) -> Int64s:
         """Keys `example * n_items + item` of what each customer bought before the split."""
         n_items = len(self.model.catalogue)
         parts = self.new.each_batch(
@@ -277,11 +274,7 @@ class Tested:
 
 
 def _found(
-    keys: Keys,
-    scores: NDArray[np.floating],
-    kept: NDArray[np.bool_],
-    hidden: NDArray[np.int32],
-    n_items: int,
+    keys: Int64s, scores: NDArray[np.floating], kept: Bools, hidden: Int32s, n_items: int
 ) -> int:
     """Return how many hidden items are among the first of their carts' candidates that are kept.
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Float32s, Float64s, Int32s, Int64s, Ragged
 from mersalg.engine.native import kernels
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
@@ -40,7 +40,7 @@ def fit_neighbours(baskets: Baskets, progress: Progress, *, name: str) -> Neighb
         return _merged(weights, joint, baskets.n_items)
 
 
-_Entries = tuple[NDArray[np.int64], NDArray[np.float64]]
+_Entries = tuple[Int64s, Float64s]
 """Keys `row * n_items + column`, ascending, and their values."""
 
 
@@ -60,7 +60,7 @@ def _ease(baskets: Baskets) -> _Entries:
     # Equations of one size together: those of a chunk are as many as of its longest row.
     by_length = np.argsort(lengths, kind="stable")[np.count_nonzero(lengths == 0) :]
 
-    def solve(begin: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    def solve(begin: int) -> tuple[Int64s, Int64s, Float32s]:
         """Return item, neighbour and weight of the entries of a chunk of items."""
         targets = by_length[begin : begin + _CHUNK]
         width = min(n_neighbours, int(lengths[targets[-1]]))
@@ -89,9 +89,7 @@ def _ease(baskets: Baskets) -> _Entries:
     return keys[ascending], weights[strongest][ascending]
 
 
-def _gram(
-    baskets: Baskets,
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+def _gram(baskets: Baskets) -> tuple[Int64s, Int32s, Float32s, Float32s]:
     """X'X of the weighted baskets as CSR without its diagonal, and the diagonal."""
     from scipy.sparse import csr_array
 
@@ -118,9 +116,7 @@ def _gram(
     )
 
 
-def _rank_in_row(
-    rows: NDArray[np.int64], by: tuple[NDArray[np.floating] | NDArray[np.int64], ...]
-) -> NDArray[np.int64]:
+def _rank_in_row(rows: Int64s, by: tuple[NDArray[np.floating] | Int64s, ...]) -> Int64s:
     """Place of each entry among those of its row, ordered by the keys `by`, the first foremost."""
     order = np.lexsort((*reversed(by), rows))
     ranked = rows[order]
@@ -149,7 +145,7 @@ def _joint_counts(baskets: Baskets, progress: Progress) -> _Entries:
 
 def _merged(weights: _Entries, joint: _Entries, n_items: int) -> Neighbours:
     keys = distinct(np.concatenate([weights[0], joint[0]]).astype(np.int64))
-    columns: list[NDArray[np.float64]] = []
+    columns: list[Float64s] = []
     for entries, values in (weights, joint):
         column = np.zeros(len(keys))
         column[np.searchsorted(keys, entries)] = values

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Float32s, Int32s, Int64s, Ragged
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.orders import Baskets
@@ -25,7 +24,7 @@ _LEADERS = 10
 """Items that are candidates of every cart, and of every group that is called for."""
 
 
-def groups_of(catalogue: Catalogue) -> tuple[NDArray[np.int32], int]:
+def groups_of(catalogue: Catalogue) -> tuple[Int32s, int]:
     """(group of each item or -1, how many groups): the family, else the category."""
     n_families = int(catalogue.family.max(initial=-1)) + 1
     category = np.where(catalogue.category >= 0, catalogue.category + n_families, -1)
@@ -38,17 +37,17 @@ def groups_of(catalogue: Catalogue) -> tuple[NDArray[np.int32], int]:
 
 def fit_signals(
     baskets: Baskets,
-    ordered_at: NDArray[np.int64],
-    group: NDArray[np.int32],
+    ordered_at: Int64s,
+    group: Int32s,
     n_groups: int,
-    price_minor: NDArray[np.int64],
-    cost_minor: NDArray[np.int64],
+    price_minor: Int64s,
+    cost_minor: Int64s,
 ) -> ItemSignals:
     """Signals as of the last order; shapes as in `ItemSignals` and `Dataset`."""
     sizes = baskets.sizes
     age = (ordered_at.max(initial=0) - ordered_at) / MICROS_PER_DAY
 
-    def share_of_orders(half_life: float) -> NDArray[np.float32]:
+    def share_of_orders(half_life: float) -> Float32s:
         weight = np.exp2(-age / half_life)
         held = np.bincount(
             baskets.items, weights=np.repeat(weight, sizes), minlength=baskets.n_items
@@ -97,7 +96,7 @@ def purchases_of(dataset: Dataset) -> Purchases:
     )
 
 
-def fit_base(dataset: Dataset, price_minor: NDArray[np.int64], progress: Progress) -> Ranking:
+def fit_base(dataset: Dataset, price_minor: Int64s, progress: Progress) -> Ranking:
     """Return item-item models and signals of `dataset`; a ranking without scorers.
 
     `price_minor`: int64 (n_items,), what each item usually costs, not above zero where unknown.

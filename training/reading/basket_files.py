@@ -14,14 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Bools, Int32s, Int64s
 from mersalg.engine.errors import DataError
 from mersalg.engine.native import kernels
 from mersalg.engine.orders import Baskets
 from mersalg.engine.vocabulary import StringTable
 from mersalg.training.reading.csv_files import read_csv, refuse_swallowed_rows
-from mersalg.training.reading.keys import MISSING, Codes, Keys, read_keys, string_table
+from mersalg.training.reading.keys import MISSING, Keys, read_keys, string_table
 from mersalg.training.reading.sources import require_columns, single
 
 _LOOKED_AT = 1_000
@@ -46,8 +46,8 @@ _COMMA = ord(",")
 class _Beginning:
     """The labels of the first lines: one a place, its line, and the texts they are."""
 
-    places: NDArray[np.int64]
-    lines: NDArray[np.int64]
+    places: Int64s
+    lines: Int64s
     texts: list[str]
 
     def share(self, pattern: str) -> float:
@@ -55,7 +55,7 @@ class _Beginning:
         matches = np.array([re.search(pattern, text) is not None for text in self.texts])
         return self._share(matches[self.places])
 
-    def _share(self, hits: NDArray[np.bool_]) -> float:
+    def _share(self, hits: Bools) -> float:
         return len(np.unique(self.lines[hits])) / max(len(np.unique(self.lines)), 1)
 
     def repeats_flags(self) -> bool:
@@ -88,7 +88,7 @@ class _Beginning:
 
 
 def refuse_other_files(
-    path: Path, codes: Codes, lines: NDArray[np.int64], items: StringTable, *, quoted: bool
+    path: Path, codes: Int32s, lines: Int64s, items: StringTable, *, quoted: bool
 ) -> None:
     """Look at the first lines of a file that was read as one basket a line.
 
@@ -302,7 +302,7 @@ def _bad_quotes(raw: bytes, path: Path) -> DataError:
 
 def numbered_items(
     table: pa.Table, name: str, file: str, *, blanks: bool = False
-) -> tuple[Codes, StringTable]:
+) -> tuple[Int32s, StringTable]:
     """Return (codes, ids): the ids of a column sorted by text, and each row's place among them.
 
     Raises

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Bools, Int16s, Int32s, Int64s, Ragged
 from mersalg.engine.catalogue import PATH_SEPARATOR, UNKNOWN, Catalogue
 from mersalg.engine.errors import DataError
 from mersalg.engine.source_sections import CatalogueSection
@@ -17,7 +16,7 @@ from mersalg.engine.upsell.gains import compare_texts, is_step
 from mersalg.engine.vocabulary import StringTable, Vocabulary
 from mersalg.engine.words import as_word, read_toml
 from mersalg.training.reading.arrow import pc
-from mersalg.training.reading.keys import MISSING, Codes, Keys, as_written, read_keys, string_table
+from mersalg.training.reading.keys import MISSING, Keys, as_written, read_keys, string_table
 from mersalg.training.reading.numbers import Marks, money_to_minor, parse_number, read_numbers
 from mersalg.training.reading.sources import SourceTable, as_field
 from mersalg.training.reading.validation import RowAudit
@@ -35,9 +34,7 @@ _PRODUCTS = ("handle", "parent", "item_group_id", "parent_sku", "parent_id", "pr
 """Columns (see `as_field`) that name the product of which a row is a variant."""
 
 
-def ranks_of(
-    cells: Sequence[str], levels: Sequence[str]
-) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+def ranks_of(cells: Sequence[str], levels: Sequence[str]) -> tuple[Int16s, Bools]:
     """Rank of each cell's tier among all of the shop's, and which cells name none that is known.
 
     Words of `levels` ascend as they stand there; without them numbers do, and words of one of the
@@ -120,7 +117,7 @@ def read_catalogue(
             together = pc.if_else(pc.equal(together, ""), text, both)
         return together
 
-    def note(what: str, unclear: NDArray[np.bool_], column: str) -> None:
+    def note(what: str, unclear: Bools, column: str) -> None:
         noted = np.zeros(source.n_rows, dtype=np.bool_)
         noted[rows] = unclear
         audit.note(what, noted, column)
@@ -225,7 +222,7 @@ def parse_flag(text: str) -> bool | None:
     return parsed[0] > 0 if parsed else None
 
 
-def _codes(texts: pa.Array) -> tuple[NDArray[np.int32], StringTable]:
+def _codes(texts: pa.Array) -> tuple[Int32s, StringTable]:
     """Return codes into the sorted distinct texts, UNKNOWN for ""."""
     distinct = pc.unique(texts)
     distinct = distinct.take(pc.array_sort_indices(distinct))
@@ -234,9 +231,7 @@ def _codes(texts: pa.Array) -> tuple[NDArray[np.int32], StringTable]:
     return codes.to_numpy().astype(np.int32), string_table(distinct)
 
 
-def _products(
-    source: SourceTable, items: Keys, naming: Sequence[str]
-) -> tuple[NDArray[np.int64] | None, str]:
+def _products(source: SourceTable, items: Keys, naming: Sequence[str]) -> tuple[Int64s | None, str]:
     """Return the first row of the product that each row is of, and the note on rows that inherit.
 
     None where rows are not of products.
@@ -263,14 +258,12 @@ def _products(
     return source.rows_above(items.codes != MISSING, naming), "continued_item"
 
 
-def _inherit(products: NDArray[np.int64] | None, codes: Codes) -> Codes:
+def _inherit(products: Int64s | None, codes: Int32s) -> Int32s:
     """Return codes with those of rows that have none taken from the row of their product."""
     return codes if products is None else np.where(codes == MISSING, codes[products], codes)
 
 
-def _flags(
-    source: SourceTable, audit: RowAudit, field: str, column: str, cells: Keys
-) -> NDArray[np.bool_]:
+def _flags(source: SourceTable, audit: RowAudit, field: str, column: str, cells: Keys) -> Bools:
     """Return what each row says; bool (n_rows,).
 
     A blank cell says nothing, so yes; but no where the column only has words for yes (`X`).
@@ -306,7 +299,7 @@ def _amounts(
     field: str,
     currency: str,
     notes: tuple[str, str, str],
-) -> NDArray[np.int64]:
+) -> Int64s:
     """Return minor units, UNKNOWN where the file does not give a usable amount; int64 (n_rows,).
 
     `notes`: of amounts that are unreadable, below zero, and in another currency.
@@ -327,7 +320,7 @@ def _amounts(
 
 def _item_lists(
     cells: Sequence[str], items: Vocabulary, marks: str
-) -> tuple[Ragged[np.int32], NDArray[np.bool_]]:
+) -> tuple[Ragged[np.int32], Bools]:
     """Return the items that each cell names, and who names unknown ones."""
     lists: list[list[int]] = []
     unclear = np.zeros(len(cells), dtype=np.bool_)

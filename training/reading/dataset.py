@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mersalg.engine import clock
+from mersalg.engine.arrays import Bools, Int32s, Int64s
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.config import ShopConfig
 from mersalg.engine.errors import ConfigError, DataError
@@ -49,10 +50,10 @@ class Dataset:
     """One order line a row, sorted by order and item: order (int64), item (int32), customer (int64,
     -1 unknown), ordered_at (int64 micros UTC, 0 where the shop gives no time), quantity (float64, >
     0), unit_price_minor (int64, -1 unknown), discount_minor (int64), store (int32, -1 unknown)."""
-    ordered_at: NDArray[np.int64]
-    """int64 (n_orders,): the earliest time of an order's lines."""
-    customer: NDArray[np.int64]
-    """int64 (n_orders,): -1 where unknown."""
+    ordered_at: Int64s
+    """(n_orders,): the earliest time of an order's lines."""
+    customer: Int64s
+    """(n_orders,): -1 where unknown."""
     order_ids: StringTable
     customer_ids: StringTable
     store_ids: StringTable
@@ -68,7 +69,7 @@ class Dataset:
         """Number of orders."""
         return len(self.ordered_at)
 
-    def select_orders(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Dataset:
+    def select_orders(self, chosen: Bools | Int64s) -> Dataset:
         """Return the orders of a mask (n_orders,) or at positions, numbered again in that sequence.
 
         Catalogue, customers, stores and quality stay those of the whole.
@@ -207,7 +208,7 @@ def _with_items(catalogue: Catalogue, items: Mapping[str, LiveItem]) -> Catalogu
     return live.catalogue()
 
 
-def usual_prices(dataset: Dataset, least_lines: int = 1) -> NDArray[np.int64]:
+def usual_prices(dataset: Dataset, least_lines: int = 1) -> Int64s:
     """Return the median unit price paid for each item, minor units; int64 (n_items,).
 
     UNKNOWN where fewer than `least_lines` lines say what was paid.
@@ -286,7 +287,7 @@ def _numbered(
     )
 
 
-def _dense(codes: NDArray[np.int32], keys: Keys | None) -> tuple[NDArray[np.int32], StringTable]:
+def _dense(codes: Int32s, keys: Keys | None) -> tuple[Int32s, StringTable]:
     """Return codes into the sorted texts of the keys in use, MISSING where there is none."""
     if keys is None:
         return codes, StringTable.from_texts([])
@@ -294,7 +295,7 @@ def _dense(codes: NDArray[np.int32], keys: Keys | None) -> tuple[NDArray[np.int3
     return dense, string_table(texts)
 
 
-def _in_sequence(columns: Mapping[str, NDArray[Any]], n_items: int) -> NDArray[np.int64]:
+def _in_sequence(columns: Mapping[str, NDArray[Any]], n_items: int) -> Int64s:
     """Return the rows by order and item, then by whatever tells two lines apart."""
     key = columns["order"] * n_items + columns["item"]
     rows = np.argsort(key)

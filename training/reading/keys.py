@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Bools, Int32s, Int64s
 from mersalg.engine.vocabulary import StringTable
 from mersalg.training.reading.arrow import arrow_of, numpy_of, pc
 from mersalg.training.reading.sources import SourceTable
 
-Codes = NDArray[np.int32]
 MISSING = -1
 """Code of a row without a key."""
 _TEXT = pa.large_string()
@@ -26,8 +26,8 @@ _TEXT = pa.large_string()
 class Keys:
     """One key a row."""
 
-    codes: Codes
-    """int32 (n_rows,): positions in `values`, MISSING where any part is empty."""
+    codes: Int32s
+    """(n_rows,): positions in `values`, MISSING where any part is empty."""
     values: pa.Array
     """The distinct keys, of the type they were read in; each is in use."""
 
@@ -39,7 +39,7 @@ class Keys:
             return values.cast(_TEXT)
         return pa.array([_text(value) for value in values.to_pylist()], _TEXT)
 
-    def recode(self, texts: pa.Array | Sequence[str]) -> Codes:
+    def recode(self, texts: pa.Array | Sequence[str]) -> Int32s:
         """Return positions in another list of distinct texts, MISSING where not there."""
         listed = texts if isinstance(texts, pa.Array) else pa.array(texts, _TEXT)
         return self.by_key(pc.index_in(self.texts, listed).fill_null(MISSING), MISSING)
@@ -48,7 +48,7 @@ class Keys:
         """Return, for each row, the entry of its key in `values`; `missing` where it has none."""
         return np.append(np.asarray(values), missing).astype(np.asarray(values).dtype)[self.codes]
 
-    def by_text(self) -> tuple[Codes, pa.Array]:
+    def by_text(self) -> tuple[Int32s, pa.Array]:
         """Return the same keys numbered in the order of their texts, and these texts."""
         texts = self.texts
         order = pc.array_sort_indices(texts)
@@ -56,7 +56,7 @@ class Keys:
         rank[numpy_of(order)] = np.arange(len(order), dtype=np.int32)
         return self.by_key(rank, MISSING), texts.take(order)
 
-    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Keys:
+    def take(self, rows: Bools | Int64s) -> Keys:
         """Return the keys of some rows; those that are not among them are dropped."""
         return _in_use(self.codes[rows], self.values)
 
@@ -157,7 +157,7 @@ def _part(column: pa.Array) -> Keys:
     return Keys(codes_of(column), column.dictionary)
 
 
-def codes_of(column: pa.DictionaryArray) -> Codes:
+def codes_of(column: pa.DictionaryArray) -> Int32s:
     """Return the position of each row in the dictionary, MISSING where it is null."""
     indices = column.indices.fill_null(MISSING) if column.null_count else column.indices
     return numpy_of(indices).astype(np.int32, copy=False)
@@ -185,7 +185,7 @@ def joined_keys(left: Keys, right: Keys) -> Keys:
     return Keys(codes, pc.binary_join_element_wise(first, second, pa.scalar("|", _TEXT)))
 
 
-def _in_use(codes: Codes, values: pa.Array) -> Keys:
+def _in_use(codes: Int32s, values: pa.Array) -> Keys:
     used = np.zeros(len(values) + 1, dtype=np.bool_)
     used[codes] = True
     if used[:-1].all():
@@ -210,7 +210,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def first_of_order(orders: NDArray[np.int64], codes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+def first_of_order(orders: Int64s, codes: NDArray[np.integer[Any]]) -> Int64s:
     """Return the lowest code that the lines of each order name, MISSING where they name none.
 
     `orders` ascends, and every order has a line.

@@ -10,8 +10,8 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Bools, Int64s
 from mersalg.engine.errors import DataError
 from mersalg.training.reading.arrow import pc
 from mersalg.training.reading.keys import codes_of
@@ -43,12 +43,12 @@ share of rows whose dates may be readable two ways before it is called that."""
 class Moments:
     """One instant a row."""
 
-    micros: NDArray[np.int64]
-    """int64 (n_rows,): microseconds UTC, 0 where there is none."""
-    bad: NDArray[np.bool_]
-    """bool (n_rows,): the cell is empty or no date."""
-    missing: NDArray[np.bool_]
-    """bool (n_rows,): the cell is empty."""
+    micros: Int64s
+    """(n_rows,): microseconds UTC, 0 where there is none."""
+    bad: Bools
+    """(n_rows,): the cell is empty or no date."""
+    missing: Bools
+    """(n_rows,): the cell is empty."""
 
 
 def read_moments(
@@ -150,11 +150,11 @@ def _joined(arrays: Sequence[pa.Array]) -> pa.DictionaryArray:
 
 def _parse(
     texts: pd.Series, n_rows: pd.Series, date_format: str | None, timezone: str
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+) -> tuple[Int64s, Bools]:
     micros = np.zeros(len(texts), dtype=np.int64)
     bad = np.ones(len(texts), dtype=np.bool_)
 
-    def take(positions: NDArray[np.int64], form: str, *, offset: bool) -> None:
+    def take(positions: Int64s, form: str, *, offset: bool) -> None:
         if not len(positions):
             return
         parsed = pd.to_datetime(texts.iloc[positions], format=form, errors="coerce", utc=offset)
@@ -225,11 +225,11 @@ def _date_forms(texts: pd.Series, n_rows: pd.Series) -> list[str]:
     return [*(order.format(mark) for mark in parts[1].unique()), *_PLAIN_DATES]
 
 
-def _localised(local: pd.Series, timezone: str) -> NDArray[np.int64]:
+def _localised(local: pd.Series, timezone: str) -> Int64s:
     first = np.ones(len(local), dtype=bool)
     return _utc_micros(local.dt.tz_localize(timezone, ambiguous=first, nonexistent="shift_forward"))
 
 
-def _utc_micros(moments: pd.Series) -> NDArray[np.int64]:
+def _utc_micros(moments: pd.Series) -> Int64s:
     naive = moments.dt.tz_convert("UTC").dt.tz_localize(None)
     return naive.to_numpy(dtype="datetime64[us]").astype(np.int64)

@@ -9,8 +9,8 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 from babel.numbers import list_currencies
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Bools, Float64s, Int32s, Int64s
 from mersalg.engine.errors import DataError
 from mersalg.engine.money import LARGEST_MINOR, minor_digits
 from mersalg.engine.source_sections import CatalogueSection, OrdersSection
@@ -60,16 +60,16 @@ class Marks:
 class Numbers:
     """One number a row."""
 
-    values: NDArray[np.float64]
-    """float64 (n_rows,): NaN where there is none."""
-    missing: NDArray[np.bool_]
-    """bool (n_rows,): the cell is empty."""
-    bad: NDArray[np.bool_]
-    """bool (n_rows,): the cell holds something that is no finite number."""
-    foreign: NDArray[np.bool_]
-    """bool (n_rows,): the cell names another currency than the shop's."""
-    own: NDArray[np.bool_]
-    """bool (n_rows,): the cell names a currency that may be the shop's."""
+    values: Float64s
+    """(n_rows,): NaN where there is none."""
+    missing: Bools
+    """(n_rows,): the cell is empty."""
+    bad: Bools
+    """(n_rows,): the cell holds something that is no finite number."""
+    foreign: Bools
+    """(n_rows,): the cell names another currency than the shop's."""
+    own: Bools
+    """(n_rows,): the cell names a currency that may be the shop's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +161,7 @@ def may_be_currency(text: str, currency: str) -> bool:
     return currency in (_currencies(text) or ())
 
 
-def money_to_minor(
-    amounts: NDArray[np.float64], currency: str
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def money_to_minor(amounts: Float64s, currency: str) -> tuple[Int64s, Bools]:
     """Minor units, rounded half to even as `mersalg.engine.money.to_minor` does.
 
     Returns
@@ -180,7 +178,7 @@ def money_to_minor(
     return np.rint(np.where(is_half, half, exact)).astype(np.int64), too_large
 
 
-def _readings(texts: pa.Array, marks: Marks) -> tuple[NDArray[np.float64], dict[int, _Amount]]:
+def _readings(texts: pa.Array, marks: Marks) -> tuple[Float64s, dict[int, _Amount]]:
     """Return the numbers of texts, read by the point and by the comma, and those not plain."""
     plain = _matches(texts, _PLAIN)
     values = np.full((2, len(texts)), np.nan)
@@ -205,9 +203,7 @@ def _readings(texts: pa.Array, marks: Marks) -> tuple[NDArray[np.float64], dict[
     return values, amounts
 
 
-def _decimal_mark(
-    texts: pa.Array, codes: NDArray[np.int32], values: NDArray[np.float64], marks: Marks
-) -> int:
+def _decimal_mark(texts: pa.Array, codes: Int32s, values: Float64s, marks: Marks) -> int:
     """Return which of the two readings of the texts holds: 0 the point's, 1 the comma's."""
     given = None if marks.decimal is None else ".,".index(marks.decimal)
     if given is not None and marks.firm:
@@ -290,5 +286,5 @@ def _shape(decimal: str, thousands: str | None) -> re.Pattern[str]:
     return re.compile(rf"(?:{groups})(?:{re.escape(decimal)}[0-9]+)?")
 
 
-def _matches(texts: pa.Array, pattern: str) -> NDArray[np.bool_]:
+def _matches(texts: pa.Array, pattern: str) -> Bools:
     return pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)

@@ -11,12 +11,11 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Bools, Int32s, Int64s
 from mersalg.engine.source_sections import OrderColumns
-from mersalg.training.reading.keys import MISSING, Codes, Keys, joined_keys
+from mersalg.training.reading.keys import MISSING, Keys, joined_keys
 from mersalg.training.reading.moments import Moments
 from mersalg.training.reading.sources import SourceTable
-
-Mask = NDArray[np.bool_]
 
 _MANY = 0.1
 _FEW = 2
@@ -38,7 +37,7 @@ def continued(source: SourceTable, orders: Keys, items: Keys, columns: Sequence[
     return Keys(orders.codes[source.rows_above(blank, columns)], orders.values)
 
 
-def inherited(orders: Codes, codes: Codes) -> Codes:
+def inherited(orders: Int32s, codes: Int32s) -> Int32s:
     """Return codes with what rows leave out taken from the other rows of their order.
 
     Shopify, for one, writes what is true of a whole order in its first row alone. Where the other
@@ -54,7 +53,7 @@ def inherited(orders: Codes, codes: Codes) -> Codes:
     return np.where(blank, np.append(np.where(differ, MISSING, of_order), MISSING)[orders], codes)
 
 
-def with_inherited_moments(orders: Codes, moments: Moments) -> Moments:
+def with_inherited_moments(orders: Int32s, moments: Moments) -> Moments:
     """Return moments with those of rows that give none taken from the earliest of their order."""
     if not moments.missing.any():
         return moments
@@ -73,7 +72,7 @@ def split_by_visit(
     columns: OrderColumns,
     moments: Moments,
     others: Sequence[tuple[Sequence[str] | None, str, Keys | None]],
-    usable: Mask,
+    usable: Bools,
     timezone: str,
     *,
     split: bool | None,
@@ -140,7 +139,7 @@ def split_by_visit(
     return orders, said
 
 
-def differing(orders: Codes, codes: Codes, rows: Mask) -> tuple[Mask, Codes]:
+def differing(orders: Int32s, codes: Int32s, rows: Bools) -> tuple[Bools, Int32s]:
     """Return which orders have several of the codes among these rows, and one code of each."""
     one = np.full(int(orders.max(initial=-1)) + 1, MISSING, dtype=codes.dtype)
     differ = np.zeros(len(one), dtype=np.bool_)
@@ -150,7 +149,7 @@ def differing(orders: Codes, codes: Codes, rows: Mask) -> tuple[Mask, Codes]:
     return differ, one
 
 
-def agree(orders: Codes, values: NDArray[np.integer[Any]], by: int = 0) -> bool:
+def agree(orders: Int32s, values: NDArray[np.integer[Any]], by: int = 0) -> bool:
     """Return whether the values of each order lie within `by`, as they nearly always do.
 
     May be False where they do, but are spread over rows that are not side by side.
@@ -163,7 +162,7 @@ def agree(orders: Codes, values: NDArray[np.integer[Any]], by: int = 0) -> bool:
     return not (np.abs(values - one[orders]) > by).any()
 
 
-def _visit_days(orders: Codes, micros: NDArray[np.int64], timezone: str) -> Keys:
+def _visit_days(orders: Int32s, micros: Int64s, timezone: str) -> Keys:
     """Return the local day on which each row's visit began.
 
     Rows of an order follow each other within an hour in one visit, so that one over midnight is of

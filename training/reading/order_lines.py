@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from mersalg.engine import clock
+from mersalg.engine.arrays import Bools, Int32s, Int64s
 from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.config import ShopConfig
 from mersalg.engine.errors import DataError
@@ -20,7 +20,7 @@ from mersalg.engine.source_sections import OrdersSection
 from mersalg.engine.words import NOBODY
 from mersalg.training.keyed import medians_of
 from mersalg.training.reading.arrow import numpy_of, pc
-from mersalg.training.reading.keys import CUT_SHORT, MISSING, Codes, Keys, as_words, read_keys
+from mersalg.training.reading.keys import CUT_SHORT, MISSING, Keys, as_words, read_keys
 from mersalg.training.reading.moments import Moments, read_moments
 from mersalg.training.reading.numbers import (
     Marks,
@@ -49,8 +49,7 @@ from mersalg.training.reading.row_filters import (
 from mersalg.training.reading.sources import SourceTable, columns_of
 from mersalg.training.reading.validation import RowAudit
 
-Mask = NDArray[np.bool_]
-Check = tuple[str, tuple[str, ...] | str | None, Callable[[], Mask]]
+Check = tuple[str, tuple[str, ...] | str | None, Callable[[], Bools]]
 """A reason, the columns to show it by (none: it is not asked), and the rows; bool (n_rows,)."""
 
 ABSURD_PRICE_RATIO = 1000
@@ -126,7 +125,7 @@ def read_order_lines(
     moments = with_inherited_moments(orders.codes, _moments(source, section, config.shop.timezone))
     latest = clock.now() + clock.MICROS_PER_DAY
 
-    def filtered() -> Mask:
+    def filtered() -> Bools:
         rows = np.zeros(source.n_rows, dtype=np.bool_)
         for wanted, states in ((True, section.only), (False, section.not_)):
             for name, words in states.items():
@@ -136,13 +135,13 @@ def read_order_lines(
                 rows |= said != wanted
         return rows
 
-    def other_currency() -> Mask:
+    def other_currency() -> Bools:
         stated = _inherited(source, orders, columns_of(columns.currency))
         named = [may_be_currency(text, currency) for text in stated.texts.to_pylist()]
         in_ours = stated.by_key(np.array(named, dtype=np.bool_), False)
         return ~(in_ours | unit_price.own | line_total.own)
 
-    def refunded() -> Mask:
+    def refunded() -> Bools:
         refunds = _numbers(source, section, "amount_refunded", 0.0, currency)
         back = np.abs(np.nan_to_num(refunds.values))
         line = np.nan_to_num(amounts) * units
@@ -150,18 +149,18 @@ def read_order_lines(
         audit.note("partial_refund", part, columns.amount_refunded or "")
         return whole
 
-    def unknown_item() -> Mask:
+    def unknown_item() -> Bools:
         in_catalogue = items.recode(catalogue_ids) != MISSING
         if audit.kept.any() and not (audit.kept & in_catalogue).any():
             _no_item_known(source, audit, items, columns.item_id, catalogue_ids, catalogue_file)
         return ~in_catalogue
 
-    def repeated() -> Mask:
+    def repeated() -> Bools:
         # Rows that differ in what was read are no repetitions: few are compared cell by cell.
         key = orders.codes.astype(np.int64) * max(len(items.values), 1) + items.codes
         return _repeated_rows(source, key, audit.kept)
 
-    def absurd() -> Mask:
+    def absurd() -> Bools:
         return _absurd(items.codes, price, audit.kept & ~returned & (price > 0))
 
     checks: tuple[Check, ...] = (
@@ -289,7 +288,7 @@ def _inherited(
     return Keys(inherited(orders.codes, keys.codes), keys.values)
 
 
-def _matching(keys: Keys, pattern: str) -> Mask:
+def _matching(keys: Keys, pattern: str) -> Bools:
     if not pa.types.is_large_string(keys.values.type):
         return np.zeros(len(keys.codes), dtype=np.bool_)
     return keys.by_key(pc.match_substring_regex(keys.texts, pattern), False)
@@ -322,7 +321,7 @@ def _no_item_known(
     )
 
 
-def _several(orders: Codes, customers: Codes, usable: Mask) -> Mask:
+def _several(orders: Int32s, customers: Int32s, usable: Bools) -> Bools:
     """Return the usable rows of orders that name more than one customer."""
     if agree(orders, customers):
         return np.zeros_like(usable)
@@ -330,7 +329,7 @@ def _several(orders: Codes, customers: Codes, usable: Mask) -> Mask:
     return usable & np.append(several, False)[orders]
 
 
-def _repeated_rows(source: SourceTable, key: NDArray[np.int64], kept: Mask) -> Mask:
+def _repeated_rows(source: SourceTable, key: Int64s, kept: Bools) -> Bools:
     """Return the kept rows of which every source cell equals an earlier kept row's.
 
     `key` (int64 (n_rows,)): equal of such rows.
@@ -350,7 +349,7 @@ def _repeated_rows(source: SourceTable, key: NDArray[np.int64], kept: Mask) -> M
     return repeated
 
 
-def _cell_codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
+def _cell_codes(column: pa.ChunkedArray) -> Int64s:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_nested(column.type):
@@ -359,7 +358,7 @@ def _cell_codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
 
 
-def _absurd(item: NDArray[np.int32], price: NDArray[np.int64], usable: Mask) -> Mask:
+def _absurd(item: Int32s, price: Int64s, usable: Bools) -> Bools:
     """Return the usable rows priced beyond ABSURD_PRICE_RATIO times their item's median."""
     rows = np.flatnonzero(usable)
     low = np.full(int(item.max(initial=0)) + 1, np.iinfo(np.int64).max)

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from mersalg.engine.arrays import Int32s
 from mersalg.engine.merchandising.targets import category_path
 from mersalg.engine.source_sections import CatalogueColumns, OrderColumns
 from mersalg.engine.words import read_toml
 from mersalg.training.reading.arrow import pc
-from mersalg.training.reading.keys import MISSING, Codes, Keys, codes_of
+from mersalg.training.reading.keys import MISSING, Keys, codes_of
 from mersalg.training.reading.sources import SourceTable, single
 from mersalg.training.reading.survey import Survey
 
@@ -111,7 +112,7 @@ def written_alike(what: str, *listed: pa.Array) -> Iterator[str]:
         )
 
 
-def perhaps_nobody(customers: Keys, codes: Codes) -> Iterator[str]:
+def perhaps_nobody(customers: Keys, codes: Int32s) -> Iterator[str]:
     """Yield a warning of a customer with so many lines that it may stand for all guests.
 
     `codes`: positions in the customers, one an order line.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Float64s
 from mersalg.training.reading.arrow import pc
 from mersalg.training.reading.keys import MISSING
 from mersalg.training.reading.validation import ReturnsQuality
@@ -15,7 +15,7 @@ _NOTHING = 1e-9
 """Less than this of a unit is what rounding leaves of a weighed quantity."""
 
 
-def _settle(units: NDArray[np.float64], events: pd.DataFrame) -> None:
+def _settle(units: Float64s, events: pd.DataFrame) -> None:
     """Take returned units off the latest purchases before them, key by key.
 
     `units`: not yet given back of each line. `events` holds `key`, `returned` and the line as

@@ -8,17 +8,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Bools, Float64s, Int32s, Int64s
 from mersalg.engine.source_sections import OrdersSection
 from mersalg.engine.words import as_word, counted, read_toml
 from mersalg.training.keyed import medians_of
 from mersalg.training.reading.arrow import is_number, is_text, pc
-from mersalg.training.reading.keys import MISSING, Codes, Keys, as_words, read_keys
+from mersalg.training.reading.keys import MISSING, Keys, as_words, read_keys
 from mersalg.training.reading.order_ids import inherited
 from mersalg.training.reading.sources import SourceTable, as_field
-
-Mask = NDArray[np.bool_]
 
 ANY = "*"
 _CELLS, _COLUMNS = (read_toml("mersalg.training")[name] for name in ("cells", "columns"))
@@ -42,8 +40,8 @@ _LOOKED_AT = 5_000
 
 
 def rows_saying(
-    source: SourceTable, column: str, words: Sequence[str], orders: Codes | None
-) -> Mask:
+    source: SourceTable, column: str, words: Sequence[str], orders: Int32s | None
+) -> Bools:
     """Return the rows in which a column says one of the words, whatever its letter case.
 
     With `orders`, a row that says nothing says what the other rows of its order do.
@@ -58,7 +56,7 @@ def rows_saying(
     return keys.by_key(hits, False)
 
 
-def return_rows(source: SourceTable, section: OrdersSection) -> tuple[Mask, list[str]]:
+def return_rows(source: SourceTable, section: OrdersSection) -> tuple[Bools, list[str]]:
     """Return the rows that are returns by what a column says, and the names of these columns."""
     given = section.returns
     if given is None:
@@ -107,7 +105,7 @@ def unused_states(source: SourceTable, of_returns: Sequence[str]) -> Iterator[st
             )
 
 
-def paid_back_rows(item: NDArray[np.int32], price: NDArray[np.int64], paid_back: Mask) -> Mask:
+def paid_back_rows(item: Int32s, price: Int64s, paid_back: Bools) -> Bools:
     """Return the rows below zero that pay back about the item's own price.
 
     What is well below it is a discount or a coupon, and no goods came back.
@@ -122,8 +120,8 @@ def paid_back_rows(item: NDArray[np.int32], price: NDArray[np.int64], paid_back:
 
 
 def refunded_rows(
-    order: NDArray[np.int32], back: NDArray[np.float64], line: NDArray[np.float64], kept: Mask
-) -> tuple[Mask, Mask]:
+    order: Int32s, back: Float64s, line: Float64s, kept: Bools
+) -> tuple[Bools, Bools]:
     """Return the rows of which all the money was paid back, and those of which a part was.
 
     An amount of about the whole order is the order's, wherever in it; another is of its line.
@@ -140,7 +138,7 @@ def refunded_rows(
     return whole, kept & ~whole & (back > 0)
 
 
-def cancelled_rows(orders: Keys, prefix: str | None) -> Mask:
+def cancelled_rows(orders: Keys, prefix: str | None) -> Bools:
     """Return the rows whose order id has the prefix of cancellations."""
     if not prefix:
         return np.zeros(len(orders.codes), dtype=np.bool_)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Bools, Int64s
 from mersalg.engine.errors import DataError
 from mersalg.engine.words import read_toml
 from mersalg.training.reading.arrow import is_text, may_be_joined, numpy_of, pc
@@ -48,8 +48,8 @@ class SourceTable:
     """The rows, column by column."""
     files: tuple[str, ...]
     """Names for messages, in reading order; one name for a database."""
-    file_starts: NDArray[np.int64]
-    """int64 (n_files + 1,): rows of file f are `file_starts[f]:file_starts[f + 1]`."""
+    file_starts: Int64s
+    """(n_files + 1,): rows of file f are `file_starts[f]:file_starts[f + 1]`."""
     ragged: tuple[RaggedRow, ...]
     """Rows that could not be taken into the table, by file and row."""
     by_name: tuple[str, ...] = ()
@@ -104,7 +104,7 @@ class SourceTable:
             number += each.file == file and each.row <= number
         return file, number
 
-    def rows_above(self, blank: NDArray[np.bool_], columns: Sequence[str]) -> NDArray[np.int64]:
+    def rows_above(self, blank: Bools, columns: Sequence[str]) -> Int64s:
         """Return the row that each belongs to: itself, or of `blank` ones the last above.
 
         Rows are left out of `blank` where one of the columns holds something, and as the first of

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Bools
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.config import ShopConfig
 from mersalg.engine.locales import language_of
@@ -247,15 +248,13 @@ class RowAudit:
             ]
             self._left_out["ragged_row"] = Finding(len(source.ragged), examples)
 
-    def leave_out(
-        self, reason: str, rows: NDArray[np.bool_], columns: tuple[str, ...] | str
-    ) -> None:
+    def leave_out(self, reason: str, rows: Bools, columns: tuple[str, ...] | str) -> None:
         """Leave out the rows of a mask that no earlier reason has taken; bool (n_rows,)."""
         rows = rows & self.kept
         self._record(self._left_out, reason, rows, columns)
         self.kept &= ~rows
 
-    def note(self, what: str, rows: NDArray[np.bool_], columns: tuple[str, ...] | str) -> None:
+    def note(self, what: str, rows: Bools, columns: tuple[str, ...] | str) -> None:
         """Count kept rows that have something a person should know; bool (n_rows,)."""
         self._record(self._notes, what, rows & self.kept, columns)
 
@@ -283,11 +282,7 @@ class RowAudit:
         return "; ".join(parts)
 
     def _record(
-        self,
-        into: dict[str, Finding],
-        reason: str,
-        rows: NDArray[np.bool_],
-        columns: tuple[str, ...] | str,
+        self, into: dict[str, Finding], reason: str, rows: Bools, columns: tuple[str, ...] | str
     ) -> None:
         count = int(rows.sum())
         if not count:
@@ -307,5 +302,5 @@ class RowAudit:
         return Example(file, number, " + ".join(columns), " ".join(values))
 
 
-def _first(rows: NDArray[np.bool_], n: int) -> NDArray[np.intp]:
+def _first(rows: Bools, n: int) -> NDArray[np.intp]:
     return np.flatnonzero(rows)[:n]

@@ -130,8 +130,7 @@ def _packaged(name: str) -> pd.DataFrame:
 def _drawn(households: Iterable[int], n_households: int) -> list[int]:
     """Draw the same households on every machine and with every version of every library."""
     return sorted(
-        set(households),
-        key=lambda household: hashlib.sha256(str(household).encode()).digest(),
+        set(households), key=lambda household: hashlib.sha256(str(household).encode()).digest()
     )[:n_households]
 
 

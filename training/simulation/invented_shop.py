@@ -124,9 +124,7 @@ class Invented:
             "model_version": "simulated",
             "placement": "checkout",
             "currency": CURRENCY,
-            "lines": [
-                {"item_id": base, "quantity": 1, "unit_price": _text(visit.prices[base])},
-            ],
+            "lines": [{"item_id": base, "quantity": 1, "unit_price": _text(visit.prices[base])}],
             "offers": [
                 {
                     "offer_id": f"{visit.checkout_id}/cross_sell",

@@ -9,22 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Bools, Float64s, Int32s, Int64s
 from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.native.signals import SIBLING
 from mersalg.engine.progress import Progress, SilentProgress
 from mersalg.training.reading.dataset import usual_prices
-from mersalg.training.upsell.events import Integers, Questions, protocol_ladders
+from mersalg.training.upsell.events import Questions, protocol_ladders
 from mersalg.training.upsell.families import groups_of
 from mersalg.training.upsell.memory import Memory, facts_of
-from mersalg.training.upsell.model_fit import (
-    MAX_TURNS,
-    MAX_UPGRADES,
-    WARM_UP,
-    Asker,
-    drawn,
-    shares,
-)
+from mersalg.training.upsell.model_fit import MAX_TURNS, MAX_UPGRADES, WARM_UP, Asker, drawn, shares
 from mersalg.training.upsell.tiers import fit_ladders, former_cuts, price_changes
 
 if TYPE_CHECKING:
@@ -62,15 +56,13 @@ def evaluate_upsell(dataset: Dataset, progress: Progress) -> dict[str, Any] | No
     return {"split_day": split, "which": which, "whether": whether}
 
 
-def _asker(dataset: Dataset, before: Dataset, family: NDArray[np.int32], kind: Any) -> Asker:
+def _asker(dataset: Dataset, before: Dataset, family: Int32s, kind: Any) -> Asker:
     ladders, price = protocol_ladders(before, family, kind)
     facts = facts_of(dataset.catalogue, ladders, price)
     return Asker(Memory.of(dataset, ladders, facts), ladders, price)
 
 
-def _which(
-    dataset: Dataset, before: Dataset, family: NDArray[np.int32], split: int
-) -> dict[str, Any] | None:
+def _which(dataset: Dataset, before: Dataset, family: Int32s, split: int) -> dict[str, Any] | None:
     asker = _asker(dataset, before, family, "terciles")
     turns, days = asker.turns, asker.turns.seconds // 86_400
     new = asker.upgrades() & turns.is_new
@@ -106,9 +98,7 @@ def _which(
     }
 
 
-def hit_rates(
-    score: NDArray[np.floating], taken: NDArray[np.bool_], asked: Questions
-) -> dict[str, float]:
+def hit_rates(score: NDArray[np.floating], taken: Bools, asked: Questions) -> dict[str, float]:
     """HitRate@1 and @3 with standard errors; ties are broken at random."""
     owner, size = asked.owner, len(asked.base)
     lot = np.random.default_rng(3).random(len(score))
@@ -124,12 +114,12 @@ def hit_rates(
     return rates
 
 
-def _warm(days: Integers, split: int) -> NDArray[np.bool_]:
+def _warm(days: Int64s, split: int) -> Bools:
     return days >= WARM_UP * split
 
 
 def _whether(
-    dataset: Dataset, before: Dataset, family: NDArray[np.int32], split: int
+    dataset: Dataset, before: Dataset, family: Int32s, split: int
 ) -> dict[str, Any] | None:
     asker = _asker(dataset, before, family, "k_means")
     turns, days = asker.turns, asker.turns.seconds // 86_400
@@ -165,7 +155,7 @@ def _whether(
     }
 
 
-def _quality(score: NDArray[np.float64], observed: NDArray[np.bool_]) -> Mapping[str, float]:
+def _quality(score: Float64s, observed: Bools) -> Mapping[str, float]:
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     area = float(roc_auc_score(observed, score))
@@ -182,7 +172,7 @@ def _quality(score: NDArray[np.float64], observed: NDArray[np.bool_]) -> Mapping
     }
 
 
-def calibration_error(score: NDArray[np.floating], observed: NDArray[np.bool_]) -> float:
+def calibration_error(score: NDArray[np.floating], observed: Bools) -> float:
     """Mean distance between prediction and outcome, over ten equally filled bins."""
     parts = np.array_split(np.argsort(score, kind="stable"), _BINS)
     return float(

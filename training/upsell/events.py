@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Bools, Float32s, Float64s, Int32s, Int64s, Ragged
 from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.orders import Baskets
 from mersalg.engine.upsell.tiers import Ladders, Moves
@@ -29,7 +29,6 @@ from mersalg.training.upsell.tiers import best_cuts, labels_of
 if TYPE_CHECKING:
     from mersalg.training.reading.dataset import Dataset
 
-Integers = NDArray[np.int64]
 MIN_RATIO, MAX_RATIO = 1.05, 2.5
 _TOLERANCE = 1e-9
 MIN_ORDERS = 10
@@ -41,21 +40,21 @@ MANY_PAIRS = 500_000
 class Turns:
     """Consecutive purchases on a ladder, in time order; all arrays have shape (n,)."""
 
-    customer: Integers
-    order: Integers
+    customer: Int64s
+    order: Int64s
     """The later one."""
-    seconds: Integers
+    seconds: Int64s
     """Its time."""
-    base: NDArray[np.int32]
-    item: NDArray[np.int32]
+    base: Int32s
+    item: Int32s
     """`base`, `item`: what was bought before and then."""
-    is_new: NDArray[np.bool_]
+    is_new: Bools
     """The customer had never bought `item`."""
 
     def __len__(self) -> int:
         return len(self.base)
 
-    def take(self, chosen: Integers | NDArray[np.bool_]) -> Turns:
+    def take(self, chosen: Int64s | Bools) -> Turns:
         """Return the turns chosen."""
         return Turns(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
@@ -64,27 +63,27 @@ class Turns:
 class Purchased:
     """Each item of each order of a known customer; shape (n,), by order then item."""
 
-    customer: Integers
-    order: Integers
-    seconds: Integers
-    item: NDArray[np.int32]
+    customer: Int64s
+    order: Int64s
+    seconds: Int64s
+    item: Int32s
 
 
 @dataclass(frozen=True, slots=True)
 class Questions:
     """Items that may be replaced, and the better ones of each."""
 
-    base: NDArray[np.int32]
+    base: Int32s
     """int32 (n_questions,)."""
-    indptr: Integers
-    """int64 (n_questions + 1,): the rows of each question."""
-    sibling: NDArray[np.int32]
+    indptr: Int64s
+    """(n_questions + 1,): the rows of each question."""
+    sibling: Int32s
     """int32 (n_rows,)."""
-    ratio: NDArray[np.float32]
-    """float32 (n_rows,): the better item's price over the base item's."""
+    ratio: Float32s
+    """(n_rows,): the better item's price over the base item's."""
 
     @property
-    def owner(self) -> Integers:
+    def owner(self) -> Int64s:
         """int64 (n_rows,), the question of each row."""
         return np.repeat(np.arange(len(self.base)), np.diff(self.indptr))
 
@@ -143,7 +142,7 @@ def turns_of(bought: Purchased, ladders: Ladders) -> Turns:
 
 
 def questions_of(
-    base: NDArray[np.int32],
+    base: Int32s,
     ladders: Ladders,
     price: NDArray[np.floating],
     min_ratio: float = MIN_RATIO,
@@ -164,8 +163,8 @@ def questions_of(
 
 
 def protocol_ladders(
-    before: Dataset, family: NDArray[np.int32], kind: Literal["terciles", "k_means"]
-) -> tuple[Ladders, NDArray[np.float64]]:
+    before: Dataset, family: Int32s, kind: Literal["terciles", "k_means"]
+) -> tuple[Ladders, Float64s]:
     """Return three tiers of each family, and the usual price of each item, of what training saw.
 
     `family`: int32 (n_items,), -1 where unknown. `kind`: terciles of price, of items in ten orders
@@ -190,7 +189,7 @@ def protocol_ladders(
     return Ladders(ladder, tier, members), price
 
 
-def _tiers(price: NDArray[np.float64], kind: str) -> NDArray[np.int64]:
+def _tiers(price: Float64s, kind: str) -> Int64s:
     if kind == "terciles":
         low, high = np.quantile(price, [1 / 3, 2 / 3])
         return (price > low).astype(np.int64) + (price > high)
@@ -198,9 +197,7 @@ def _tiers(price: NDArray[np.float64], kind: str) -> NDArray[np.int64]:
     return labels_of(starts[-1], len(price))
 
 
-def count_moves(
-    baskets: Baskets, customer: NDArray[np.int64], ladder: NDArray[np.int32]
-) -> Moves | None:
+def count_moves(baskets: Baskets, customer: Int64s, ladder: Int32s) -> Moves | None:
     """From every purchase to the same customer's next one on the ladder, in a later order.
 
     Where that order holds several items of the ladder, each is moved to. `customer`, int64

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Bools, Float64s, Int32s, Int64s, Ragged
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.cross_sell import measures
 from mersalg.engine.orders import Baskets
@@ -44,9 +44,6 @@ a small and a large one."""
 MAX_UNITS = 1_500
 """Units that are linked at once; more are linked by closer likeness first."""
 
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True, slots=True)
 class LearnedFamilies:
@@ -55,9 +52,9 @@ class LearnedFamilies:
     `similarity`: float64 (n_families,), mean likeness of the members' names.
     """
 
-    family: NDArray[np.int32]
+    family: Int32s
     names: list[str]
-    similarity: Floats
+    similarity: Float64s
 
     @classmethod
     def none(cls, n_items: int) -> LearnedFamilies:
@@ -65,14 +62,14 @@ class LearnedFamilies:
         return cls(np.full(n_items, UNKNOWN, dtype=np.int32), [], np.zeros(0))
 
 
-def together_on_purpose(met: Floats, expected: Floats) -> NDArray[np.bool_]:
+def together_on_purpose(met: Float64s, expected: Float64s) -> Bools:
     """Met more often than chance explains, by more than luck (Poisson, one-sided 5%)."""
     from scipy.stats import poisson
 
     return (met > expected) & (poisson.sf(met - 1, np.maximum(expected, 1e-12)) < 0.05)
 
 
-def surely_exclusive(met: Floats, expected: Floats) -> NDArray[np.bool_]:
+def surely_exclusive(met: Float64s, expected: Float64s) -> Bools:
     """Met less than half as often as chance explains, with 95% certainty."""
     seen = np.maximum(met, 1.0)
     # The number met is near Poisson, so its logarithm has variance 1 / count.
@@ -111,8 +108,8 @@ def learn_families(catalogue: Catalogue, baskets: Baskets, progress: Progress) -
 
 
 def _first_of_their_ids(
-    catalogue: Catalogue, items: NDArray[np.int64], n_orders: NDArray[np.integer]
-) -> NDArray[np.bool_]:
+    catalogue: Catalogue, items: Int64s, n_orders: NDArray[np.integer]
+) -> Bools:
     """Return the mask of `items` that are the most ordered of ids that differ by case only."""
     first: dict[str, int] = {}
     for item in items[np.argsort(-n_orders[items], kind="stable")].tolist():
@@ -120,7 +117,7 @@ def _first_of_their_ids(
     return np.isin(items, list(first.values()))
 
 
-def _usual_price(catalogue: Catalogue, unit: Integers, n_units: int) -> Floats:
+def _usual_price(catalogue: Catalogue, unit: Int64s, n_units: int) -> Float64s:
     """Geometric mean of the prices of each unit's items; float64 (n_units,), NaN where unknown."""
     priced = (unit >= 0) & (catalogue.price_minor > 0)
     held = np.bincount(unit[priced], minlength=n_units)
@@ -129,12 +126,8 @@ def _usual_price(catalogue: Catalogue, unit: Integers, n_units: int) -> Floats:
 
 
 def _link(
-    names: list[str],
-    category: Integers,
-    unit: Integers,
-    baskets: Baskets,
-    designs: frozenset[str],
-) -> tuple[Integers, Floats]:
+    names: list[str], category: Int64s, unit: Int64s, baskets: Baskets, designs: frozenset[str]
+) -> tuple[Int64s, Float64s]:
     """Cluster of each unit, and the mean likeness inside each cluster's widest link."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -168,7 +161,7 @@ def _link(
     return clusters, likeness
 
 
-def _complete(pairs: Integers, alike: Floats, clusters: Integers) -> None:
+def _complete(pairs: Int64s, alike: Float64s, clusters: Int64s) -> None:
     """Complete linkage of one component: two clusters join where every pair of theirs fits."""
     nodes = np.unique(pairs)
     if len(nodes) > MAX_UNITS:
@@ -193,8 +186,8 @@ def _complete(pairs: Integers, alike: Floats, clusters: Integers) -> None:
 
 
 def _between(
-    pairs: Integers, unit: Integers, n_units: int, baskets: Baskets
-) -> tuple[Floats, Floats]:
+    pairs: Int64s, unit: Int64s, n_units: int, baskets: Baskets
+) -> tuple[Float64s, Float64s]:
     """Orders that hold something of both units of each pair, and how many chance explains."""
     of_entry = unit[baskets.items]
     has_group = of_entry >= 0
@@ -216,7 +209,7 @@ def _between(
 
 
 def _named(
-    clusters: Integers, likeness: Floats, unit: Integers, names: list[str], baskets: Baskets
+    clusters: Int64s, likeness: Float64s, unit: Int64s, names: list[str], baskets: Baskets
 ) -> LearnedFamilies:
     """Families of two items at least that are not, all together, bought on purpose."""
     n_units, n_items = len(names), len(unit)
@@ -254,14 +247,14 @@ def shared_words(stems: list[str]) -> list[str]:
 class Groups:
     """`group`: int64 (n_items,), UNKNOWN where an item has none; then n_groups entries each."""
 
-    group: NDArray[np.int64]
+    group: Int64s
     names: list[str]
     """The shop's name of the family or category, or the words of a learned one."""
     method: NDArray[np.int8]
     """As of `mersalg.engine.upsell.tiers`."""
-    similarity: NDArray[np.float64]
-    n_together: NDArray[np.float64]
-    n_expected: NDArray[np.float64]
+    similarity: Float64s
+    n_together: Float64s
+    n_expected: Float64s
     """`similarity`, `n_together`, `n_expected`: as there."""
     words: list[str]
     """What all members' names share."""
@@ -269,13 +262,13 @@ class Groups:
     def __len__(self) -> int:
         return len(self.names)
 
-    def is_learned(self, groups: NDArray[np.integer]) -> NDArray[np.bool_]:
+    def is_learned(self, groups: NDArray[np.integer]) -> Bools:
         """Bool of the same shape; False for UNKNOWN."""
         if not len(self):
             return np.zeros(groups.shape, dtype=np.bool_)
         return (groups >= 0) & (self.method[np.maximum(groups, 0)] == LEARNED)
 
-    def families(self, chosen: NDArray[np.int64]) -> Families:
+    def families(self, chosen: Int64s) -> Families:
         """Return names, methods and evidence of the groups `chosen`, as ladders store them."""
         return Families(
             StringTable.from_texts([self.names[group] for group in chosen.tolist()]),

@@ -8,27 +8,20 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Bools, Float32s, Float64s, Int16s, Int32s, Int64s, Ragged
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.native.kernels import upgrade_signals
 from mersalg.engine.native.packed_items import ladder_items
 from mersalg.engine.native.signals import QUESTION, SIBLING
 from mersalg.engine.ranking.purchases import NEVER
-from mersalg.engine.upsell.likelihood import PROMOTION_DAYS, WINDOWS, Facts, Floats, Standing
+from mersalg.engine.upsell.likelihood import PROMOTION_DAYS, WINDOWS, Facts, Standing
 from mersalg.engine.upsell.packs import DIMENSIONS, FLUID_OUNCE, OUNCE, pack_of
 from mersalg.engine.upsell.tiers import Ladders
-from mersalg.training.upsell.events import (
-    Purchased,
-    Questions,
-    Turns,
-    purchased,
-    turns_of,
-)
+from mersalg.training.upsell.events import Purchased, Questions, Turns, purchased, turns_of
 
 if TYPE_CHECKING:
     from mersalg.training.reading.dataset import Dataset
 
-Integers = NDArray[np.int64]
 _SPAN = 1 << 34
 """More than the seconds of any shop's history (500 years)."""
 _CODE = {dimension: code for code, dimension in enumerate(DIMENSIONS)}
@@ -40,15 +33,13 @@ _BATCH = 20_000
 class Timeline:
     """Things that happened to keys; keys are below 2**29."""
 
-    stamps: Integers
-    """int64 (n,): ascending, `key * _SPAN + second`."""
-    totals: NDArray[np.float64]
-    """float64 (n + 1,): running sums of what each weighs."""
+    stamps: Int64s
+    """(n,): ascending, `key * _SPAN + second`."""
+    totals: Float64s
+    """(n + 1,): running sums of what each weighs."""
 
     @classmethod
-    def of(
-        cls, keys: Integers, seconds: Integers, weights: NDArray[np.floating] | None = None
-    ) -> Self:
+    def of(cls, keys: Int64s, seconds: Int64s, weights: NDArray[np.floating] | None = None) -> Self:
         """Build the sums of weights by key and time."""
         stamps = keys * _SPAN + seconds
         order = np.argsort(stamps, kind="stable")
@@ -56,9 +47,7 @@ class Timeline:
         np.cumsum(np.ones(len(stamps)) if weights is None else weights[order], out=totals[1:])
         return cls(stamps[order], totals)
 
-    def before(
-        self, keys: Integers, seconds: Integers, within: float | None = None
-    ) -> NDArray[np.float64]:
+    def before(self, keys: Int64s, seconds: Int64s, within: float | None = None) -> Float64s:
         """Sum of the weights of each key before a second, in the last `within` seconds only."""
         begin = np.zeros_like(seconds) if within is None else np.maximum(seconds - int(within), 0)
         first = np.searchsorted(self.stamps, keys * _SPAN + begin)
@@ -66,7 +55,7 @@ class Timeline:
         return self.totals[last] - self.totals[first]
 
 
-def packs_of(catalogue: Catalogue) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
+def packs_of(catalogue: Catalogue) -> tuple[Int16s, Float64s]:
     """Return the packs of all items, from `pack_size` or else a size inside the name.
 
     They are positions in `DIMENSIONS`, -1 where not known, and amounts in the dimension's base
@@ -92,9 +81,7 @@ def packs_of(catalogue: Catalogue) -> tuple[NDArray[np.int16], NDArray[np.float6
     return dimension, amount
 
 
-def _fluid_groups(
-    groups: NDArray[np.int32], dimension: NDArray[np.int16], ounces: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
+def _fluid_groups(groups: Int32s, dimension: Int16s, ounces: Bools) -> Bools:
     """Bool (n_groups,): more volumes than masses stand in it, ounces apart."""
     n_groups = int(groups.max(initial=-1)) + 1
     sure = (groups >= 0) & ~ounces
@@ -146,11 +133,11 @@ class History(NamedTuple):
 
     items: Ragged[np.int32]
     """A row a question: those of the category of the question's item."""
-    age: Floats
+    age: Float32s
     """Days before the question, of each value of `items`."""
-    n_entries: Floats
-    level: Floats
-    since: Floats
+    n_entries: Float32s
+    level: Float32s
+    since: Float32s
     """`n_entries`, `level`, `since`: float32 (n_questions,): items bought, whatever their category
     (each order counts), their mean price level, and days since the latest."""
 
@@ -173,11 +160,11 @@ class Memory:
     next_items: Ragged[np.int32]
     """The items that were bought after each item, and when: a row for each of its values."""
     next_seconds: Ragged[np.int64]
-    by_category: Integers
+    by_category: Int64s
     """Positions of `bought` by customer, category and time."""
     category_stamps: Timeline
     by_customer: Timeline
-    last_of_customer: Integers
+    last_of_customer: Int64s
 
     @classmethod
     def of(cls, dataset: Dataset, ladders: Ladders, facts: Facts) -> Self:
@@ -220,7 +207,7 @@ class Memory:
             np.sort(bought.customer * _SPAN + bought.seconds),
         )
 
-    def promotion(self, item: Integers, seconds: Integers) -> tuple[Floats, Floats]:
+    def promotion(self, item: Int64s, seconds: Int64s) -> tuple[Float32s, Float32s]:
         """Return the discount that buyers of an item had lately, and usually."""
         lately = PROMOTION_DAYS * _DAY
         n_lately = self.priced.before(item, seconds, lately)
@@ -229,13 +216,13 @@ class Memory:
         now = (self.given.before(item, seconds, lately) + usual) / (n_lately + 1)
         return now.astype(np.float32), usual.astype(np.float32)
 
-    def ordered(self, item: Integers, seconds: Integers) -> Floats:
+    def ordered(self, item: Int64s, seconds: Int64s) -> Float32s:
         """Return how often an item was ordered in each window."""
         return np.stack(
             [self.orders.before(item, seconds, days * _DAY) for days in WINDOWS], axis=1
         ).astype(np.float32)
 
-    def history(self, customer: Integers, base: NDArray[np.int32], seconds: Integers) -> History:
+    def history(self, customer: Int64s, base: Int32s, seconds: Int64s) -> History:
         """Return what a customer bought of the base's category before."""
         n_categories = int(self.facts.category.max(initial=0)) + 2
         key = customer * n_categories + self.facts.category[base] + 1
@@ -265,7 +252,7 @@ class Memory:
             since,
         )
 
-    def ladder_items(self, item: Integers, seconds: Integers) -> Floats:
+    def ladder_items(self, item: Int64s, seconds: Int64s) -> Float32s:
         """Return items as of a moment of each, float32 (n, 16), as the kernels take them."""
         rates = [each.before(item, seconds) for each in (self.up, self.down, self.moved)]
         return ladder_items(
@@ -273,8 +260,8 @@ class Memory:
         )
 
     def signals(
-        self, customer: Integers, questions: Questions, seconds: Integers
-    ) -> tuple[Floats, Floats]:
+        self, customer: Int64s, questions: Questions, seconds: Int64s
+    ) -> tuple[Float32s, Float32s]:
         """Return the signals of each question at its second, and of each better item.
 
         As `upgrade_signals`, a few thousand questions at a time.

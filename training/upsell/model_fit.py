@@ -8,24 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Bools, Float32s, Float64s, Int64s
 from mersalg.engine.ranking.scorer import Scorer
 from mersalg.engine.upsell.likelihood import Likelihood
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.networks import Plan, Rows, calibrated, fit_networks
-from mersalg.training.upsell.events import (
-    MAX_RATIO,
-    MIN_RATIO,
-    Integers,
-    Questions,
-    Turns,
-    questions_of,
-)
+from mersalg.training.upsell.events import MAX_RATIO, MIN_RATIO, Questions, Turns, questions_of
 from mersalg.training.upsell.memory import Memory, facts_of
 
 if TYPE_CHECKING:
     from mersalg.training.reading.dataset import Dataset
 
-Floats = NDArray[np.float32]
 SEED = 11
 _NEGATIVES = 10.0
 PLAN = Plan((32, 16), penalty=0.003, rate=2e-3, batch_size=1024, networks=1, seed=SEED)
@@ -41,7 +34,7 @@ _UNKNOWN_BUYERS = 0.15
 """Share of the questions asked as if nobody knew the customer, so that guests can be answered."""
 
 
-def shares(raw: NDArray[np.floating], questions: Questions, slope: float) -> NDArray[np.float64]:
+def shares(raw: NDArray[np.floating], questions: Questions, slope: float) -> Float64s:
     """P(this item | an upgrade), float64 (n_rows,); the rows of each question add up to one."""
     if not len(raw):
         return np.zeros(0)
@@ -53,7 +46,7 @@ def shares(raw: NDArray[np.floating], questions: Questions, slope: float) -> NDA
     return odds / np.bincount(owner, odds, len(questions.base))[owner]
 
 
-def fit_which(features: Floats, taken: NDArray[np.bool_], questions: Questions) -> Scorer:
+def fit_which(features: Float32s, taken: Bools, questions: Questions) -> Scorer:
     """Fit the share of each better item among those of its question.
 
     `features` are float32 (n_rows, n_signals); `taken` is bool (n_rows,), one of each question's.
@@ -75,7 +68,7 @@ def fit_which(features: Floats, taken: NDArray[np.bool_], questions: Questions) 
     return replace(scorer, slope=float(_SLOPES[int(np.argmax(fit))]))
 
 
-def fit_whether(features: NDArray[np.float32], went_up: NDArray[np.bool_]) -> Scorer:
+def fit_whether(features: Float32s, went_up: Bools) -> Scorer:
     """`features` are float32 (n_turns, n_signals), `went_up` bool (n_turns,)."""
     apart = np.random.default_rng(SEED).random(len(went_up)) < HELD_OUT
     learned, held_out = (Rows(features[rows], went_up[rows]) for rows in (~apart, apart))
@@ -98,19 +91,19 @@ class Asker:
         """Purchases of an item that has a ladder."""
         return self.memory.turns
 
-    def upgrades(self) -> NDArray[np.bool_]:
+    def upgrades(self) -> Bools:
         """Return the mask of turns to a dearer tier at a price inside the band."""
         turns = self.turns
         ratio = self.price[turns.item] / self.price[turns.base]
         inside = (ratio >= self.min_ratio - 1e-9) & (ratio <= self.max_ratio + 1e-9)
         return self.goes_up() & inside
 
-    def goes_up(self) -> NDArray[np.bool_]:
+    def goes_up(self) -> Bools:
         """Return the mask of turns to a dearer tier."""
         turns, tier = self.turns, self.ladders.tier
         return tier[turns.item] > tier[turns.base]
 
-    def below_top(self) -> NDArray[np.bool_]:
+    def below_top(self) -> Bools:
         """Return the turns whose base has a tier above it."""
         ladders = self.ladders
         top = np.zeros(max(ladders.n_ladders, 1), dtype=np.int16)
@@ -119,7 +112,7 @@ class Asker:
         base = self.turns.base
         return ladders.tier[base] < top[ladders.family[base]]
 
-    def which(self, chosen: Integers, most: int) -> Scorer | None:
+    def which(self, chosen: Int64s, most: int) -> Scorer | None:
         """Return the model of which better item is taken; None where too few were."""
         chosen = drawn(chosen, most)
         if len(chosen) < MIN_UPGRADES:
@@ -130,7 +123,7 @@ class Asker:
         _, rows = self.memory.signals(_some_unknown(turns.customer), asked, turns.seconds)
         return fit_which(rows, taken, asked)
 
-    def whether(self, chosen: Integers, went_up: NDArray[np.bool_], most: int) -> Scorer | None:
+    def whether(self, chosen: Int64s, went_up: Bools, most: int) -> Scorer | None:
         """`went_up` is bool (n_turns,), of all turns."""
         chosen = drawn(chosen, most)
         labels = went_up[chosen]
@@ -173,13 +166,13 @@ def fit_likelihood(
     return Likelihood(facts, memory.standing(end + 1), which, whether)
 
 
-def drawn(chosen: Integers, most: int) -> Integers:
+def drawn(chosen: Int64s, most: int) -> Int64s:
     """Return at most so many, drawn without replacement, ascending."""
     if len(chosen) <= most:
         return chosen
     return np.sort(np.random.default_rng(SEED).choice(chosen, most, replace=False))
 
 
-def _some_unknown(customer: Integers) -> Integers:
+def _some_unknown(customer: Int64s) -> Int64s:
     unknown = np.random.default_rng(SEED + 1).random(len(customer)) < _UNKNOWN_BUYERS
     return np.where(unknown, -1, customer)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Bools, Float64s, Int64s, Ragged
 from mersalg.engine.words import read_toml
 
 MIN_SIMILARITY = 0.3
@@ -84,9 +84,7 @@ def vectors_of(stems: Sequence[str]) -> Any:
     return (hstack(parts, format="csr") * np.float32(np.sqrt(0.5))).tocsr()
 
 
-def similar_pairs(
-    vectors: Any, groups: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def similar_pairs(vectors: Any, groups: Int64s) -> tuple[Int64s, Float64s]:
     """Pairs (i < j) of one group whose names are alike, and how much; shapes (n, 2) and (n,).
 
     Each name keeps its nearest neighbours only. Of groups with very many names, common words and
@@ -107,14 +105,14 @@ def similar_pairs(
     return pairs_of_names[is_similar], np.minimum(alike[is_similar], 1.0)
 
 
-def _near(vectors: Any) -> NDArray[np.int64]:
+def _near(vectors: Any) -> Int64s:
     """Pairs of rows that may be alike, (n, 2), in both senses or one."""
     finding = vectors
     if vectors.shape[0] > FEW:
         common = np.bincount(vectors.indices, minlength=vectors.shape[1]) > MAX_OCCURRENCES
         finding = vectors[:, np.flatnonzero(~common)]
     transposed = finding.T.tocsr()
-    parts: list[NDArray[np.int64]] = []
+    parts: list[Int64s] = []
     # What common words would add is not known here, so many names are let by more easily.
     least = MIN_SIMILARITY if finding is vectors else MIN_SIMILARITY / 2
     for start in range(0, vectors.shape[0], CHUNK):
@@ -151,9 +149,7 @@ def design_words(stems: Sequence[str], price_minor: NDArray[np.floating]) -> fro
     )
 
 
-def share_a_kind(
-    stems: Sequence[str], pairs: NDArray[np.int64], designs: frozenset[str]
-) -> NDArray[np.bool_]:
+def share_a_kind(stems: Sequence[str], pairs: Int64s, designs: frozenset[str]) -> Bools:
     """Bool (n_pairs,): whether two names share a word that is more than a design.
 
     Names that share no whole word (`pannekake`, `pannekaker`) are judged by their letters by_group.

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Bools, Float64s
 from mersalg.engine.config import CHECKOUT_DAYS, Impressions
 from mersalg.engine.errors import ModelError
 from mersalg.engine.model import Model
@@ -41,8 +41,8 @@ class Answers:
     `odds` are logarithms, as customers' histories alone gave them.
     """
 
-    odds: NDArray[np.float64]
-    converted: NDArray[np.bool_]
+    odds: Float64s
+    converted: Bools
 
     @property
     def enough(self) -> bool:

@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Bools, Float64s, Int16s, Int64s, Ragged
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.native import kernels
 from mersalg.engine.progress import Progress
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 MIN_LINES = 3
 """Lines of each half of the time that a usual price is read from."""
 Key = tuple[int, str]
-FormerCuts = Mapping[Key, NDArray[np.float64]]
+FormerCuts = Mapping[Key, Float64s]
 """Prices between tiers, float64 ascending, by how the family is known and its name."""
 MAX_TIERS = 5
 EXPLAINED = 0.92
@@ -40,9 +39,7 @@ _DRAWS = 16
 _NO_CHANGES = np.zeros(0)
 
 
-def best_cuts(
-    values: NDArray[np.float64], most: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def best_cuts(values: Float64s, most: int) -> tuple[Int64s, Float64s]:
     """Return the first index of every cluster, and what is left unexplained, for k = 1..`most`.
 
     Of ascending `values`: int64 (most, most), row k - 1 holds k starts, and float64 (most,), sums
@@ -53,14 +50,12 @@ def best_cuts(
     return starts, left
 
 
-def labels_of(starts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+def labels_of(starts: Int64s, n: int) -> Int64s:
     """Return the number of the interval of each of `n` ascending values; shape (n,)."""
     return np.searchsorted(starts, np.arange(n), side="right") - 1
 
 
-def agreement(
-    values: NDArray[np.float64], moves: NDArray[np.float64], starts: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def agreement(values: Float64s, moves: Float64s, starts: Int64s) -> Float64s:
     """Return the share of values that keep their cluster when moved and clustered again.
 
     `values` ascend, `moves` is (draws, n), `starts` that of `best_cuts(values, most)`. The result
@@ -74,7 +69,7 @@ def agreement(
     return shares
 
 
-def price_changes(dataset: Dataset) -> NDArray[np.float64]:
+def price_changes(dataset: Dataset) -> Float64s:
     """Return the changes of log usual prices between the halves of the time span, sorted.
 
     Of the items sold in both, float64 (n,), zeros among them; empty where there are no times or
@@ -100,7 +95,7 @@ def former_cuts(catalogue: Catalogue, ladders: Ladders) -> FormerCuts:
     Between two tiers it is the geometric mean of the prices on either side. A ladder whose tiers do
     not follow prices (the shop gave them) has no cuts.
     """
-    cuts: dict[Key, NDArray[np.float64]] = {}
+    cuts: dict[Key, Float64s] = {}
     if ladders.families is None:
         return cuts
     for ladder in range(ladders.n_ladders):
@@ -142,11 +137,11 @@ class TierCounts:
 
 def fit_ladders(
     catalogue: Catalogue,
-    paid_minor: NDArray[np.int64],
+    paid_minor: Int64s,
     progress: Progress,
     *,
     groups: Groups | None = None,
-    changes: NDArray[np.float64] = _NO_CHANGES,
+    changes: Float64s = _NO_CHANGES,
     former: FormerCuts | None = None,
 ) -> tuple[Ladders, TierCounts]:
     """One ladder for each group with at least two priced items.
@@ -220,9 +215,7 @@ def fit_ladders(
     return Ladders(family, tier, Ragged(indptr, members), groups.families(ladder_groups)), counts
 
 
-def tiers_of_prices(
-    prices: NDArray[np.int64], changes: NDArray[np.float64] = _NO_CHANGES
-) -> NDArray[np.int16]:
+def tiers_of_prices(prices: Int64s, changes: Float64s = _NO_CHANGES) -> Int16s:
     """Tier of each of the ascending positive `prices`, 0 the cheapest; shape (n,).
 
     The fewest tiers, five at most, that explain 92% of the variance of log price, and no more than
@@ -250,9 +243,7 @@ def tiers_of_prices(
     return labels_of(starts[n_tiers - 1, :n_tiers], len(prices)).astype(np.int16)
 
 
-def tiers_as_before(
-    prices: NDArray[np.int64], cuts: NDArray[np.float64]
-) -> NDArray[np.int16] | None:
+def tiers_as_before(prices: Int64s, cuts: Float64s) -> Int16s | None:
     """Tiers cut at the former prices, None where these no longer describe what is sold.
 
     They are kept as long as no tier is empty and they explain nearly as much (15 points less at
@@ -273,15 +264,13 @@ def tiers_as_before(
     return tiers.astype(np.int16) if own - unexplained[-1] <= 0.15 * unexplained[0] else None
 
 
-def _moves(n_prices: int, changes: NDArray[np.float64]) -> NDArray[np.float64]:
+def _moves(n_prices: int, changes: Float64s) -> Float64s:
     """Return how far each price moves in each draw; always the same draws; (draws, n_prices)."""
     drawn = np.random.default_rng(n_prices).integers(0, len(changes), (_DRAWS, n_prices))
     return changes[drawn]
 
 
-def _given(
-    given: NDArray[np.int16], prices: NDArray[np.int64], tier: NDArray[np.int16]
-) -> NDArray[np.int16]:
+def _given(given: Int16s, prices: Int64s, tier: Int16s) -> Int16s:
     """Return the shop's ranks, closed up; an item without one has that of the nearest price."""
     stated = np.flatnonzero(given >= 0)
     if not len(stated):
@@ -293,10 +282,7 @@ def _given(
 
 
 def _examples(
-    catalogue: Catalogue,
-    chosen: NDArray[np.bool_],
-    beside: str,
-    other: NDArray[np.int64] | NDArray[np.float64],
+    catalogue: Catalogue, chosen: Bools, beside: str, other: Int64s | Float64s
 ) -> list[dict[str, Any]]:
     return [
         {
@@ -308,7 +294,5 @@ def _examples(
     ]
 
 
-def _off(
-    left: NDArray[np.int64], right: NDArray[np.int64] | NDArray[np.float64], ratio: float
-) -> NDArray[np.bool_]:
+def _off(left: Int64s, right: Int64s | Float64s, ratio: float) -> Bools:
     return (left > right * ratio) | (left * ratio < right)

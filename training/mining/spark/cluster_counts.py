@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Int64s
 from mersalg.engine.progress import Task
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, GroupedData, SparkSession
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +43,13 @@ class Totals:
 class Level:
     """The frequent sets of one length k >= 2, each known by its position among them."""
 
-    keys: Integers
-    """int64 (n,): ascending: the position of the first k - 1 items in the level before (an item is
+    keys: Int64s
+    """(n,): ascending: the position of the first k - 1 items in the level before (an item is
     its own), times the number of frequent items, plus the last item."""
-    counts: Integers
-    """int64 (n,): orders."""
-    entries: Integers
-    """int64 (n,): entries of those orders together; zeros where nobody asks for them."""
+    counts: Int64s
+    """(n,): orders."""
+    entries: Int64s
+    """(n,): entries of those orders together; zeros where nobody asks for them."""
 
 
 @contextmanager

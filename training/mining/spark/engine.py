@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Int32s, Int64s
 from mersalg.engine.errors import DataError
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
@@ -25,7 +25,6 @@ from mersalg.training.mining.spark.lines import lines_of
 from mersalg.training.mining.spark.session import open_session, reading
 from mersalg.training.reading.basket_files import numbered_items
 
-Integers = NDArray[np.int64]
 _STEPS_BEFORE_GROWING = 3
 
 
@@ -131,7 +130,7 @@ def mine_source(
     )
 
 
-def _labelled(baskets: Baskets, names: NDArray[np.int32]) -> pa.Table:
+def _labelled(baskets: Baskets, names: Int32s) -> pa.Table:
     """`size` and `rest`, as `cluster_counts.baskets_of` gives them, of baskets in memory."""
     label_of = np.full(baskets.n_items, -1, dtype=np.int32)
     label_of[names] = np.arange(len(names), dtype=np.int32)
@@ -143,11 +142,7 @@ def _labelled(baskets: Baskets, names: NDArray[np.int32]) -> pa.Table:
 
 
 def _itemsets(
-    names: NDArray[np.int32],
-    item_counts: Integers,
-    levels: list[Level],
-    n_orders: int,
-    min_count: int,
+    names: Int32s, item_counts: Int64s, levels: list[Level], n_orders: int, min_count: int
 ) -> Itemsets:
     """Return the sets of every length with their counts; `names` are of the labels."""
     rows = [names[:, None]]
