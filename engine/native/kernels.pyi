@@ -13,6 +13,7 @@ from mersalg.engine.ranking.purchases import Carts, Past
 from mersalg.engine.ranking.ranking import Ranking
 from mersalg.engine.upsell.likelihood import Likelihood
 from mersalg.engine.upsell.tiers import Ladders
+from mersalg.engine.vocabulary import StringTable
 
 _Bytes = NDArray[np.uint8]
 _Codes = NDArray[np.int32]
@@ -285,6 +286,8 @@ class NativeUpgrades:
         ratios: tuple[float, float],
         likelihood: Likelihood | None = None,
         packed: PackedUpgrades | None = None,
+        amounts: Sequence[tuple[StringTable, bool]] = (),
+        each_loss: float = 1,
     ) -> None: ...
     def find(
         self, past: Past, bases: Sequence[tuple[int, int, float]], marks: _Bytes, most: int

@@ -59,9 +59,10 @@ cdef int score_pool(
     """Write how likely each candidate is bought next.
 
     Most signals are the same for all candidates of a group, or of the cart, or of all that nothing
-    is known of: the first layer adds up each of these once, and only the rest by candidate.
+    is known of: the first layer adds up each of these once, and only the rest by candidate. Groups
+    that neither cart nor customer is known to have to do with are one.
     """
-    cdef int64_t width = network.width[0], candidate, n_groups = 0
+    cdef int64_t width = network.width[0], candidate, n_groups = 0, unmet = -1
     cdef float *spare = <float *>room(
         &work.sums, 2 * ROWS * WIDEST + (ROWS + n + 2) * width, sizeof(float)
     )
@@ -81,7 +82,9 @@ cdef int score_pool(
     cdef const Habit *habit
     cdef const RankedItem *item
     cdef GroupFacts *group
-    cdef int many, is_new, column
+    cdef GroupFacts met
+    cdef int many, is_new, ignored, column
+    cdef bint is_unmet = False
     cdef int64_t place, first = 0
     memset(&s, 0, sizeof(s))
     write_cart(scene, &s)
@@ -100,11 +103,20 @@ cdef int score_pool(
             prefetch(model.items + pool[candidate + AHEAD])
         if item.group < -1 or item.group >= model.groups.n_rows:
             return BROKEN
-        place = table_add(&work.pool, item.group + 1, n_groups, &is_new)
+        place = table_find(&work.pool, item.group + 1)
+        is_new = place < 0
+        if is_new:
+            met = facts_of(work, model, scene, item.group)
+            is_unmet = met.weight == 0 and met.held == 0 and met.habit == &UNUSED
+            is_new = not is_unmet or unmet < 0
+            place = n_groups if is_new else unmet
+            table_add(&work.pool, item.group + 1, <int32_t>place, &ignored)
         group = facts + place
         if is_new:
+            if is_unmet:
+                unmet = place
             n_groups += 1
-            group[0] = facts_of(work, model, scene, item.group)
+            group[0] = met
             write_group(group, scene, &s)
             many = put_rows(network, &OF_GROUP, &s, NULL, row, value, 0)
             memcpy(of_group + place * width, base, width * sizeof(float))

@@ -2,6 +2,11 @@
 
 _SIBLING = Struct("=4q8x2d")
 
+cdef enum:
+    COMPARED_AHEAD = 64  # better items whose numbers are compared before anything else of theirs
+    MAX_AMOUNTS = 16
+    LONGEST_PLAIN = 15  # digits of a number that is compared as an integer
+
 cdef struct Ladders:
     # Prices and tiers; `members` has a row for each ladder, all else a place for each item.
     RowsOfMatrix members, given
@@ -12,6 +17,14 @@ cdef struct Ladders:
     const int64_t *cost
     const int64_t *bought
     double least_ratio, most_ratio, offer_slope, offer_intercept
+
+
+cdef struct Amounts:
+    # The texts of an attribute whose plain numbers are gains where they are larger, or smaller.
+    const uint8_t *blob
+    const int64_t *offsets
+    int64_t n, n_bytes
+    bint lower_is_better
 
 
 cdef struct Base:
@@ -32,6 +45,23 @@ cdef int by_bound(const void *left, const void *right) noexcept nogil:
     if first.bound != second.bound:
         return -1 if first.bound > second.bound else 1
     return (first.row > second.row) - (first.row < second.row)
+
+
+cdef int64_t plain_number(const Amounts *texts, int64_t item) noexcept nogil:
+    """Return the number of a text of digits alone, -1 of other texts; -2 where there is no text."""
+    cdef int64_t begin, end, number = 0
+    if item >= texts.n:
+        return BROKEN
+    begin, end = texts.offsets[item], texts.offsets[item + 1]
+    if not 0 <= begin <= end <= texts.n_bytes:
+        return BROKEN
+    if not 0 < end - begin <= LONGEST_PLAIN:
+        return -1
+    for begin in range(begin, end):
+        if not c'0' <= texts.blob[begin] <= c'9':
+            return -1
+        number = 10 * number + texts.blob[begin] - c'0'
+    return number
 
 
 cdef double as_offered(const Ladders *ladders, double score) noexcept nogil:
@@ -64,10 +94,14 @@ cdef class NativeUpgrades:
     cdef NextItems moves
     cdef Network whether, which
     cdef bint fitted
+    cdef Amounts amounts[MAX_AMOUNTS]
+    cdef int64_t n_amounts, n_attributes
+    cdef double each_loss
     cdef list held
 
     def __init__(
-        self, ladders, catalogue, n_orders_of_item, given, ratios, likelihood=None, packed=None
+        self, ladders, catalogue, n_orders_of_item, given, ratios, likelihood=None, packed=None,
+        amounts=(), double each_loss=1,
     ):
         """Keep what upgrades are chosen by.
 
@@ -79,8 +113,21 @@ cdef class NativeUpgrades:
             The least and the greatest of a better item's price to its base's.
         likelihood, packed
             The fitted models and `PackedUpgrades` of them, where there are any.
+        amounts : sequence of tuple
+            The texts of each attribute whose plain numbers are gains or losses by size alone, and
+            whether lower ones are better.
+        each_loss
+            What a known loss multiplies the expected gain by.
         """
         self.held = []
+        self.each_loss, self.n_attributes = each_loss, len(catalogue.attributes)
+        self.n_amounts = min(len(amounts), <int>MAX_AMOUNTS)
+        for place, (texts, lower) in enumerate(amounts[: self.n_amounts]):
+            self.amounts[<int>place] = Amounts(
+                <const uint8_t *>address(self.held, texts.blob, np.uint8),
+                <const int64_t *>address(self.held, texts.offsets, np.int64),
+                len(texts.offsets) - 1, len(texts.blob), lower,
+            )
         slope, intercept = 1.0, 0.0
         self.fitted = likelihood is not None
         if self.fitted:
@@ -216,7 +263,42 @@ cdef class NativeUpgrades:
                 found[n].bound = found[n].score * <double>worth * base.quantity
                 n += 1
         qsort(found, n, sizeof(Sibling), by_bound)
+        # Of the first ones, numbers that can be compared here lower the bound or rule out.
+        n_rows = n
+        n = 0 if self.n_amounts else n
+        for row in range(n_rows if self.n_amounts else 0):
+            if row < COMPARED_AHEAD:
+                named = found[row].row < starts[2 * found[row].base + 1]
+                each = self.compare(bases[found[row].base].item, named, found + row)
+                if each < 0:
+                    return each
+                if not each:
+                    continue
+            found[n] = found[row]
+            n += 1
+        qsort(found, n if self.n_amounts else 0, sizeof(Sibling), by_bound)
         return n
+
+    cdef int compare(self, int64_t base, bint named, Sibling *sibling) noexcept nogil:
+        """Lower the bound of a better item by its known losses; return 0 where these are more than
+        its gains can be, and the shop does not name it, below 0 an error."""
+        cdef int64_t gains = self.n_attributes, losses = 0, place, before, after
+        for place in range(self.n_amounts):
+            before = plain_number(self.amounts + place, base)
+            after = plain_number(self.amounts + place, sibling.item)
+            if before == BROKEN or after == BROKEN:
+                return BROKEN
+            if before < 0 or after < 0:
+                continue
+            if self.amounts[place].lower_is_better:
+                before, after = after, before
+            gains -= after <= before
+            losses += after < before
+        # Python multiplies in another order: no bound may be a last digit too low.
+        sibling.bound *= 1 + 1e-12
+        for place in range(losses):
+            sibling.bound *= self.each_loss
+        return named or losses <= gains
 
     cdef int64_t gather_given(
         self, const Base *base, int32_t *sibling, float *ratio, int64_t n

@@ -23,7 +23,8 @@ from mersalg.engine.facts import Change
 from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell.numbers import Mark, in_common_unit, parse_number
 from mersalg.engine.upsell.packs import parse_pack
-from mersalg.engine.upsell.traits import Kind, sense_of
+from mersalg.engine.upsell.traits import Kind, is_amount, sense_of
+from mersalg.engine.vocabulary import StringTable
 from mersalg.engine.words import read_toml
 
 PACK_SIZE = "pack_size"
@@ -248,6 +249,22 @@ def compare_attributes(
             changes.setdefault(each, []).append(Change(attribute, before, after))
     verdicts = ("gain", "loss", "differs", "fit", "taste")
     return Comparison(*[tuple(changes.get(verdict, ())) for verdict in verdicts])
+
+
+def amounts_of(
+    catalogue: Catalogue, attributes: AttributesSection
+) -> list[tuple[StringTable, bool]]:
+    """Return the texts of attributes of which plain numbers differ by size and nothing else.
+
+    Each with whether the lower one is better.
+    """
+    return [
+        (texts, name in attributes.lower_is_better)
+        for name, texts in catalogue.attributes.items()
+        if name != PACK_SIZE
+        and not attributes.attribute_levels.get(name)
+        and (name in attributes.lower_is_better or is_amount(name))
+    ]
 
 
 def compare_items(

@@ -23,7 +23,7 @@ from mersalg.engine.money import LARGEST_MINOR, scale, to_minor
 from mersalg.engine.native.kernels import NativeUpgrades
 from mersalg.engine.native.packed_items import PackedUpgrades
 from mersalg.engine.ranking.purchases import Past
-from mersalg.engine.upsell.gains import PACK_SIZE, Comparison, compare_items
+from mersalg.engine.upsell.gains import PACK_SIZE, Comparison, amounts_of, compare_items
 from mersalg.engine.upsell.packs import step_of, unit_saving
 from mersalg.engine.upsell.readings import Reading
 from mersalg.engine.upsell.tiers import LEARNED, Ladders, given_upgrades
@@ -163,7 +163,11 @@ class Upsell:
             model.likelihood is not None,
             to_minor(offers.min_upsell_gain, catalogue.currency),
             given,
-            NativeUpgrades(ladders, catalogue, bought, given, ratios, model.likelihood, packed),
+            NativeUpgrades(
+                *(ladders, catalogue, bought, given, ratios, model.likelihood, packed),
+                amounts_of(catalogue, attributes),
+                _EACH_LOSS,
+            ),
             ratios,
             bought,
             model.newcomers,

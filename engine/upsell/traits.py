@@ -280,6 +280,11 @@ def sense_of(attribute: str, before: str, after: str, kind: Kind) -> Sense | Non
     return "fit" if labelled and kind != "screen" else None
 
 
+def is_amount(attribute: str) -> bool:
+    """Return whether whole numbers of an attribute are never a matter of fit or taste."""
+    return not any(_named(attribute))
+
+
 class _Named(NamedTuple):
     """Of what an attribute is by its name; of `size` only where no amount is meant."""
 

@@ -115,11 +115,14 @@ def test_better_items_are_those_of_numpy(seed: int) -> None:
     bases = random_bases(draw, n_items, catalogue.price_minor)
     marks = draw.choice([0, 0, 3], n_items).astype(np.uint8)
     past, ratios = random_past(draw, n_items, 30), (1.05, 2.5)
+    amounts = [(texts, name == "weight_g") for name, texts in catalogue.attributes.items()][:3]
+    compared = amounts, 0.8
     expected = better_items(
-        ladders, catalogue, n_orders, named, ratios, likelihood, past, bases, marks
+        *(ladders, catalogue, n_orders, named, ratios, likelihood, past, bases, marks), *compared
     )
     asked = [(base.item, base.unit_price_minor or 0, float(base.quantity)) for base in bases]
-    native = NativeUpgrades(ladders, catalogue, n_orders, named, ratios, likelihood, packed)
+    models = likelihood, packed
+    native = NativeUpgrades(ladders, catalogue, n_orders, named, ratios, *models, *compared)
     rows = list(native.find(past, asked, marks, 10_000))
     found = {(base, item): Found(*rest) for item, base, *rest in rows}
     assert found.keys() == expected.keys()

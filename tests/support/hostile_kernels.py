@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 from msgspec import structs
@@ -171,6 +172,10 @@ def _better_items(draw: Draw) -> None:
     )
     packed = PackedUpgrades.of(spoilt)
     models = (spoilt, replace(packed, moved=_spoil_rows(draw, packed.moved, share / 5)))
+    amounts = [
+        (SimpleNamespace(blob=texts.blob, offsets=_spoil(draw, texts.offsets, share)), lower)
+        for texts, lower in zip(catalogue.attributes.values(), (False, True, False), strict=False)
+    ]
     native = NativeUpgrades(
         replace(
             ladders,
@@ -182,7 +187,9 @@ def _better_items(draw: Draw) -> None:
         _spoil(draw, draw.integers(0, 50, n_items), share),
         _spoil_rows(draw, random_given(draw, n_items), share),
         (0.1, 9.0),
-        *(models if draw.integers(2) else ()),
+        *(models if draw.integers(2) else (None, None)),
+        amounts,
+        0.8,
     )
     bases = [
         (int(item), int(draw.choice([0, 90, 160])), 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from mersalg.engine.ranking.purchases import NEVER, Past
 from mersalg.engine.upsell.likelihood import WINDOWS, Likelihood, Standing, log_odds
 from mersalg.engine.upsell.recommender import BaseItem
 from mersalg.engine.upsell.tiers import Ladders
+from mersalg.engine.vocabulary import StringTable
 from mersalg.training.upsell.events import Questions
 from mersalg.training.upsell.model_fit import shares
 
@@ -202,6 +204,20 @@ class Found(NamedTuple):
     bound: float
 
 
+def known_losses(
+    catalogue: Catalogue, amounts: Sequence[tuple[StringTable, bool]], base: int, better: int
+) -> tuple[int, int]:
+    """How many losses plain numbers show, and how many gains there can be at most."""
+    losses, no_gain = 0, 0
+    for texts, lower_is_better in amounts:
+        before, after = texts[base], texts[better]
+        if all(re.fullmatch("[0-9]{1,15}", text) for text in (before, after)):
+            change = int(before) - int(after) if lower_is_better else int(after) - int(before)
+            losses += change < 0
+            no_gain += change <= 0
+    return losses, len(catalogue.attributes) - no_gain
+
+
 def better_items(
     ladders: Ladders,
     catalogue: Catalogue,
@@ -212,6 +228,8 @@ def better_items(
     past: Past,
     bases: Sequence[BaseItem],
     marks: NDArray[np.uint8],
+    amounts: Sequence[tuple[StringTable, bool]],
+    each_loss: float,
 ) -> dict[tuple[int, int], Found]:
     """(place of the base, better item) -> what is found of it, as `NativeUpgrades.find`."""
     found: dict[tuple[int, int], Found] = {}
@@ -257,8 +275,10 @@ def better_items(
                 worth -= cost - base_cost
             if marks[item] or worth <= 0 or (settled and row >= len(named)):
                 continue
+            losses, gains = known_losses(catalogue, amounts, base.item, item)
+            if losses > gains and item not in named:
+                continue
             score = float(scores[row])
-            found[place, item] = Found(
-                difference, worth, score, score * worth * float(base.quantity)
-            )
+            bound = score * worth * float(base.quantity) * each_loss**losses
+            found[place, item] = Found(difference, worth, score, bound)
     return found

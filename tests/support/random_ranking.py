@@ -169,6 +169,7 @@ def random_ladders(draw: Draw, n_items: int) -> tuple[Ladders, Catalogue]:
     price = draw.choice([UNKNOWN, 0, 100, 150, 199, 250, 1_000, 2**52], n_items).astype(np.int64)
     members = on_ladder[np.lexsort((on_ladder, price[on_ladder], family[on_ladder]))]
     texts = StringTable.from_texts([""] * n_items)
+    said = np.array(["", "5", "7", "012", "12", "64 GB", f"{10**15 - 1}", f"{10**15}"])
     catalogue = Catalogue(
         items=Vocabulary.from_ids([f"i{item}" for item in range(n_items)]),
         names=texts,
@@ -179,7 +180,10 @@ def random_ladders(draw: Draw, n_items: int) -> tuple[Ladders, Catalogue]:
         family=family,
         family_names=StringTable.from_texts(["a", "b", "c", "d"]),
         offerable=np.ones(n_items, dtype=np.bool_),
-        attributes={},
+        attributes={
+            name: StringTable.from_texts(draw.choice(said, n_items).tolist())
+            for name in ("memory_gb", "weight_g", "kept", "extras")[: draw.integers(5)]
+        },
         compatible=Ragged.empty(n_items, np.int32),
         currency="EUR",
     )

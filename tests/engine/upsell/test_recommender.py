@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from mersalg.engine.config import OffersSection
 from mersalg.engine.eligibility import Eligibility
 from mersalg.engine.model import Model
+from mersalg.engine.native.kernels import NativeUpgrades
+from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell.recommender import BaseItem, Upgrade, Upsell
 from tests.support.models import TinyItem, tiny_model
 from tests.support.random_models import models
@@ -83,6 +85,34 @@ def test_excluded_items_and_those_of_the_cart_are_no_upgrades() -> None:
     model = tiny_model()
     bases = (BaseItem(0, 1, 599_000), BaseItem(2, 1, 699_000))
     assert _ids(model, _best(model, *bases, excluded=(3,))) == ["phone-128"]
+
+
+@given(seed=st.integers(0, 2**32 - 1), limit=st.integers(1, 6))
+def test_numbers_compared_ahead_change_no_answer(seed: int, limit: int) -> None:
+    draw = np.random.default_rng(seed)
+    names = ("storage_gb", "weight_g", "seats")
+    items = [
+        TinyItem(
+            f"i{number}",
+            "Thing",
+            f"{draw.integers(100, 240)}.00",
+            family="f",
+            attributes={name: draw.choice(["1", "2", "30", "30 g", ""]) for name in names},
+            n_orders=int(draw.integers(0, 100)),
+        )
+        for number in range(int(draw.integers(2, 200)))
+    ]
+    attributes = AttributesSection(lower_is_better=("weight_g",))
+    model = tiny_model(items=items, rules=(), repelled={}, attributes=attributes)
+    upsell = Upsell.prepare(model)
+    native = NativeUpgrades(
+        *(upsell.ladders, upsell.catalogue, upsell.n_orders_of_item, upsell.given, upsell.ratios)
+    )
+    cart = np.unique(draw.integers(0, len(items), 3)).astype(np.int32)
+    bases = [BaseItem(item, 1, model.catalogue.price_minor.item(item)) for item in cart.tolist()]
+    eligibility = Eligibility.prepare(model).beside(cart, ())
+    found = upsell.best(bases, eligibility, limit)
+    assert found == replace(upsell, native=native).best(bases, eligibility, limit)
 
 
 def test_each_better_item_once_for_the_base_that_gains_most() -> None:

@@ -5,14 +5,23 @@ Each row is a cart's item and a dearer one of its family or category, as shops w
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mersalg.engine.eligibility import Eligibility
 from mersalg.engine.model import Model
 from mersalg.engine.source_sections import AttributesSection, CatalogueSection
 from mersalg.engine.texts import Extra, upsell_text
-from mersalg.engine.upsell.gains import Comparison, compare_attributes, compare_texts
+from mersalg.engine.upsell.gains import (
+    Comparison,
+    amounts_of,
+    compare_attributes,
+    compare_texts,
+)
 from mersalg.engine.upsell.packs import pack_in_name
 from mersalg.engine.upsell.recommender import BaseItem, Upgrade, Upsell
 from mersalg.engine.upsell.traits import Kind, traits_of
@@ -275,6 +284,36 @@ def test_attributes_of_fit_and_taste(attribute: str, change: str, kind: Kind, se
         "loss": compared.losses,
     }
     assert [name for name, changes in found.items() if changes] == [sense]
+
+
+_NUMBERS = st.from_regex("[0-9]{1,17}", fullmatch=True)
+
+
+@given(
+    attribute=st.sampled_from(
+        ["storage_gb", "size_m2", "seats", "weight_g", "kept", "cut", "size", "colour", "pack_size"]
+    ),
+    before=_NUMBERS,
+    after=_NUMBERS,
+    kind=st.sampled_from(get_args(Kind)),
+)
+def test_numbers_of_amounts_are_gains_and_losses_by_size(
+    attribute: str, before: str, after: str, kind: Kind
+) -> None:
+    settings = AttributesSection(
+        lower_is_better=("weight_g",), attribute_levels={"cut": ("2", "1")}
+    )
+    model = _pair("Thing", "Thing", "Things", "t", **{attribute: f"{before} > {after}"})
+    amounts = amounts_of(model.catalogue, settings)
+    lower = attribute == "weight_g"
+    expected = attribute in ("storage_gb", "size_m2", "seats", "kept") or lower
+    assert [each for _, each in amounts] == [lower] * expected
+    if expected:
+        compared = compare_attributes([(attribute, before, after)], settings, kind)
+        larger = int(after) - int(before)
+        assert bool(compared.gains) == (larger < 0 if lower else larger > 0)
+        assert bool(compared.losses) == (larger > 0 if lower else larger < 0)
+        assert compared == Comparison(compared.gains, compared.losses)
 
 
 def test_levels_of_the_shop_are_its_own_word() -> None:
