@@ -74,7 +74,7 @@ docs: .venv/dev.stamp
 
 benchmarks: export PYTHONPATH = serving/client
 benchmarks: .venv/dev.stamp
-	@for benchmark in mining reading importing cross_sell rolled_up slate serving model_swaps steadiness; do $(BIN)/python -m tests.benchmarks.$$benchmark || exit 1; done
+	@for benchmark in mining reading importing cross_sell rolled_up slate collector serving model_swaps steadiness; do $(BIN)/python -m tests.benchmarks.$$benchmark || exit 1; done
 
 soak: .venv/dev.stamp
 	$(BIN)/python -m tests.benchmarks.soak $(MINUTES)

@@ -65,6 +65,9 @@ _ROUTERS = (
     pages.router,  # answers what no other page has
 )
 
+_YOUNG_OBJECTS = 10_000
+"""After how many new objects the collector looks for cycles among them; a few hundred calls."""
+
 
 def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI:
     """Return the application; database, model and threads are made in its lifespan.
@@ -82,9 +85,13 @@ def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI
         async with running(settings, metrics, traces) as service, _watching_keys(app):
             app.state.service = service
             # What lives as long as the process is not looked through for garbage again and again:
-            # of a large model that held up all callers for a tenth of a second.
+            # of a large model that held up all callers for a tenth of a second. Calls leave no
+            # cycles behind, so what lives while they are answered is looked through seldom.
             gc.freeze()
+            before = gc.get_threshold()
+            gc.set_threshold(_YOUNG_OBJECTS, *before[1:])
             yield
+            gc.set_threshold(*before)
             gc.unfreeze()
         if traces is not None:
             await asyncio.to_thread(traces.close)
