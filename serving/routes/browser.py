@@ -1,4 +1,4 @@
-"""`/mersalg.js`: the snippet for a shop's own pages."""
+"""`/docs` and `/mersalg.js`: what browsers load beside the dashboard."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import re
 from functools import cache
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
+
+from mersalg.serving.dashboard.shell import page
 
 router = APIRouter(include_in_schema=False)
 
@@ -25,6 +27,12 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Access-Control-Allow-Origin": "*",
 }
+
+
+@router.get("/docs")
+async def show_documentation(request: Request) -> Response:
+    """Return the OpenAPI document as a page."""
+    return page("docs.html", title="API", document=request.app.openapi())
 
 
 @router.get("/mersalg.js")

@@ -1,18 +1,50 @@
-"""`/healthz`, `/readyz`, `/metrics`: for those who keep the service running."""
+"""`/v1/audit`, `/healthz`, `/readyz` and `/metrics`: for those who keep the service running."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from mersalg.serving import errors
 from mersalg.serving.metrics import CONTENT_TYPE
-from mersalg.serving.security import Reporter, may_read
+from mersalg.serving.security import Admin, Reporter, may_read
 from mersalg.serving.service import TheService
+
+router = APIRouter(tags=["operation"])
 
 _MODEL_PROBLEM = "the published model cannot be served; the log and calls with a key say why"
 
-router = APIRouter(tags=["operation"])
+
+@dataclass(frozen=True)
+class AuditAnswer:
+    """Actions of administrators, the newest first.
+
+    `who` is `key:` and the id of an API key (`mersalg keys list`), `user:` and a name on the
+    machine, or `anyone` where no keys are set. Customers are named by their pseudonyms.
+    """
+
+    entries: list[dict[str, object]]
+
+
+@router.get(
+    "/v1/audit",
+    summary="List what administrators did",
+    response_model=AuditAnswer,
+    responses=errors.documented(401, 403, 422, 503),
+)
+async def list_actions(
+    service: TheService,
+    caller: Admin,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of entries")] = 100,
+) -> AuditAnswer:
+    """Return who published, rolled back, exported, erased, paused or dropped months."""
+    del caller
+    entries = await asyncio.to_thread(service.store.audit.latest, limit)
+    return AuditAnswer([entry.to_json() for entry in entries])
 
 
 @router.head("/healthz", include_in_schema=False)
