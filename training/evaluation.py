@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,16 +29,12 @@ from mersalg.training.mining.rules import rules_from_itemsets
 from mersalg.training.mining.search import affordable_min_count
 from mersalg.training.model_fit import FittedLadders, fit_model
 from mersalg.training.ranking.choice import FITTED, Choice, choose
-from mersalg.training.ranking.examples import bought
-from mersalg.training.ranking.examples import hide_one as examples_of
 from mersalg.training.ranking.hits import LIST_LENGTH, Reliability, Tested
-from mersalg.training.ranking.ranker import MIN_EXAMPLES, fit_scorers
+from mersalg.training.ranking.ranker import MIN_EXAMPLES, bought, fit_scorers
+from mersalg.training.ranking.ranker import hide_one as examples_of
 from mersalg.training.ranking.signals import fit_base, purchases_of
 from mersalg.training.reading.catalogue_file import catalogue_of_ids
-from mersalg.training.reading.dataset import split_by_time, usual_prices
-
-if TYPE_CHECKING:
-    from mersalg.training.reading.dataset import Dataset
+from mersalg.training.reading.dataset import Dataset, split_by_time, usual_prices
 
 Ranker = Callable[[Int32s], Int32s]
 """A cart of dense indices -> items to offer beside it, best first, none of the cart."""

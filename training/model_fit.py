@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,18 +23,14 @@ from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.affinity import Exclusions, build_affinity, exclusive_pairs, named_by_shop
 from mersalg.training.mining.protocol import MiningEngine, default_min_count
 from mersalg.training.mining.search import affordable_min_count, mine_rules
-from mersalg.training.mining.strata import count_by_store
-from mersalg.training.mining.tallies import recency_of, weights
+from mersalg.training.mining.tallies import count_by_store, recency_of, weights
 from mersalg.training.ranking.signals import fit_base, purchases_of
-from mersalg.training.reading.dataset import usual_prices
+from mersalg.training.reading.dataset import Dataset, usual_prices
 from mersalg.training.reading.keys import MISSING, first_of_order
 from mersalg.training.upsell.events import count_moves
 from mersalg.training.upsell.families import find_groups
 from mersalg.training.upsell.model_fit import fit_likelihood
 from mersalg.training.upsell.tiers import FormerCuts, TierCounts, fit_ladders, price_changes
-
-if TYPE_CHECKING:
-    from mersalg.training.reading.dataset import Dataset
 
 UNSAVED = "unsaved"
 FittedLadders = tuple[Ladders, TierCounts]

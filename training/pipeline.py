@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import orjson
@@ -34,13 +34,10 @@ from mersalg.training.evaluation import BackTest, back_test
 from mersalg.training.gate import Verdict, judge, offered_carts, passed
 from mersalg.training.mining.protocol import MiningEngine, get_engine
 from mersalg.training.model_fit import Fitted, fit_model, ladders_of
-from mersalg.training.reading.dataset import Sources, load_dataset, read_sources
+from mersalg.training.reading.dataset import Dataset, Sources, load_dataset, read_sources
 from mersalg.training.reading.validation import shop_warnings
 from mersalg.training.upsell.outcomes import with_outcomes
 from mersalg.training.upsell.tiers import FormerCuts, former_cuts
-
-if TYPE_CHECKING:
-    from mersalg.training.reading.dataset import Dataset
 
 BACK_TEST_SAMPLES = 5_000
 _LIBRARIES = ("mersalg", "numpy", "pandas", "scipy", "scikit-learn", "mlxtend", "joblib")

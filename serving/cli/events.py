@@ -49,7 +49,7 @@ def import_(
     rejects = Path("stdin.rejected.jsonl" if file == "-" else f"{file}.rejected.jsonl")
     names = None
     if models is not None and adapter is not None:
-        from mersalg.engine.adapters.item_names import ItemNames
+        from mersalg.engine.adapters.selection import ItemNames
         from mersalg.engine.registry import Registry
 
         names = ItemNames(Registry(models).load().catalogue)

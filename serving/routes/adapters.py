@@ -15,8 +15,7 @@ from starlette.responses import Response
 
 from mersalg.engine import clock
 from mersalg.engine.adapters import shopify, shopify_items
-from mersalg.engine.adapters.item_names import ItemNames
-from mersalg.engine.adapters.selection import Adapter, adapter_named
+from mersalg.engine.adapters.selection import Adapter, ItemNames, adapter_named
 from mersalg.engine.errors import FactRejected, shown
 from mersalg.engine.model import Model
 from mersalg.engine.storage.fact_rows import Rejection

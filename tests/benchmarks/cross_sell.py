@@ -23,7 +23,7 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.training.evaluation import HitRate, Ranker, back_test
 from mersalg.training.mining.local import LocalEngine
-from mersalg.training.ranking.examples import bought, hide_one
+from mersalg.training.ranking.ranker import bought, hide_one
 from mersalg.training.reading.dataset import Dataset, load_dataset, split_by_time
 from tests.support.shops import complete_journey_config, online_retail_config
 from tests.training.test_never_worse import SHOPS

@@ -27,7 +27,7 @@ from mersalg.training.evaluation import (
 )
 from mersalg.training.mining.protocol import get_engine
 from mersalg.training.mining.rules import rules_from_itemsets
-from mersalg.training.ranking.examples import Examples, hide_one
+from mersalg.training.ranking.ranker import Examples, hide_one
 from mersalg.training.reading.dataset import load_dataset
 from tests.support.habit_shop import write_habit_shop
 from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, tiny_model

@@ -17,7 +17,7 @@ from mersalg.training.reading.arrow import pc
 from mersalg.training.reading.keys import MISSING, read_keys
 from mersalg.training.reading.moments import forms_of, read_moments
 from mersalg.training.reading.numbers import Marks, Numbers, decimal_mark, read_numbers
-from mersalg.training.reading.row_filters import UNDONE, words_of
+from mersalg.training.reading.order_rows import UNDONE, words_of
 from mersalg.training.reading.sources import AmbiguousColumn, columns_of
 from mersalg.training.reading.survey import Survey, names
 

@@ -20,8 +20,7 @@ from mersalg.engine.ranking.scorer import Scorer
 from mersalg.training.affinity import Exclusions
 from mersalg.training.keyed import distinct, least_by_key, look_up
 from mersalg.training.networks import calibrated
-from mersalg.training.ranking.examples import Examples
-from mersalg.training.ranking.ranker import CALIBRATION, rows_of
+from mersalg.training.ranking.ranker import CALIBRATION, Examples, rows_of
 
 LIST_LENGTH = 10
 _RULES_LISTED = 1_000

@@ -29,22 +29,20 @@ from mersalg.training.reading.numbers import (
     money_to_minor,
     read_numbers,
 )
-from mersalg.training.reading.order_ids import (
+from mersalg.training.reading.order_rows import (
     agree,
+    cancelled_rows,
     continued,
     differing,
     inherited,
-    split_by_visit,
-    with_inherited_moments,
-)
-from mersalg.training.reading.row_filters import (
-    cancelled_rows,
     paid_back_rows,
     refunded_rows,
     return_rows,
     rows_saying,
+    split_by_visit,
     unmatched_words,
     unused_states,
+    with_inherited_moments,
 )
 from mersalg.training.reading.sources import SourceTable, columns_of
 from mersalg.training.reading.validation import RowAudit

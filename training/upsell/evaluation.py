@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,12 @@ from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.native.signals import SIBLING
 from mersalg.engine.progress import Progress, SilentProgress
-from mersalg.training.reading.dataset import usual_prices
+from mersalg.training.reading.dataset import Dataset, usual_prices
 from mersalg.training.upsell.events import Questions, protocol_ladders
 from mersalg.training.upsell.families import groups_of
 from mersalg.training.upsell.memory import Memory, facts_of
 from mersalg.training.upsell.model_fit import MAX_TURNS, MAX_UPGRADES, WARM_UP, Asker, drawn, shares
 from mersalg.training.upsell.tiers import fit_ladders, former_cuts, price_changes
-
-if TYPE_CHECKING:
-    from mersalg.training.reading.dataset import Dataset
 
 TRAIN_SHARE = 292 / 366
 """Of the days: those before the split are learned from."""

@@ -14,7 +14,7 @@ published are .177.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,8 @@ from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.orders import Baskets
 from mersalg.engine.upsell.tiers import Ladders, Moves
 from mersalg.training.keyed import medians_of
+from mersalg.training.reading.dataset import Dataset
 from mersalg.training.upsell.tiers import best_cuts, labels_of
-
-if TYPE_CHECKING:
-    from mersalg.training.reading.dataset import Dataset
 
 MIN_RATIO, MAX_RATIO = 1.05, 2.5
 _TOLERANCE = 1e-9

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,8 @@ from mersalg.engine.ranking.purchases import NEVER
 from mersalg.engine.upsell.likelihood import PROMOTION_DAYS, WINDOWS, Facts, Standing
 from mersalg.engine.upsell.packs import DIMENSIONS, FLUID_OUNCE, OUNCE, pack_of
 from mersalg.engine.upsell.tiers import Ladders
+from mersalg.training.reading.dataset import Dataset
 from mersalg.training.upsell.events import Purchased, Questions, Turns, purchased, turns_of
-
-if TYPE_CHECKING:
-    from mersalg.training.reading.dataset import Dataset
 
 _SPAN = 1 << 34
 """More than the seconds of any shop's history (500 years)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +12,9 @@ from mersalg.engine.ranking.scorer import Scorer
 from mersalg.engine.upsell.likelihood import Likelihood
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.networks import Plan, Rows, calibrated, fit_networks
+from mersalg.training.reading.dataset import Dataset
 from mersalg.training.upsell.events import MAX_RATIO, MIN_RATIO, Questions, Turns, questions_of
 from mersalg.training.upsell.memory import Memory, facts_of
-
-if TYPE_CHECKING:
-    from mersalg.training.reading.dataset import Dataset
 
 SEED = 11
 _NEGATIVES = 10.0

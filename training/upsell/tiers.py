@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +14,8 @@ from mersalg.engine.native import kernels
 from mersalg.engine.progress import Progress
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.keyed import medians_of
+from mersalg.training.reading.dataset import Dataset
 from mersalg.training.upsell.families import Groups, groups_of
-
-if TYPE_CHECKING:
-    from mersalg.training.reading.dataset import Dataset
 
 MIN_LINES = 3
 """Lines of each half of the time that a usual price is read from."""

@@ -15,9 +15,9 @@ from mersalg.engine.ranking.ranking import Ranking
 from mersalg.engine.ranking.scorer import Scorer
 from mersalg.training.evaluation import BackTest, back_test
 from mersalg.training.mining.local import LocalEngine
-from mersalg.training.ranking import item_item
-from mersalg.training.ranking.examples import bought, hide_one
+from mersalg.training.ranking import signals
 from mersalg.training.ranking.hits import Reliability
+from mersalg.training.ranking.ranker import bought, hide_one
 from mersalg.training.ranking.signals import fit_signals
 from mersalg.training.reading.dataset import Dataset, load_dataset
 from tests.support.habit_shop import write_habit_shop
@@ -33,12 +33,12 @@ def _baskets(rows: list[list[int]], n_items: int) -> Baskets:
 def test_with_all_items_as_neighbours_it_is_ease() -> None:
     n_items = 25
     baskets = _baskets(_random_rows(5, 3_000, n_items, 6.0), n_items)
-    near = item_item.fit_neighbours(baskets, SilentProgress(), name="item-item")
+    near = signals.fit_neighbours(baskets, SilentProgress(), name="item-item")
     dense = np.zeros((baskets.n_orders, n_items))
     for order in range(baskets.n_orders):
         items = baskets.basket(order)
         dense[order, items] = 1 / np.sqrt(len(items))
-    precision = np.linalg.inv(dense.T @ dense + item_item.REGULARISATION * np.eye(n_items))
+    precision = np.linalg.inv(dense.T @ dense + signals.REGULARISATION * np.eye(n_items))
     expected = precision / -np.diag(precision)
     np.fill_diagonal(expected, 0)
     found = np.zeros((n_items, n_items))
@@ -50,7 +50,7 @@ def test_with_all_items_as_neighbours_it_is_ease() -> None:
     held = dense > 0
     counted = held.T.astype(int) @ held.astype(int)
     np.fill_diagonal(counted, 0)
-    np.testing.assert_array_equal(joint, np.where(counted >= item_item.MIN_ORDERS, counted, 0))
+    np.testing.assert_array_equal(joint, np.where(counted >= signals.MIN_ORDERS, counted, 0))
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +151,8 @@ def test_new_items_are_found_through_their_group() -> None:
     group = np.array([0, 0, 1, 1], dtype=np.int32)
     unknown = np.full(4, -1, dtype=np.int64)
     base = Ranking(
-        item_item.fit_neighbours(baskets, SilentProgress(), name="item-item"),
-        item_item.fit_neighbours(baskets.by_group(group, 2), SilentProgress(), name="group-group"),
+        signals.fit_neighbours(baskets, SilentProgress(), name="item-item"),
+        signals.fit_neighbours(baskets.by_group(group, 2), SilentProgress(), name="group-group"),
         fit_signals(baskets, np.zeros(len(rows), np.int64), group, 2, unknown, unknown),
         {},
     )

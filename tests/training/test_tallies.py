@@ -22,10 +22,10 @@ from mersalg.engine.model_check import self_check
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.registry import Registry
-from mersalg.training.mining import strata
+from mersalg.training.mining import tallies
 from mersalg.training.mining.protocol import get_engine
 from mersalg.training.mining.search import mine_rules
-from mersalg.training.mining.strata import (
+from mersalg.training.mining.tallies import (
     Tables,
     count_by_store,
     crude_log_odds,
@@ -172,7 +172,7 @@ def test_the_stores_add_up_to_all_orders(
     store = np.array([number for _, number in orders], dtype=np.int64)
     table = rules_of(baskets, 3)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(strata, "_CELLS_AT_A_TIME", at_a_time)
+        patched.setattr(tallies, "_CELLS_AT_A_TIME", at_a_time)
         counts = count_by_store(table, baskets, store, 4, 0.05)
         given_rules = [
             (rules, found)
@@ -239,7 +239,7 @@ def test_confidence_is_shrunk_as_far_as_stores_are_alike() -> None:
 def test_only_the_largest_stores_are_kept_where_there_are_too_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(strata, "MAX_CELLS", 1)
+    monkeypatch.setattr(tallies, "MAX_CELLS", 1)
     _, counts = counted([(5, 5, 5, 5), (50, 50, 50, 50), (8, 8, 8, 8)])
     assert counts.stores.values.tolist() == [1]
 
