@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from babel.numbers import list_currencies
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from mersalg.engine.decoding import nearest
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.experiment import PUBLIC_SALT
-from mersalg.engine.known_fields import nearest
 from mersalg.engine.locales import is_spoken
 from mersalg.engine.merchandising.sections import OffersSection, Section
 from mersalg.engine.mining_engines import EngineName

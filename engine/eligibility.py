@@ -11,10 +11,10 @@ import numpy as np
 from msgspec import Struct, structs
 from numpy.typing import NDArray
 
-from mersalg.engine import money
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.config import OffersSection
+from mersalg.engine.fact_values import to_minor
 from mersalg.engine.merchandising.reasons import LAST_BINDING, Reason
 from mersalg.engine.merchandising.targets import sensitive_of
 from mersalg.engine.model import Model
@@ -280,5 +280,5 @@ def _below_margin(catalogue: Catalogue, offers: OffersSection) -> Items:
         # A share of exactly the least is enough, whatever its last binary digit.
         below |= left < offers.min_margin * price - _TOLERANCE
     if offers.min_margin_amount is not None:
-        below |= left < money.to_minor(offers.min_margin_amount, catalogue.currency)
+        below |= left < to_minor(offers.min_margin_amount, catalogue.currency)
     return np.flatnonzero(has_margin & below).astype(np.int32)

@@ -1,17 +1,81 @@
-"""The canonical JSON form of facts: structs of `mersalg.engine.fact_schema` from facts."""
+"""Facts to JSON, in canonical form: structs of `mersalg.engine.fact_schema` from facts.
+
+A fact is written in two forms. The *body* is what is stored: all of the fact, a decision with
+what explains its offers. The *digest* covers the outward schema without the explanation, keys in
+order and prices in whole minor units, so that two deliveries of one fact share it and a changed
+fact does not.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
-from typing import Any
+from decimal import Decimal
+from typing import Any, cast
 
-from msgspec.structs import astuple
+import msgspec
+from msgspec.structs import astuple, replace
 
-from mersalg.engine import clock
+from mersalg.engine import clock, money
 from mersalg.engine import fact_schema as schema
-from mersalg.engine.fact_fields import amount_text, display, quantity_text
-from mersalg.engine.facts import LONGEST_TEXT, Change, Decision, Event, Evidence, Offer
+from mersalg.engine.fact_values import amount_text, display, quantity_text
+from mersalg.engine.facts import LONGEST_TEXT, Change, Decision, Event, Evidence, Fact, Offer
+
+_body_encoder = msgspec.json.Encoder()
+_digest_encoder = msgspec.json.Encoder(order="sorted")
+
+
+def digest_and_pack(fact: Fact) -> tuple[bytes, bytes]:
+    """Return the digest of 16 bytes and the body."""
+    coarse = _in_minor_units(fact)
+    if isinstance(fact, Event):
+        body = event_body(fact)
+        packed = _body_encoder.encode(body)
+        digested = body if coarse is fact else event_body(cast(Event, coarse))
+        # Sent again it is the same event: its token may have expired, and it arrives later.
+        digested.scope = None
+        digested.occurred_at = digested.stated_at or digested.occurred_at
+        digested.stated_at = None
+        return _digest(digested), packed
+    decision, outward = decision_body(fact), offer_bodies(fact)
+    digested = decision if coarse is fact else decision_body(cast(Decision, coarse))
+    digested.offers = cast("list[schema.ExplainedOfferBody]", outward)
+    digest = _digest(digested)
+    decision.offers = explained_bodies(fact, outward)
+    return digest, _body_encoder.encode(decision)
+
+
+def _in_minor_units(fact: Fact) -> Fact:
+    """Return a fact with each unit price rounded to the minor unit; mostly the fact itself.
+
+    Version 0.1.0 stored prices so: a fact that it stored is the same when it comes again.
+    """
+    lines, of_lines, price = (
+        (fact.items, "items", "price_minor")
+        if isinstance(fact, Event)
+        else (fact.lines, "lines", "unit_price_minor")
+    )
+    if not lines or not any(isinstance(getattr(line, price), Decimal) for line in lines):
+        return fact
+    coarse = tuple(
+        [
+            replace(line, **{price: money.scale(minor, 1, 1)})
+            if isinstance(minor := getattr(line, price), Decimal)
+            else line
+            for line in lines
+        ]
+    )
+    return replace(fact, **{of_lines: coarse})
+
+
+def _digest(body: schema.EventBody | schema.DecisionBody) -> bytes:
+    return hashlib.blake2b(_digest_encoder.encode(body), digest_size=16).digest()
+
+
+def pack(fact: Fact) -> bytes:
+    """Return a fact as JSON that `unpack` gives back whole."""
+    return digest_and_pack(fact)[1]
 
 
 def event_body(event: Event) -> schema.EventBody:

@@ -16,10 +16,10 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from mersalg.engine import money
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import PATH_SEPARATOR, UNKNOWN, Catalogue
 from mersalg.engine.cross_sell.newcomers import Newcomers
+from mersalg.engine.fact_values import to_minor
 from mersalg.engine.live_items import LiveItem
 from mersalg.engine.merchandising.sections import (
     BlockSection,
@@ -201,7 +201,7 @@ def _path(category: list[str] | None) -> str | None:
 
 
 def _minor(amount: str | None, catalogue: Catalogue, otherwise: int = UNKNOWN) -> int:
-    return otherwise if amount is None else money.to_minor(amount, catalogue.currency)
+    return otherwise if amount is None else to_minor(amount, catalogue.currency)
 
 
 def _more(values: NDArray[_Number], new: Iterable[Any]) -> NDArray[_Number]:

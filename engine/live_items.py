@@ -13,10 +13,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from mersalg.engine import clock, money
+from mersalg.engine import clock
+from mersalg.engine.decoding import exact_number, problem_of
 from mersalg.engine.errors import FactRejected
-from mersalg.engine.fact_fields import LONGEST_ID, is_id, is_label
-from mersalg.engine.fact_schema import Instant, Number, exact_number, problem_of
+from mersalg.engine.fact_schema import Instant, Number
+from mersalg.engine.fact_values import LONGEST_ID, is_id, is_label, parse_instant, to_minor
 
 LONGEST_TEXT = 1_000
 _MAX_ATTRIBUTES = 100
@@ -185,7 +186,7 @@ def _instant(text: str | UnsetType, now: int) -> int:
     if text is UNSET:
         return now
     try:
-        at = clock.parse_instant(text)
+        at = parse_instant(text)
     except ValueError as error:
         raise FactRejected("invalid", "updated_at must be ISO 8601 with an offset") from error
     if at > now + _AHEAD:
@@ -197,7 +198,7 @@ def _amount(name: str, value: Any) -> str:
     """Return an amount of money as it is kept; the currency is known where a model is."""
     text = value if isinstance(value, str) else str(value)
     try:
-        if isinstance(value, bool) or money.to_minor(text, _ANY_CURRENCY) < 0:
+        if isinstance(value, bool) or to_minor(text, _ANY_CURRENCY) < 0:
             raise ValueError
     except ValueError as error:
         raise FactRejected("invalid", f"{name} must be an amount of money, 0 or more") from error

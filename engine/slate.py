@@ -20,7 +20,7 @@ from mersalg.engine.cross_sell.candidates import Candidates
 from mersalg.engine.cross_sell.newcomers import Newcomers
 from mersalg.engine.cross_sell.recommender import CrossSell
 from mersalg.engine.eligibility import Cap, Eligibility
-from mersalg.engine.fact_fields import LARGEST_QUANTITY
+from mersalg.engine.fact_values import LARGEST_QUANTITY
 from mersalg.engine.facts import CartLine, Quantity
 from mersalg.engine.merchandising.placement import (
     Complement,

@@ -16,6 +16,7 @@ from pydantic import Field, field_validator, model_validator
 
 from mersalg.engine import clock
 from mersalg.engine.errors import FactRejected
+from mersalg.engine.fact_values import parse_instant
 from mersalg.engine.facts import Kind
 from mersalg.engine.merchandising.sections import Columns, Moment, Section, Validity
 from mersalg.engine.words import word_sets
@@ -370,7 +371,7 @@ class LogMap(Section):
         """Return the instant of a time; raises FactRejected for what is no time."""
         try:
             if self.time.unit is None:
-                return clock.parse_instant(text)
+                return parse_instant(text)
             unit = timedelta(**{self.time.unit: 1}) // timedelta(microseconds=1)
             instant = self.time.start_micros + int(Decimal(text) * unit)
             clock.to_datetime(instant)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from mersalg.engine.catalogue import Catalogue
-from mersalg.engine.fact_fields import amount_text, quantity_text
+from mersalg.engine.fact_values import amount_text, quantity_text
 from mersalg.engine.facts import Arm, Change, Decision, Evidence, Kind, Offer, Step, Tracking
 from mersalg.engine.locales import Language, language_of
 from mersalg.engine.model import Model

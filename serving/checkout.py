@@ -13,10 +13,11 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mersalg.engine import clock, money
+from mersalg.engine import clock
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.config import ExperimentSection
 from mersalg.engine.experiment import PUBLIC_SALT, assign_arm, unit_of
+from mersalg.engine.fact_values import to_minor, to_price
 from mersalg.engine.facts import (
     OWN_OFFER_PREFIX,
     Arm,
@@ -218,10 +219,8 @@ def _cart_lines(request: SuggestionRequest, currency: str | None) -> tuple[CartL
             line.quantity,
             None
             if line.unit_price is None or currency is None
-            else money.to_price(line.unit_price, currency),
-            0
-            if line.discount is None or currency is None
-            else money.to_minor(line.discount, currency),
+            else to_price(line.unit_price, currency),
+            0 if line.discount is None or currency is None else to_minor(line.discount, currency),
         )
         for line in request.lines or ()
     )

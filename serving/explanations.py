@@ -10,8 +10,9 @@ from typing import cast
 from msgspec.structs import astuple
 
 from mersalg.engine import fact_schema
+from mersalg.engine.decoding import decode_fact
 from mersalg.engine.errors import ModelError, ModelNotFound
-from mersalg.engine.fact_json import pack
+from mersalg.engine.fact_bodies import pack
 from mersalg.engine.facts import Decision, Kind, Limits
 from mersalg.engine.merchandising.placement import Rejected
 from mersalg.engine.merchandising.reasons import Reason
@@ -42,7 +43,7 @@ class Explainer:
 
     def explain(self, decision: Decision, most: int) -> ExplainedDecision:
         """Return the decision with all that explains it, and at most `most` rejected candidates."""
-        body = cast(fact_schema.DecisionBody, fact_schema.decode_fact(pack(decision)))
+        body = cast(fact_schema.DecisionBody, decode_fact(pack(decision)))
         return ExplainedDecision(*astuple(body), explanation=self._explanation(decision, most))
 
     def _explanation(self, decision: Decision, most: int) -> DecisionExplanation:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import hashlib
-import hmac
 import logging
 import re
 import secrets
@@ -74,14 +73,6 @@ class KeyRing:
     def __bool__(self) -> bool:
         """Return whether calls need a key."""
         return self.required or bool(self.keys)
-
-    def keys_of(self, presented: str) -> tuple[Key, ...]:
-        """Return the keys that `presented` is, one a scope; none where it is unknown.
-
-        Every key is compared, each in constant time, so that timing reveals nothing.
-        """
-        digest = digest_of(presented)
-        return tuple(key for key in self.keys if hmac.compare_digest(key.digest, digest))
 
 
 def parse_keys(text: str, *, source: str) -> KeyRing:

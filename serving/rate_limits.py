@@ -6,15 +6,16 @@ recently seen of very many callers is forgotten, which can only let more through
 
 from __future__ import annotations
 
+import hmac
 import math
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from fastapi import Request
 
 from mersalg.serving import errors
 from mersalg.serving.addresses import CallerAddresses
-from mersalg.serving.keys import KeyRing
+from mersalg.serving.keys import Key
 from mersalg.serving.recent import Recent
 from mersalg.serving.schemas import SuggestionRequest
 from mersalg.serving.settings import ServeSettings
@@ -77,31 +78,32 @@ class RateLimits:
         """Return who sends a request, by the address."""
         return self._addresses.caller_of(request)
 
-    def keys_to_compare(self, ring: KeyRing, caller: str) -> KeyRing:
-        """Return the keys that may be compared with one that `caller` presents.
+    def admitted(self, caller: str, keys: Sequence[Key], digest: bytes) -> list[Key]:
+        """Count a call and return the keys with the digest of the one that `caller` presents.
 
-        After too many unknown keys these are the keys of pages, which are no secret, and those
-        that the caller used before: a shop's server beside the one who guesses goes on.
+        Every key is compared, each in constant time, so that timing reveals nothing. After too many
+        unknown keys only those of pages are, which are no secret, and those that the caller used
+        before: a shop's server beside the one who guesses goes on. A call whose key is not known is
+        counted by `refuse` instead.
         """
-        if not self._refusals.wait(caller, time.monotonic()):
-            return ring
-        return KeyRing(
-            tuple(
-                key
-                for key in ring.keys
-                if key.scope == "storefront" or (caller, key.id) in self._admitted
-            )
-        )
-
-    def admit(self, caller: str, key_id: str, *, by_address: bool) -> None:
-        """Count a call with a known key; `by_address` where strangers hold the key too."""
         now = time.monotonic()
-        if not by_address:
-            self._admitted[caller, key_id] = None
+        if self._refusals.wait(caller, now):
+            keys = [
+                key
+                for key in keys
+                if key.scope == "storefront" or (caller, key.id) in self._admitted
+            ]
+        held = [key for key in keys if hmac.compare_digest(key.digest, digest)]
+        if not held:
+            return held
+        if any(key.scope != "storefront" for key in held):
+            self._admitted[caller, held[0].id] = None
         elif self._addresses.is_limited(caller):
-            # First, so that one address leaves the others what the key may still call.
+            # Strangers hold the key too. First, so that one address leaves the others what the key
+            # may still call.
             _wait(self._by_address.take(caller, now))
-        _wait(self._by_key.take(key_id, now))
+        _wait(self._by_key.take(held[0].id, now))
+        return held
 
     def refuse(self, caller: str) -> None:
         """Count a call without a known key, of which an address has only so many."""

@@ -14,9 +14,8 @@ import orjson
 from fastapi import Request
 from msgspec import Struct
 
+from mersalg.engine.decoding import exact_number, meant, problem_of, strictly, unknown_fields
 from mersalg.engine.errors import shown
-from mersalg.engine.fact_schema import exact_number, problem_of
-from mersalg.engine.known_fields import meant, strictly, unknown_fields
 from mersalg.serving import errors
 from mersalg.serving.schemas import FieldError
 from mersalg.serving.security import Caller

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from mersalg.engine import fact_fields
+from mersalg.engine import fact_values
 from mersalg.engine.fact_schema import LONGEST_LIST, DecisionBody
 from mersalg.engine.facts import Kind, Mode, Quantity
 from mersalg.engine.merchandising.reasons import REJECTIONS
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     Price = Decimal
     Consent = bool
 else:
-    _LONGEST = fact_fields.LONGEST_ID
-    _NUMBER = {"type": "string", "maxLength": fact_fields.LONGEST_NUMBER}
+    _LONGEST = fact_values.LONGEST_ID
+    _NUMBER = {"type": "string", "maxLength": fact_values.LONGEST_NUMBER}
     Id = Annotated[str, Meta(min_length=1, max_length=_LONGEST)] | int
     # An empty text says as little as none.
     OptionalId = Annotated[str, Meta(max_length=_LONGEST)] | int | None
@@ -200,10 +200,10 @@ class SuggestionRequest(Struct):
 
 def _id(value: str | int, field: str) -> str:
     if not isinstance(value, str):
-        if abs(value) >= fact_fields.LARGEST_ID:
+        if abs(value) >= fact_values.LARGEST_ID:
             raise FieldError(field, "must be text")
         return str(value)
-    if not fact_fields.is_text(value):
+    if not fact_values.is_text(value):
         raise FieldError(field, "holds characters that are not text")
     return value
 
@@ -214,7 +214,7 @@ def _optional_id(value: str | int | None, field: str) -> str | None:
 
 def _label(value: str | int | None, field: str) -> str | None:
     label = _optional_id(value, field)
-    if label is not None and not fact_fields.is_label(label):
+    if label is not None and not fact_values.is_label(label):
         raise FieldError(field, "holds control characters")
     return label
 
@@ -232,14 +232,14 @@ def _consent(value: str | int) -> bool:
 
 def _units(value: object) -> Quantity:
     try:
-        return fact_fields.parse_quantity(_bounded(value))
+        return fact_values.parse_quantity(_bounded(value))
     except ValueError as error:
         raise FieldError("quantity", str(error)) from error
 
 
 def _price(value: object, field: str) -> Decimal:
     try:
-        price = fact_fields.parse_number(_bounded(value))
+        price = fact_values.parse_number(_bounded(value))
     except ValueError as error:
         raise FieldError(field, "must be a decimal string or a number") from error
     if not price.is_finite() or price < 0:
@@ -250,8 +250,8 @@ def _price(value: object, field: str) -> Decimal:
 
 
 def _bounded(value: object) -> object:
-    if isinstance(value, str) and len(value) > fact_fields.LONGEST_NUMBER:
-        raise ValueError(f"must have at most {fact_fields.LONGEST_NUMBER} characters")
+    if isinstance(value, str) and len(value) > fact_values.LONGEST_NUMBER:
+        raise ValueError(f"must have at most {fact_values.LONGEST_NUMBER} characters")
     return value
 
 

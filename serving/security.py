@@ -24,7 +24,7 @@ from mersalg.engine.facts import Scope as FactScope
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.serving import errors
 from mersalg.serving.audit import Action, keep
-from mersalg.serving.keys import SCOPES, Key
+from mersalg.serving.keys import SCOPES, Key, digest_of
 from mersalg.serving.keys import Scope as KeyScope
 from mersalg.serving.rate_limits import RateLimits
 from mersalg.serving.service import Service, service_of
@@ -94,11 +94,11 @@ def caller_of(held: Sequence[Key]) -> Caller | None:
 def scope_of(
     settings: ServeSettings,
     caller: Caller,
-    token: str | None,
-    checkout_id: str | None,
-    customer_id: str | None,
+    token: str | int | None,
+    checkout_id: str | int | None,
+    customer_id: str | int | None,
 ) -> tuple[FactScope | None, str | None]:
-    """Return the scope of the facts of a call, and why its checkout token is not valid, if so.
+    """Return the scope of a fact of a call, and why its checkout token is not valid, if so.
 
     The scope is None where the service has no keys, and asks nobody who they are.
     """
@@ -108,8 +108,9 @@ def scope_of(
         return "server", None
     if not token:
         return "storefront", None
-    secret = settings.checkout_secret
-    problem = token_problem(token, secret, checkout_id or "", customer_id, time.time())
+    checkout = "" if checkout_id is None else str(checkout_id)
+    customer = None if customer_id is None else str(customer_id)
+    problem = token_problem(str(token), settings.checkout_secret, checkout, customer, time.time())
     return ("token", None) if problem is None else ("storefront", problem)
 
 
@@ -122,18 +123,16 @@ def caller_presenting(request: Request, key: str) -> Caller | None:
         429 where the key, or the address of the caller, is used more often than is allowed. After
         many unknown keys of an address, its keys are not even compared.
     """
-    settings: ServeSettings = request.app.state.settings
-    limits: RateLimits = request.app.state.limits
+    state, digest = request.app.state, digest_of(key)
+    limits: RateLimits = state.limits
     address = limits.caller_of(request)
-    ring = limits.keys_to_compare(settings.keys, address)
-    caller = caller_of(ring.keys_of(key)) if key else None
-    if caller is None:
+    held = limits.admitted(address, state.settings.keys.keys, digest) if key else []
+    if not held:
         if key:
             service_of(request).guesses.count(address)
         limits.refuse(address)
-    else:
-        limits.admit(address, caller.key_id, by_address=caller.scopes == _COVERS["storefront"])
-    return caller
+        return None
+    return caller_of(held)
 
 
 def presented_key(request: Request) -> str:
@@ -163,7 +162,8 @@ def identify(request: Request) -> Caller:
     settings: ServeSettings = request.app.state.settings
     if not settings.keys:
         return ANYONE
-    caller = caller_presenting(request, presented_key(request))
+    key = presented_key(request)
+    caller = caller_presenting(request, key)
     if caller is None:
         raise errors.ApiError(
             401,

@@ -18,8 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from mersalg.engine.decoding import nearest
 from mersalg.engine.errors import ConfigError
-from mersalg.engine.known_fields import nearest
 from mersalg.engine.storage.connection import parse_url
 from mersalg.serving.addresses import parse_network
 from mersalg.serving.keys import KeyRing, load_keys

@@ -11,10 +11,12 @@ from typing import cast
 from msgspec import ValidationError, convert, to_builtins
 
 from mersalg.engine import clock
+from mersalg.engine.decoding import problem_of
 from mersalg.engine.errors import FactRejected, shown
-from mersalg.engine.fact_schema import ItemBody, problem_of
+from mersalg.engine.fact_json import sold_lines
+from mersalg.engine.fact_schema import ItemBody
+from mersalg.engine.fact_values import lenient_units, parse_instant, spread
 from mersalg.engine.facts import NOT_STATED
-from mersalg.engine.sold_lines import sold_lines, spread, units
 
 Record = dict[str, object]
 _LARGEST_EXPONENT = 20
@@ -87,7 +89,7 @@ def instant_of(stated: str | None, received_at: int) -> Record:
 def micros_of(stated: str) -> int:
     """Return the microseconds of an instant; raise FactRejected where it is none."""
     try:
-        return clock.parse_instant(stated)
+        return parse_instant(stated)
     except ValueError as error:
         raise FactRejected("invalid", f"{shown(stated)} is no instant: {error}") from error
 
@@ -109,7 +111,7 @@ def goods_of_order(
     except ValidationError as error:
         raise FactRejected("invalid", "items{} {}".format(*problem_of(error))) from error
     # An edit leaves lines of no unit, a till has returns among what it sold.
-    bodies = [line for line in bodies if units(line) > 0] or bodies
+    bodies = [line for line in bodies if lenient_units(line.quantity) > 0] or bodies
     goods = [to_builtins(line) for line in sold_lines(bodies, currency)]
     if currency is None:
         return goods

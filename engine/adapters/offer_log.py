@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, cast
 from mersalg.engine import clock
 from mersalg.engine.adapters.loose_json import Record, amount_of
 from mersalg.engine.errors import DataError, FactRejected
-from mersalg.engine.fact_fields import is_id
+from mersalg.engine.fact_values import is_id
 from mersalg.engine.facts import OFFER_LOG
 from mersalg.engine.source_sections import STEPS, LogMap, Outcome, Step
 

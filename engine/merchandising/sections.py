@@ -20,8 +20,8 @@ from pydantic import (
 )
 
 from mersalg.engine import clock
+from mersalg.engine.decoding import nearest
 from mersalg.engine.errors import LONGEST_REPEATED, ConfigError
-from mersalg.engine.known_fields import nearest
 
 _BEGINNING, _END = -(2**62), 2**62
 """Long before and after every instant that can be written."""

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from mersalg.engine.fact_fields import STOREFRONT_PREFIX, is_id
-from mersalg.engine.fact_json import digest_and_pack
+from mersalg.engine.fact_bodies import digest_and_pack
+from mersalg.engine.fact_values import STOREFRONT_PREFIX, is_id
 from mersalg.engine.facts import Decision, Event, Fact
 from mersalg.engine.storage.pseudonyms import Pseudonyms
 

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, Select, select, text
 from sqlalchemy.exc import DBAPIError
 
-from mersalg.engine.fact_json import pack, unpack
+from mersalg.engine.fact_bodies import pack
+from mersalg.engine.fact_json import unpack
 from mersalg.engine.facts import Decision, Fact
 from mersalg.engine.storage import months, settings
 from mersalg.engine.storage.connection import Database

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, Select, select, union, update
 
 from mersalg.engine.errors import StorageMismatch
-from mersalg.engine.fact_json import digest_and_pack, pack, unpack
+from mersalg.engine.fact_bodies import digest_and_pack, pack
+from mersalg.engine.fact_json import unpack
 from mersalg.engine.facts import Fact
 from mersalg.engine.storage import settings
 from mersalg.engine.storage.connection import Database

@@ -17,9 +17,10 @@ from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.cross_sell.newcomers import Newcomers
 from mersalg.engine.eligibility import CartEligibility
+from mersalg.engine.fact_values import to_minor
 from mersalg.engine.facts import Quantity, Step
 from mersalg.engine.model import Model
-from mersalg.engine.money import LARGEST_MINOR, scale, to_minor
+from mersalg.engine.money import LARGEST_MINOR, scale
 from mersalg.engine.native.kernels import NativeUpgrades
 from mersalg.engine.native.packed_items import PackedUpgrades
 from mersalg.engine.ranking.purchases import Past

@@ -43,7 +43,7 @@ def export(
     import orjson
 
     from mersalg.engine.customers import remembered
-    from mersalg.engine.fact_json import pack
+    from mersalg.engine.fact_bodies import pack
     from mersalg.engine.registry import Registry
     from mersalg.serving.audit import audited_here
     from mersalg.serving.settings import default_spool

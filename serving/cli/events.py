@@ -258,7 +258,7 @@ def export(database: Database, out: Path | None = None, as_json: console.JsonFla
 
     Importing the file elsewhere gives the same reports.
     """
-    from mersalg.engine.fact_json import pack
+    from mersalg.engine.fact_bodies import pack
     from mersalg.engine.storage.linked_facts import FactScope
 
     n_facts = 0

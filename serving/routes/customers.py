@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from mersalg.engine.customers import Remembered, erase_everywhere, remembered
-from mersalg.engine.fact_json import pack
+from mersalg.engine.fact_bodies import pack
 from mersalg.engine.facts import Fact
 from mersalg.serving import errors
 from mersalg.serving.security import Admin, Caller, audited

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 import msgspec
 import orjson
@@ -14,9 +13,10 @@ from msgspec.structs import replace
 from starlette.responses import Response
 
 from mersalg.engine import clock
+from mersalg.engine.decoding import convert_fact, decode_fact, people_in
 from mersalg.engine.errors import FactRejected
-from mersalg.engine.fact_json import fact_of, names_nobody
-from mersalg.engine.fact_schema import DecisionBody, OrderBody, convert_fact, decode_fact, people_in
+from mersalg.engine.fact_json import event_of
+from mersalg.engine.fact_schema import DecisionBody, OrderBody
 from mersalg.engine.facts import Event
 from mersalg.engine.storage.fact_rows import Rejection
 from mersalg.engine.words import counted
@@ -108,7 +108,6 @@ async def take(
     model = service.live.model
     consent_required = model is not None and model.settings.tracking.consent == "required"
     is_server, now = caller.may("server"), clock.now()
-    scope, _ = scope_of(service.settings, caller, None, None, None)
     facts: list[Event] = []
     indexes: list[int] = []
     rejected: list[Rejection] = []
@@ -129,23 +128,21 @@ async def take(
             if not is_server and isinstance(body, OrderBody):
                 kind = body.__struct_config__.tag
                 raise FactRejected("forbidden", f"{kind} needs a key of scope server")
-            body.scope = scope
+            token, customer_id = body.checkout_token, body.customer_id
+            body.scope, problem = scope_of(
+                service.settings, caller, token, body.checkout_id, customer_id
+            )
+            if problem:
+                warnings[problem] += 1
             if isinstance(event, msgspec.Raw):
                 body.stated_at = None
-            if body.checkout_token:
-                named = (
-                    None if value is None else str(value)
-                    for value in (body.checkout_token, body.checkout_id, body.customer_id)
-                )
-                body.scope, problem = scope_of(service.settings, caller, *named)
-                if problem:
-                    warnings[problem] += 1
             if consent_required and body.consent is None:
                 body.consent = False
-            fact = cast(Event, fact_of(body))
+            fact = event_of(body)
             if isinstance(body, OrderBody):
                 n_left_out += len(body.items or ()) - len(fact.items)
-            n_nobody += names_nobody(body, fact)
+            is_named = customer_id is not None and body.consent is not False
+            n_nobody += is_named and fact.customer_id is None
             facts.append(_dated(fact, now, is_server=is_server))
         except FactRejected as error:
             rejected.append(Rejection(index, error.reason, error.message))

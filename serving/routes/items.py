@@ -13,7 +13,7 @@ from starlette.responses import Response
 from mersalg.engine import clock, money
 from mersalg.engine.catalogue import PATH_SEPARATOR, UNKNOWN, Catalogue
 from mersalg.engine.errors import FactRejected
-from mersalg.engine.fact_fields import is_id
+from mersalg.engine.fact_values import is_id
 from mersalg.engine.live_items import LiveItem, Stated, decode_item
 from mersalg.engine.model import Model
 from mersalg.engine.slate import reach_of

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 
 from mersalg.engine import clock
 from mersalg.engine.errors import ConfigError
-from mersalg.engine.fact_fields import LONGEST_ID, is_id
+from mersalg.engine.fact_values import LONGEST_ID, is_id
 from mersalg.engine.live_catalogue import LiveRule, in_force
 from mersalg.engine.merchandising.sections import OffersSection, PinSection, ShopRule, shop_rule
 from mersalg.engine.merchandising.targets import unknown_names

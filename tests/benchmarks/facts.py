@@ -117,6 +117,7 @@ def _calls() -> dict[str, Callable[[], object]]:
     modules: dict[str, Any] = {}
     try:
         from mersalg.engine import fact_json
+        from mersalg.engine.fact_bodies import digest_and_pack
         from mersalg.engine.storage.fact_rows import row_of
     except ImportError:
         exec(_BEFORE, modules)
@@ -132,7 +133,7 @@ def _calls() -> dict[str, Callable[[], object]]:
     return {
         "view event -> row": lambda: row_of(fact_json.unpack(view), names),
         "purchase of 3 items -> row": lambda: row_of(fact_json.unpack(purchase), names),
-        "decision -> digest and body": lambda: fact_json.digest_and_pack(fact),
+        "decision -> digest and body": lambda: digest_and_pack(fact),
     }
 
 

@@ -12,13 +12,14 @@ import pytest
 from msgspec.structs import replace
 
 from mersalg.engine import clock
+from mersalg.engine.fact_values import parse_instant
 from mersalg.engine.facts import Decision, Event, Fact, Offer, PurchaseItem
 from mersalg.engine.storage.store import Store, open_store
 from mersalg.engine.tracking.guardrail import Limits, check, resume
 from mersalg.engine.tracking.query import ReportQuery
 from mersalg.engine.tracking.report import build_report
 
-NOW = clock.parse_instant("2026-05-04T08:00:00+00:00")
+NOW = parse_instant("2026-05-04T08:00:00+00:00")
 SECOND, DAY = 1_000_000, clock.MICROS_PER_DAY
 BUYERS = 2_000
 LIMITS = Limits(0.0, 500)

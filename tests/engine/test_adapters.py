@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mersalg.engine import clock
 from mersalg.engine.adapters import ga4, segment, shopify
 from mersalg.engine.adapters.selection import ADAPTERS, adapter_named
 from mersalg.engine.errors import ConfigError, FactRejected
 from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.fact_values import parse_instant
 from mersalg.engine.facts import Event
 
 NOW = 1_772_442_005_000_000
@@ -195,7 +195,7 @@ def test_segment_messages() -> None:
     assert [line.discount_minor for line in order.items] == [190, 60]
     assert [line.tax_minor for line in order.items] == [152, 48]
     assert (refund.type, refund.items, cancel.type) == ("refund", (), "cancel")
-    assert view.occurred_at == clock.parse_instant("2026-03-02T10:00:05+00:00")
+    assert view.occurred_at == parse_instant("2026-03-02T10:00:05+00:00")
     assert [each.event_id for each in (view, order)] == ["segment/m-1", "segment/m-3"]
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mersalg.engine.errors import FactRejected
-from mersalg.engine.fact_json import digest_and_pack, pack, parse_fact, unpack
+from mersalg.engine.fact_bodies import digest_and_pack, pack
+from mersalg.engine.fact_json import parse_fact, unpack
 from mersalg.engine.facts import CartLine, Change, Decision, Event, Evidence, Fact, Offer, Replaces
 from tests.support.facts import fact_to_json, histories
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mersalg.engine import fact_schema
+from mersalg.engine.decoding import convert_fact, decode_fact
 from mersalg.engine.errors import FactRejected
 from mersalg.engine.fact_json import parse_fact, unpack
 from mersalg.engine.storage.fact_lines import prepare_lines
@@ -171,7 +172,7 @@ def test_long_numbers_mean_what_their_digits_say(price: str) -> None:
 )
 def test_what_is_no_fact_is_refused_with_its_field(raw: bytes, message: str) -> None:
     with pytest.raises(FactRejected) as caught:
-        fact_schema.decode_fact(raw)
+        decode_fact(raw)
     assert message in caught.value.message
 
 
@@ -198,4 +199,4 @@ def test_a_long_whole_number_is_an_id(digits: str) -> None:
 def test_a_list_has_a_largest_length() -> None:
     many = [{"item_id": "a"}] * (fact_schema.LONGEST_LIST + 1)
     with pytest.raises(FactRejected, match="items holds more than 10000 entries"):
-        fact_schema.convert_fact({"type": "cancel", "items": many})
+        convert_fact({"type": "cancel", "items": many})

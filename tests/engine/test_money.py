@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mersalg.engine import money
+from mersalg.engine.fact_values import to_minor, to_price
 
 _CURRENCIES = st.sampled_from(["NOK", "EUR", "JPY", "KWD", "ISK"])
 
@@ -31,7 +32,7 @@ _CURRENCIES = st.sampled_from(["NOK", "EUR", "JPY", "KWD", "ISK"])
 def test_amounts_become_minor_units(
     amount: Decimal | str | int | float, currency: str, minor: int
 ) -> None:
-    assert money.to_minor(amount, currency) == minor
+    assert to_minor(amount, currency) == minor
 
 
 @pytest.mark.parametrize(
@@ -52,25 +53,25 @@ def test_amounts_become_minor_units(
 )
 def test_what_is_no_amount_is_refused(amount: str) -> None:
     with pytest.raises(ValueError, match="amount"):
-        money.to_minor(amount, "NOK")
+        to_minor(amount, "NOK")
     with pytest.raises(ValueError, match="amount"):
-        money.to_price(amount, "NOK")
+        to_price(amount, "NOK")
 
 
 def test_a_unit_price_is_as_fine_as_it_was_written() -> None:
-    assert money.to_price("0.0042", "NOK") == Decimal("0.42")
+    assert to_price("0.0042", "NOK") == Decimal("0.42")
     assert money.to_text(Decimal("0.42"), "NOK") == "0.0042"
     assert money.to_text(Decimal("0.5"), "JPY") == "0.5"
-    assert money.scale(money.to_price(0.0042, "NOK"), 10_000, 1) == 4_200
-    whole = money.to_price("199.900", "NOK")
+    assert money.scale(to_price(0.0042, "NOK"), 10_000, 1) == 4_200
+    whole = to_price("199.900", "NOK")
     assert (whole, type(whole)) == (19_990, int)
-    assert money.to_price("90071992547409.92", "NOK") == 2**53
+    assert to_price("90071992547409.92", "NOK") == 2**53
 
 
 def test_a_float_that_is_no_number_is_refused() -> None:
     for value in (float("nan"), float("inf")):
         with pytest.raises(ValueError, match="amount"):
-            money.to_minor(value, "NOK")
+            to_minor(value, "NOK")
 
 
 def test_texts_have_the_currencys_own_decimals() -> None:
@@ -84,8 +85,8 @@ def test_texts_have_the_currencys_own_decimals() -> None:
 
 @given(st.integers(-(2**53), 2**53), _CURRENCIES)
 def test_text_and_decimal_lead_back(minor: int, currency: str) -> None:
-    assert money.to_minor(money.to_text(minor, currency), currency) == minor
-    assert money.to_minor(money.to_decimal(minor, currency), currency) == minor
+    assert to_minor(money.to_text(minor, currency), currency) == minor
+    assert to_minor(money.to_decimal(minor, currency), currency) == minor
 
 
 def test_shares_are_rounded_half_to_even() -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mersalg.engine import clock
 from mersalg.engine.cross_sell.recommender import CrossSell
+from mersalg.engine.fact_values import parse_instant
 from mersalg.engine.facts import CartLine
 from mersalg.engine.merchandising.sections import OffersSection, PinSection
 from mersalg.engine.model import Model
@@ -22,7 +22,7 @@ from tests.support.repetitions import repetitions
 
 DAYS = tuple(f"2026-06-{day:02d}" for day in range(1, 6))
 MOMENTS = tuple(
-    clock.parse_instant(f"{day}T{time}+02:00") for day in DAYS for time in ("00:00:00", "23:59:59")
+    parse_instant(f"{day}T{time}+02:00") for day in DAYS for time in ("00:00:00", "23:59:59")
 )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mersalg.engine.errors import ConfigError, StorageMismatch
-from mersalg.engine.fact_json import pack
+from mersalg.engine.fact_bodies import pack
 from mersalg.engine.facts import Event
 from mersalg.engine.forgotten import Forgotten
 from mersalg.serving.spool import Spool

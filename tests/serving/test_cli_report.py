@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from mersalg.engine import clock
 from mersalg.engine.errors import ConfigError, DataError
 from mersalg.engine.fact_json import parse_fact
+from mersalg.engine.fact_values import parse_instant
 from mersalg.engine.live_items import Stated
 from mersalg.engine.registry import Registry
 from mersalg.engine.storage.store import open_store
@@ -146,10 +147,10 @@ def test_a_week_is_summed_up_for_a_mail(database: str, language: str, tmp_path: 
 
 def test_a_week_is_over_on_the_monday_after(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # The facts are of Thursday, 1 January.
-    monkeypatch.setattr(clock, "now", lambda: clock.parse_instant("2026-01-04T22:59:59+00:00"))
+    monkeypatch.setattr(clock, "now", lambda: parse_instant("2026-01-04T22:59:59+00:00"))
     with pytest.raises(DataError, match="no week that is over has facts yet"):
         report("--database", database, "--weekly")
-    monkeypatch.setattr(clock, "now", lambda: clock.parse_instant("2026-01-04T23:00:00+00:00"))
+    monkeypatch.setattr(clock, "now", lambda: parse_instant("2026-01-04T23:00:00+00:00"))
     assert "week 1, 2026" in report("--database", database, "--weekly")
     for option in (("--from", "2026-01-01"), ("--by", "item"), ("--format", "html")):
         with pytest.raises(ConfigError, match="leave out --from, --to, --by, --compare and"):

@@ -14,7 +14,9 @@ from msgspec.structs import replace
 
 from mersalg.engine import clock
 from mersalg.engine.config import OffersSection
-from mersalg.engine.fact_json import pack, parse_fact, unpack
+from mersalg.engine.fact_bodies import pack
+from mersalg.engine.fact_json import parse_fact, unpack
+from mersalg.engine.fact_values import parse_instant
 from mersalg.engine.facts import Decision, Limits
 from mersalg.engine.merchandising.reasons import REJECTIONS
 from mersalg.engine.model import Model
@@ -109,7 +111,7 @@ def test_a_past_decision_is_explained_by_the_rules_of_its_moment(
     )
     made: list[Decision] = []
     for moment in moments:
-        monkeypatch.setattr(clock, "now", lambda moment=moment: clock.parse_instant(moment))
+        monkeypatch.setattr(clock, "now", lambda moment=moment: parse_instant(moment))
         made.append(decided(model))
     monkeypatch.undo()
     reported = [explain(model, decision, tmp_path) for decision in made]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mersalg.engine import clock
+from mersalg.engine.fact_values import parse_instant
 from mersalg.engine.storage.linked_facts import FactScope
 from mersalg.engine.storage.store import Store, open_store
 from tests.support.commands import run
@@ -74,14 +75,14 @@ def test_what_a_page_dates_beyond_the_bounds_gets_its_time_of_arrival(server: Se
     facts, after = stored(server), clock.now()
     for event in possible:
         fact = facts[event["event_id"]]
-        assert (clock.parse_instant(event["occurred_at"]), None) == (
+        assert (parse_instant(event["occurred_at"]), None) == (
             fact.occurred_at,
             fact.stated_at,
         )
     for event in wrong:
         fact = facts[event["event_id"]]
         assert before <= fact.occurred_at <= after
-        assert fact.stated_at == clock.parse_instant(event["occurred_at"])
+        assert fact.stated_at == parse_instant(event["occurred_at"])
     again = sent(server, "front-key-k3y", *wrong)
     assert (again["recorded"], again["duplicates"], again["rejected"]) == (0, 6, [])
     other = sent(server, "front-key-k3y", view("w0", ago(days=9)))
@@ -125,4 +126,4 @@ def test_export_and_import_keep_what_was_stated_and_imports_any_instant(
     own = stored(server)["e0"]
     assert found["e0"] == own
     assert own.stated_at is not None
-    assert found["a0"].occurred_at == clock.parse_instant("1903-01-01T00:00:00+00:00")
+    assert found["a0"].occurred_at == parse_instant("1903-01-01T00:00:00+00:00")

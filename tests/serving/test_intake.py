@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mersalg.engine.errors import FactRejected, StorageUnavailable
-from mersalg.engine.fact_json import pack, unpack
+from mersalg.engine.fact_bodies import pack
+from mersalg.engine.fact_json import unpack
 from mersalg.engine.facts import CartLine, Change, Decision, Event, Evidence, Fact, Offer, Replaces
 from mersalg.engine.storage.fact_rows import AppendResult, FactRow, Rejection, row_of
 from mersalg.engine.storage.pseudonyms import Pseudonyms

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from mersalg.engine.errors import ConfigError
-from mersalg.serving.keys import SCOPES, KeyRing, load_keys, parse_keys
+from mersalg.serving.keys import SCOPES, KeyRing, digest_of, load_keys, parse_keys
 from mersalg.serving.settings import ServeSettings, load_settings
 
 
 def scopes_of(ring: KeyRing, key: str) -> set[str]:
-    return {each.scope for each in ring.keys_of(key)}
+    return {each.scope for each in ring.keys if each.digest == digest_of(key)}
 
 
 def test_keys_by_text_and_by_digest() -> None:

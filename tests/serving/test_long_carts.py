@@ -11,7 +11,8 @@ import httpx
 import pytest
 from msgspec import convert
 
-from mersalg.engine.fact_json import pack, unpack
+from mersalg.engine.fact_bodies import pack
+from mersalg.engine.fact_json import unpack
 from mersalg.serving.checkout import decide
 from mersalg.serving.rate_limits import Labels
 from mersalg.serving.schemas import SuggestionRequest

@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 from msgspec import convert, structs
 
-from mersalg.engine import clock
 from mersalg.engine.config import OffersSection
+from mersalg.engine.fact_values import parse_instant
 from mersalg.engine.facts import Decision
 from mersalg.engine.model import Model
 from mersalg.serving import checkout
@@ -86,7 +86,7 @@ def test_a_rule_that_comes_into_force_asks_anew(
     model = replace(tiny_model(), settings=settings)
     offered: list[set[str]] = []
     for moment in ("2026-03-01T12:00:00+01:00", "2026-03-02T12:00:00+01:00"):
-        monkeypatch.setattr(checkout.clock, "now", partial(clock.parse_instant, moment))
+        monkeypatch.setattr(checkout.clock, "now", partial(parse_instant, moment))
         offered.append({offer.item_id for offer in ask(model).offers})
     assert len(slates) == 2
     assert "case-1" in offered[0]

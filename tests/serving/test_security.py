@@ -15,9 +15,10 @@ from starlette.routing import Route
 from mersalg.serving.app import create_app
 from mersalg.serving.dashboard import sessions
 from mersalg.serving.http_layer import SECURE_HEADERS, HttpLayer
-from mersalg.serving.keys import SCOPES, parse_keys
+from mersalg.serving.keys import SCOPES, digest_of, parse_keys
 from mersalg.serving.metrics import Metrics, RequestMeter
-from mersalg.serving.security import caller_of
+from mersalg.serving.rate_limits import RateLimits
+from mersalg.serving.security import Caller, caller_of
 from mersalg.serving.settings import ServeSettings, load_settings
 
 
@@ -71,9 +72,14 @@ def settings_with(keys: str) -> ServeSettings:
 
 def test_what_each_scope_covers() -> None:
     settings = settings_with(" ".join(f"{scope}:{scope}-key" for scope in SCOPES))
+    limits = RateLimits(settings)
+
+    def caller_with(key: str) -> Caller | None:
+        return caller_of(limits.admitted("192.0.2.1", settings.keys.keys, digest_of(key)))
+
     covered = {}
     for scope in SCOPES:
-        caller = caller_of(settings.keys.keys_of(f"{scope}-key"))
+        caller = caller_with(f"{scope}-key")
         assert caller is not None
         covered[scope] = {other for other in SCOPES if caller.may(other)}
     assert covered == {
@@ -82,7 +88,7 @@ def test_what_each_scope_covers() -> None:
         "report": {"report"},
         "admin": {"report", "admin"},
     }
-    assert caller_of(settings.keys.keys_of("another")) is None
+    assert caller_with("another") is None
 
 
 def test_sessions_open_with_keys_that_may_look() -> None:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import convert
 
-from mersalg.engine.fact_json import pack, parse_fact, unpack
+from mersalg.engine.fact_bodies import pack
+from mersalg.engine.fact_json import parse_fact, unpack
 from mersalg.engine.facts import Offer, Replaces
 from mersalg.serving.answers import answer_json, display_of
 from mersalg.serving.checkout import decide

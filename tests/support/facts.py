@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mersalg.engine import clock
-from mersalg.engine.fact_bodies import decision_body, event_body, offer_bodies
-from mersalg.engine.fact_fields import STOREFRONT_PREFIX
-from mersalg.engine.fact_json import pack, unpack
+from mersalg.engine.fact_bodies import decision_body, event_body, offer_bodies, pack
+from mersalg.engine.fact_json import unpack
+from mersalg.engine.fact_values import STOREFRONT_PREFIX
 from mersalg.engine.facts import (
     CartLine,
     Decision,

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mersalg.engine import money
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
 from mersalg.engine.cross_sell.affinity import Affinity
 from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.fact_values import to_minor
 from mersalg.engine.model import Model, Settings
 from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell.tiers import Ladders
@@ -194,7 +194,7 @@ def _catalogue(items: Sequence[TinyItem], currency: str) -> Catalogue:
             [[part for part in row if part is not None] for row in parts], np.int32
         )
     prices, costs = (
-        [UNKNOWN if amount is None else money.to_minor(amount, currency) for amount in amounts]
+        [UNKNOWN if amount is None else to_minor(amount, currency) for amount in amounts]
         for amounts in ([item.price for item in items], [item.cost for item in items])
     )
     return Catalogue(

@@ -162,7 +162,7 @@ def may_be_currency(text: str, currency: str) -> bool:
 
 
 def money_to_minor(amounts: Float64s, currency: str) -> tuple[Int64s, Bools]:
-    """Minor units, rounded half to even as `mersalg.engine.money.to_minor` does.
+    """Minor units, rounded half to even as `mersalg.engine.fact_values.to_minor` does.
 
     Returns
     -------

@@ -15,7 +15,7 @@ from mersalg.engine.arrays import Bools, Int32s, Int64s
 from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.config import ShopConfig
 from mersalg.engine.errors import DataError
-from mersalg.engine.fact_fields import LARGEST_QUANTITY
+from mersalg.engine.fact_values import LARGEST_QUANTITY
 from mersalg.engine.source_sections import OrdersSection
 from mersalg.engine.words import NOBODY
 from mersalg.training.keyed import medians_of

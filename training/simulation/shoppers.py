@@ -16,6 +16,7 @@ from operator import add
 from typing import Any, Protocol
 
 from mersalg.engine import money
+from mersalg.engine.fact_values import to_minor
 from mersalg.engine.facts import KINDS, Kind
 
 
@@ -278,7 +279,7 @@ class _Buyer:
 
     def _offered_price(self, offer: dict[str, Any]) -> int | None:
         text = offer.get("unit_price")
-        return None if text is None else money.to_minor(text, self.visit.currency)
+        return None if text is None else to_minor(text, self.visit.currency)
 
     def _gain(self, offer: dict[str, Any]) -> int:
         """Order value, in minor units, that taking the offer adds."""

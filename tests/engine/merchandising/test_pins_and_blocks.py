@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mersalg.engine import clock
 from mersalg.engine.config import OffersSection
+from mersalg.engine.fact_values import parse_instant
 from mersalg.engine.facts import CartLine
 from mersalg.engine.merchandising.reasons import LAST_BINDING, REJECTIONS, Reason
 from mersalg.engine.merchandising.targets import category_path, unknown_names
@@ -17,7 +17,7 @@ from mersalg.engine.model import Model
 from mersalg.engine.slate import Recommenders, Slate, build_slate
 from tests.support.models import PHONE_SHOP_ITEMS, TinyItem, TinyRule, tiny_model
 
-NOVEMBER = clock.parse_instant("2026-11-15T12:00:00+01:00")
+NOVEMBER = parse_instant("2026-11-15T12:00:00+01:00")
 
 
 def shop(
@@ -224,7 +224,7 @@ def test_rules_begin_and_end_at_their_instant() -> None:
             [CartLine("phone-64", 1)],
             cross_sell=3,
             upsell=0,
-            at=clock.parse_instant(moment),
+            at=parse_instant(moment),
         )
         return model.catalogue.items[slate.cross_sell[0].item]
 
@@ -254,7 +254,7 @@ def test_many_periods_are_each_their_own() -> None:
             [CartLine("phone-64", 1)],
             cross_sell=1,
             upsell=0,
-            at=clock.parse_instant(f"{day}T12:00:00+01:00"),
+            at=parse_instant(f"{day}T12:00:00+01:00"),
         )
         expected = "glass-1" if place % 2 else "case-1"
         assert model.catalogue.items[slate.cross_sell[0].item] == expected

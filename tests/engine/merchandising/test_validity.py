@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mersalg.engine import clock
+from mersalg.engine.fact_values import parse_instant
 from mersalg.engine.merchandising.sections import Validity, parse_moment
 
 OSLO, NEW_YORK = ZoneInfo("Europe/Oslo"), ZoneInfo("America/New_York")
 
 
 def _at(text: str) -> int:
-    return clock.parse_instant(text)
+    return parse_instant(text)
 
 
 def test_dates_are_days_of_the_shop() -> None:

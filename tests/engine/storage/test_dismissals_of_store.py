@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mersalg.engine.fact_fields import STOREFRONT_PREFIX
+from mersalg.engine.fact_values import STOREFRONT_PREFIX
 from mersalg.engine.facts import CartLine, Decision, Event, Offer
 from mersalg.engine.storage.questions import BuyerQuery
 from mersalg.engine.storage.store import Store, open_store

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mersalg.engine import clock
+from mersalg.engine.fact_values import parse_instant
 from mersalg.engine.facts import Arm, Decision, Event, Fact, Offer, PurchaseItem
 from mersalg.engine.storage.store import Store, open_store
 from mersalg.engine.tracking.guardrail import (
@@ -23,7 +24,7 @@ from mersalg.engine.tracking.guardrail import (
 )
 from mersalg.engine.tracking.sequences import watched_difference
 
-NOW = clock.parse_instant("2026-05-04T08:00:00+00:00")
+NOW = parse_instant("2026-05-04T08:00:00+00:00")
 DAY = clock.MICROS_PER_DAY
 
 

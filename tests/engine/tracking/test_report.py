@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mersalg.engine import clock
 from mersalg.engine.errors import ConfigError
+from mersalg.engine.fact_values import parse_instant
 from mersalg.engine.facts import OFFER_LOG, Decision, Fact, Offer
 from mersalg.engine.tracking.local_days import ends_at, starts_at, zone_of
 from mersalg.engine.tracking.quality import ONLY_ACCEPTED
@@ -356,7 +356,7 @@ def test_small_groups_are_folded_where_they_could_name_a_person() -> None:
         (21, "tea", "b", "page"),
         *((30, "cup", "c", "checkout") for _ in range(7)),
     ):
-        at = clock.parse_instant("2026-01-01T10:00:00+00:00") + len(facts)
+        at = parse_instant("2026-01-01T10:00:00+00:00") + len(facts)
         facts.append(
             Decision(
                 event_id=f"d{len(facts)}",

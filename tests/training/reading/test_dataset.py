@@ -18,6 +18,7 @@ from mersalg.engine import clock
 from mersalg.engine.arrays import arrays_of, read
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.errors import DataError
+from mersalg.engine.fact_values import parse_instant
 from mersalg.training.reading.catalogue_file import parse_flag
 from mersalg.training.reading.dataset import Dataset, load_dataset
 from tests.support.repetitions import repetitions
@@ -46,7 +47,7 @@ def test_a_small_shop(tmp_path: Path) -> None:
     assert list(dataset.catalogue.names) == ["bun", "tea"]
     assert list(dataset.customer_ids) == ["kari", "ola"]
     assert list(dataset.store_ids) == ["Bergen", "Oslo"]
-    first = clock.parse_instant("2025-07-01T06:00:00+00:00")
+    first = parse_instant("2025-07-01T06:00:00+00:00")
     minute, a_day = 60_000_000, clock.MICROS_PER_DAY
     expected = {
         "order": [0, 0, 1, 2],

@@ -163,7 +163,7 @@ def test_missing_is_not_bad() -> None:
     st.sampled_from(["NOK", "JPY", "KWD"]),
 )
 def test_money_is_rounded_as_elsewhere(amounts: list[Decimal], currency: str) -> None:
-    from mersalg.engine.money import to_minor
+    from mersalg.engine.fact_values import to_minor
 
     minor, too_large = money_to_minor(np.array([float(a) for a in amounts]), currency)
     assert minor.tolist() == [to_minor(amount, currency) for amount in amounts]

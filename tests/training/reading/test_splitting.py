@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mersalg.engine import clock
 from mersalg.engine.errors import DataError
+from mersalg.engine.fact_values import parse_instant
 from mersalg.training.reading.dataset import Dataset, split_at, split_by_time
 from tests.support.shop_files import config, line, load
 
@@ -54,7 +54,7 @@ def test_at_an_instant(ten_days: Dataset) -> None:
     assert (train.n_orders, test.n_orders) == (4, 7)
     assert int(test.ordered_at[0]) == moment
     with pytest.raises(DataError, match="at 2030-01-01T00:00:00"):
-        split_at(ten_days, clock.parse_instant("2030-01-01T00:00:00Z"))
+        split_at(ten_days, parse_instant("2030-01-01T00:00:00Z"))
 
 
 def test_without_times_the_last_orders_are_held_out(tmp_path: Path) -> None:
