@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
-from mersalg.serving.cli.findings import Finding
 
 if TYPE_CHECKING:
     from mersalg.engine.progress import Progress
@@ -20,6 +19,16 @@ if TYPE_CHECKING:
 _LOOKED_AT = 1_000
 """Decisions among which a vouched one is looked for."""
 _MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[bold red]✗[/]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; `advice` says what to do where it is not ok."""
+
+    part: str
+    status: Literal["ok", "warning", "failed"]
+    message: str
+    advice: str = ""
 
 
 def command(

@@ -9,7 +9,7 @@ import typer
 
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
-from mersalg.serving.cli.database import Database, existing_store
+from mersalg.serving.cli.resources import Database, existing_store
 
 group = typer.Typer(
     no_args_is_help=True, help="Export, erase or re-hash what is stored about customers."

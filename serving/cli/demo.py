@@ -82,7 +82,7 @@ def _taken(port: int) -> bool:
 
 
 def _print(result: DemoResult) -> None:
-    from mersalg.serving.cli.report_tables import terminal_lines
+    from mersalg.serving.cli.report_forms import terminal_lines
     from mersalg.serving.presentation.report import present
 
     out = console.out

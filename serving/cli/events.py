@@ -12,8 +12,7 @@ import typer
 from mersalg.engine import clock
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
-from mersalg.serving.cli.database import Database, existing_store, migrated_store
-from mersalg.serving.cli.files import source, target
+from mersalg.serving.cli.resources import Database, existing_store, migrated_store, source, target
 
 if TYPE_CHECKING:
     from mersalg.engine.adapters.offer_log import Translation

@@ -8,7 +8,7 @@ import typer
 
 from mersalg.engine import clock
 from mersalg.serving.cli import console
-from mersalg.serving.cli.database import Database, existing_store
+from mersalg.serving.cli.resources import Database, existing_store
 
 if TYPE_CHECKING:
     from mersalg.engine.tracking.guardrail import State

@@ -15,7 +15,7 @@ import typer
 
 from mersalg.engine.errors import ConfigError
 from mersalg.serving.cli import console
-from mersalg.serving.cli.files import target
+from mersalg.serving.cli.resources import target
 
 if TYPE_CHECKING:
     from mersalg.training.init.settings import Draft, Question

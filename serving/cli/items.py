@@ -11,8 +11,7 @@ import typer
 
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
-from mersalg.serving.cli.database import Database, existing_store, migrated_store
-from mersalg.serving.cli.files import source, target
+from mersalg.serving.cli.resources import Database, existing_store, migrated_store, source, target
 
 if TYPE_CHECKING:
     from mersalg.engine.live_items import Stated

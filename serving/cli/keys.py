@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mersalg.serving.cli import console
-from mersalg.serving.cli.database import AuditDatabase, audited
+from mersalg.serving.cli.resources import AuditDatabase, audited
 
 group = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
 

@@ -14,7 +14,7 @@ import typer
 from mersalg.engine.mining_engines import EngineName
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
-from mersalg.serving.cli.files import target
+from mersalg.serving.cli.resources import target
 
 if TYPE_CHECKING:
     from mersalg.training.mining.protocol import Counted

@@ -9,7 +9,7 @@ import typer
 
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
-from mersalg.serving.cli.database import AuditDatabase, audited
+from mersalg.serving.cli.resources import AuditDatabase, audited
 
 if TYPE_CHECKING:
     from mersalg.engine.manifest import Manifest

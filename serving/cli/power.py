@@ -8,7 +8,7 @@ import typer
 
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
-from mersalg.serving.cli.database import existing_store
+from mersalg.serving.cli.resources import existing_store
 
 _EFFECTS = (0.0025, 0.005, 0.01, 0.02, 0.05)
 

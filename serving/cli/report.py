@@ -12,8 +12,7 @@ import typer
 
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
-from mersalg.serving.cli.database import Database, existing_store
-from mersalg.serving.cli.files import target
+from mersalg.serving.cli.resources import Database, existing_store, target
 
 if TYPE_CHECKING:
     from mersalg.engine.progress import Progress
@@ -60,8 +59,8 @@ def command(
     from mersalg.engine.errors import ConfigError
     from mersalg.engine.locales import is_spoken, language_of
     from mersalg.engine.tracking.report import build_report, parse_query
-    from mersalg.serving.cli import report_files
-    from mersalg.serving.cli.report_tables import terminal_lines, weekly_lines
+    from mersalg.serving.cli import report_forms
+    from mersalg.serving.cli.report_forms import terminal_lines, weekly_lines
     from mersalg.serving.presentation.html_templates import weekly_page
     from mersalg.serving.presentation.names import KEYS
     from mersalg.serving.presentation.report import present
@@ -101,7 +100,7 @@ def command(
             if rebuild:
                 _rebuild(store, progress)
             if weekly:
-                report = report_files.last_week(store, query, progress)
+                report = report_forms.last_week(store, query, progress)
             else:
                 report = build_report(store, query, progress=progress)
             if how not in (Format.table, Format.html):
@@ -109,9 +108,9 @@ def command(
                 return
             item_names = None
             if weekly or how is Format.html or not set(KEYS).isdisjoint(query.by):
-                item_names = report_files.known_of(store, models, config, query.timezone or "UTC")
+                item_names = report_forms.known_of(store, models, config, query.timezone or "UTC")
             if weekly and item_names:
-                summary = report_files.weekly_summary(
+                summary = report_forms.weekly_summary(
                     store, query, report, item_names, language, progress
                 )
                 lines = weekly_lines(summary, _MAIL_WIDTH if out else console.out.width)
@@ -124,7 +123,7 @@ def command(
                 )
                 view = present(report, query.shop, language, names, experiment)
                 if how is Format.html and item_names:
-                    page = report_files.html_file(store, query, report, view, item_names)
+                    page = report_forms.html_file(store, query, report, view, item_names)
                     _write(page.encode(), out)
                     return
                 lines = terminal_lines(view, console.out.width)

@@ -11,7 +11,7 @@ import typer
 
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
-from mersalg.serving.cli.database import migrated_store
+from mersalg.serving.cli.resources import migrated_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +104,7 @@ def _play(invented: Invented, store: Store, out: Path | None, task: Task) -> dic
     from mersalg.engine.errors import ConfigError
     from mersalg.engine.fact_json import parse_fact
     from mersalg.engine.facts import Fact
-    from mersalg.serving.cli.files import target
+    from mersalg.serving.cli.resources import target
 
     tally = {"recorded": 0, "duplicates": 0}
     waiting: list[Fact] = []
@@ -151,7 +151,7 @@ def _check(measured: dict[str, Any], planted: float | None) -> dict[str, Any]:
 
 
 def _print(checked: dict[str, Any], recorded: dict[str, int], report: dict[str, Any]) -> None:
-    from mersalg.serving.cli.report_tables import terminal_lines
+    from mersalg.serving.cli.report_forms import terminal_lines
     from mersalg.serving.presentation.figures import Figures
     from mersalg.serving.presentation.report import present
 

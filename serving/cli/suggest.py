@@ -11,7 +11,7 @@ import typer
 
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
-from mersalg.serving.cli.files import source, target
+from mersalg.serving.cli.resources import source, target
 
 if TYPE_CHECKING:
     from mersalg.engine.model import Model

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from mersalg.engine.words import counted
-from mersalg.serving.cli.findings import Finding
+from mersalg.serving.cli.check import Finding
 
 if TYPE_CHECKING:
     from mersalg.serving.settings import ServeSettings

@@ -82,7 +82,7 @@ def _alert(why: str, shop: ShopConfig) -> None:
 def _live_items(database: str | None) -> Mapping[str, LiveItem]:
     """Return what a database says of items; nothing where there is no database yet."""
     from mersalg.engine.errors import ConfigError
-    from mersalg.serving.cli.database import existing_store
+    from mersalg.serving.cli.resources import existing_store
 
     if database is None:
         return {}

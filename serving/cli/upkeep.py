@@ -10,7 +10,7 @@ import typer
 
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
-from mersalg.serving.cli.database import Database, existing_store, migrated_store
+from mersalg.serving.cli.resources import Database, existing_store, migrated_store
 
 
 def audit(

@@ -14,7 +14,7 @@ from mersalg.engine import clock
 from mersalg.engine.facts import KINDS, Decision
 from mersalg.engine.model import Model
 from mersalg.serving.dashboard.offers import counted
-from mersalg.serving.dashboard.problem_pages import pages_router
+from mersalg.serving.dashboard.pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
 from mersalg.serving.presentation.glossary import QUALITY, glossary_of
 from mersalg.serving.presentation.verdict import IN_DOUBT, MUCH, WHOLES, share_in_doubt

@@ -20,7 +20,7 @@ from mersalg.engine.model import Model
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.serving.answers import OfferDisplay, ShownOffer, display_of
 from mersalg.serving.checkout import decide
-from mersalg.serving.dashboard.problem_pages import pages_router
+from mersalg.serving.dashboard.pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
 from mersalg.serving.model_difference import ModelDifference, compare_models
 from mersalg.serving.presentation.names import Names

@@ -35,7 +35,7 @@ from mersalg.serving.dashboard.offers import (
     page_rows,
     whole,
 )
-from mersalg.serving.dashboard.problem_pages import pages_router
+from mersalg.serving.dashboard.pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
 from mersalg.serving.presentation.figures import EntryWords, few_digits
 from mersalg.serving.presentation.names import Key, Names

@@ -14,7 +14,7 @@ from mersalg.engine.live_catalogue import InForce, rules_at
 from mersalg.engine.merchandising.sections import OffersSection
 from mersalg.engine.tracking import guardrail
 from mersalg.serving import errors
-from mersalg.serving.dashboard.problem_pages import pages_router
+from mersalg.serving.dashboard.pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit
 from mersalg.serving.routes.rules import put_rule, take_rule_back
 from mersalg.serving.security import audited

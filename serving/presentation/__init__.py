@@ -2,6 +2,6 @@
 
 Start at `report.present`, which turns the report JSON into texts. Its words come from
 `glossary.toml`, where every number has a name, a definition and a formula in each language;
-numbers are written by `figures`. `mersalg.serving.cli.report_tables` prints the texts on a terminal
+numbers are written by `figures`. `mersalg.serving.cli.report_forms` prints the texts on a terminal
 or as an HTML file, `mersalg.serving.dashboard` as a page.
 """

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from mersalg.engine import clock
-from mersalg.engine.adapters import shopify, shopify_items
+from mersalg.engine.adapters import shopify
 from mersalg.engine.adapters.selection import Adapter, ItemNames, adapter_named
 from mersalg.engine.errors import FactRejected, shown
 from mersalg.engine.model import Model
@@ -115,8 +115,8 @@ async def from_shopify(request: Request) -> Response:
         erases = topic == "customers/redact"
         customer_id = shopify.redacted_customer(payload) if erases else ""
         now, items = clock.now(), dict(service.shop.items)  # which another thread changes
-        is_of_items = topic in shopify_items.TOPICS
-        stated = shopify_items.stated_items(payload, topic, now, items) if is_of_items else []
+        is_of_items = topic in shopify.TOPICS
+        stated = shopify.stated_items(payload, topic, now, items) if is_of_items else []
         events = [] if is_of_items else shopify.translate(payload, now, topic)
     except (FactRejected, errors.ApiError) as error:
         service.metrics.events.labels("rejected").inc()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mersalg.engine.adapters.shopify_items import STOCK, stated_items
+from mersalg.engine.adapters.shopify import STOCK, stated_items
 from mersalg.engine.errors import FactRejected
 from mersalg.engine.live_items import LiveItem
 

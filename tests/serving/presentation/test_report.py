@@ -17,7 +17,7 @@ from mersalg.engine.facts import Decision
 from mersalg.engine.locales import LANGUAGES, Language
 from mersalg.engine.tracking.query import ReportQuery
 from mersalg.engine.tracking.report import report_of
-from mersalg.serving.cli.report_tables import terminal_lines
+from mersalg.serving.cli.report_forms import terminal_lines
 from mersalg.serving.presentation.figures import Figures
 from mersalg.serving.presentation.glossary import QUALITY
 from mersalg.serving.presentation.html_templates import report_page

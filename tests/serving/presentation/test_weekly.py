@@ -16,7 +16,7 @@ from mersalg.engine.tracking.intervals import Interval
 from mersalg.engine.tracking.query import other_period, parse_query
 from mersalg.engine.tracking.report import report_of
 from mersalg.engine.tracking.worthwhile import Action, Candidate
-from mersalg.serving.cli.report_tables import weekly_lines
+from mersalg.serving.cli.report_forms import weekly_lines
 from mersalg.serving.presentation.html_templates import weekly_page
 from mersalg.serving.presentation.verdict import Verdict
 from mersalg.serving.presentation.weekly import Weekly, weekly_of
