@@ -224,8 +224,8 @@ class CartEligibility(Struct, frozen=True, gc=False):
 
     def best(
         self, items: Items, scores: NDArray[np.float64], taken: list[int], cap: Cap, limit: int
-    ) -> list[int]:
-        """Return the places of the highest scores that may be bought beside the cart.
+    ) -> list[tuple[int, float]]:
+        """Return the items of the highest scores that may be bought beside the cart, with these.
 
         Parameters
         ----------

@@ -152,10 +152,9 @@ def build_slate(
     complements: list[Complement] = []
     candidates = None
     if cross_sell > 0:
-        ranking, native = recommenders.ranking, recommenders.native
-        purchases = past or Past.unknown()
+        native, purchases = recommenders.native, past or Past.unknown()
         basis = cart if newcomers is None else newcomers.with_stand_ins(cart)
-        candidates = Candidates.of(recommenders.cross_sell, ranking, native, basis, purchases, mode)
+        candidates = Candidates.of(recommenders.cross_sell, native, basis, purchases, mode)
         if newcomers is not None:
             on_sale = eligibility.beside(candidates.items)
             candidates = candidates.with_newcomers(newcomers, on_sale)

@@ -9,12 +9,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from mersalg.engine.cross_sell import measures
 from mersalg.engine.cross_sell.newcomers import Newcomers
 from mersalg.engine.cross_sell.recommender import CrossSell, Items, RuleCounts, Scores
 from mersalg.engine.native.kernels import NativeRanking
 from mersalg.engine.ranking.purchases import Past
-from mersalg.engine.ranking.ranking import ItemSignals, Mode, Ranking
+from mersalg.engine.ranking.ranking import Mode
 
 
 class Candidates(Struct, frozen=True, gc=False):
@@ -34,7 +33,6 @@ class Candidates(Struct, frozen=True, gc=False):
     """
 
     cross_sell: CrossSell
-    ranking: Ranking | None
     native: NativeRanking | None
     cart: Items
     items: Items
@@ -45,7 +43,6 @@ class Candidates(Struct, frozen=True, gc=False):
     def of(
         cls,
         cross_sell: CrossSell,
-        ranking: Ranking | None,
         native: NativeRanking | None,
         cart: Items,
         past: Past,
@@ -53,21 +50,18 @@ class Candidates(Struct, frozen=True, gc=False):
     ) -> Candidates:
         """Return the candidates of a cart of dense indices, ascending.
 
-        `native` ranks one cart as `ranking` does; both are None where rules rank.
+        `native` is None where rules rank.
         """
         bought = past.item if mode == "discovery" else past.item[:0]
         if native is None:
             items, strengths = cross_sell.native.fire(cart)
-            away = np.isin(items, bought) if len(bought) else None
+            kept = ~np.isin(items, bought) if len(bought) else None
         else:
             items, strengths = native.rank(cart, past, mode)
-            away = cross_sell.native.repels(cart, items)
-            places = away.nonzero()[0]
-            if len(places):  # else `isin` would sort all that was bought, for nothing
-                away[places] = ~np.isin(items[places], past.item)
-        if away is not None and away.any():
-            items, strengths = items[~away], strengths[~away]
-        return cls(cross_sell, ranking, native, cart, items, strengths, bought)
+            kept = cross_sell.native.near(cart, items, past.item)
+        if kept is not None:
+            items, strengths = items[kept], strengths[kept]
+        return cls(cross_sell, native, cart, items, strengths, bought)
 
     def with_newcomers(self, newcomers: Newcomers, on_sale: NDArray[np.bool_]) -> Candidates:
         """Return these and the new items that go by them, of equal strength behind them.
@@ -116,33 +110,13 @@ class Candidates(Struct, frozen=True, gc=False):
         """Return what fillers score at most."""
         return 1.0 if self.native is None else float(self.strengths.min(initial=1.0))
 
-    def evidence(self, items: list[int]) -> list[RuleCounts]:
-        """Return the counts behind items, candidates or not.
+    def evidence(self, item: int) -> RuleCounts:
+        """Return the counts behind an item, candidate or not.
 
         They are those of the strongest rule; else of the pair with the cart that is best supported
         by counts; else of the item alone.
         """
-        cross_sell = self.cross_sell
-        rules = cross_sell.native.strongest(self.cart, items)
-        pairings = [
-            cross_sell.popular_counts(item) if rule < 0 else cross_sell.counts_of(rule)
-            for item, rule in zip(items, rules, strict=True)
-        ]
-        if self.ranking is None or self.native is None or -1 not in rules:
-            return pairings
-        n_trained = self.ranking.signals.n_items
-        ruleless = [n for n, rule in enumerate(rules) if rule < 0 and items[n] < n_trained]
-        alone = np.array([items[index] for index in ruleless], dtype=np.int32)
-        pairs = self.native.pairs(alone, self.cart)
-        for index, (held, n_joint) in zip(ruleless, pairs, strict=True):
-            if held >= 0:
-                pairings[index] = pair_counts(self.ranking.signals, held, items[index], n_joint)
-        return pairings
-
-
-def pair_counts(signals: ItemSignals, held: int, item: int, n_joint: int) -> RuleCounts:
-    """Return the counts of an item beside another, which a cart holds, where no rule has both."""
-    n_held, n_item = int(signals.n_orders[held]), int(signals.n_orders[item])
-    n_orders = int(signals.n_orders_all[0])
-    measured = measures.lift_and_lower(n_joint, n_held, n_item, n_orders)
-    return RuleCounts((held,), n_joint, n_held, n_joint / n_held, *measured)
+        counts = self.cross_sell.native.evidence(self.cart, item)
+        if counts is None and self.native is not None:
+            counts = self.native.pair(self.cart, item)
+        return self.cross_sell.popular_counts(item) if counts is None else RuleCounts(*counts)

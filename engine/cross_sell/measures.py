@@ -7,8 +7,6 @@ Hahsler, "A Probabilistic Comparison of Commonly Used Interest Measures for Asso
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -90,12 +88,3 @@ def conviction(
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = (n - _f(n_consequent)) / n * n_a / misses
     return np.where(misses > 0, ratio, np.inf)
-
-
-def lift_and_lower(
-    n_joint: int, n_antecedent: int, n_consequent: int, n_orders: int
-) -> tuple[float, float]:
-    """`lift` and `lift_lower` of one rule, as plain numbers: a call explains a handful of rules."""
-    ratio = (n_joint / n_antecedent) * (n_orders / n_consequent)
-    variance = 1 / n_joint - 1 / n_antecedent - 1 / n_consequent + (2 * ratio - 1) / n_orders
-    return ratio, ratio * math.exp(-Z_95 * math.sqrt(max(variance, 0.0)))

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Ragged
-from mersalg.engine.cross_sell import measures
 from mersalg.engine.cross_sell.rule_index import RuleIndex, RuleIndexes
 from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.model import Model
@@ -78,6 +77,7 @@ class CrossSell:
             repelled=affinity.repelled,
             n_items=n_items,
             native=NativeRules(
+                table,
                 index.single,
                 index.several,
                 affinity.repelled,
@@ -89,20 +89,6 @@ class CrossSell:
     def repelled_by(self, cart: Items) -> Items:
         """Items that some item of the cart keeps away, by affinity or by a rule of lift below 1."""
         return np.concatenate([self.repelled.of(cart), self.contrary.consequents.of(cart)])
-
-    def counts_of(self, rule: int) -> RuleCounts:
-        """Return the evidence of one of the rule table's rules."""
-        table = self.table
-        n_joint, n_antecedent = table.n_joint.item(rule), table.n_antecedent.item(rule)
-        return RuleCounts(
-            tuple(table.antecedents[rule].tolist()),
-            n_joint,
-            n_antecedent,
-            n_joint / n_antecedent,
-            *measures.lift_and_lower(
-                n_joint, n_antecedent, table.n_consequent.item(rule), table.n_orders
-            ),
-        )
 
     def popular_counts(self, item: int) -> RuleCounts:
         """Return the counts behind an item that is offered for its popularity."""

@@ -50,20 +50,16 @@ def place_complements(
     taken, left = list(pinned), limit - len(pinned)
     items, strengths = candidates.items, candidates.strengths
     best = eligibility.best(items, strengths, taken, cap, left)
-    chosen = {items.item(index): candidates.score(strengths.item(index)) for index in best}
+    chosen = {item: candidates.score(strength) for item, strength in best}
     if len(chosen) < left:
         items, scores = candidates.fillers()
         if cap.gives_way:
             cap = Cap(_UNCAPPED, gives_way=False)
-        best = eligibility.best(items, scores, [*taken, *chosen], cap, left - len(chosen))
-        chosen |= {items.item(index): scores.item(index) for index in best}
-    order = _arranged(pinned, chosen) if pinned else list(chosen)
-    counts = candidates.evidence(order)
+        chosen |= eligibility.best(items, scores, [*taken, *chosen], cap, left - len(chosen))
+    scores = chosen | {item: candidates.score_of(item) for item in pinned}
     return [
-        Complement(item, chosen[item], behind)
-        if item in chosen
-        else Complement(item, candidates.score_of(item), behind, pinned=True)
-        for item, behind in zip(order, counts, strict=True)
+        Complement(item, scores[item], candidates.evidence(item), item in pinned)
+        for item in (_arranged(pinned, chosen) if pinned else chosen)
     ]
 
 

@@ -116,7 +116,7 @@ cdef class NativeEligibility:
         const int32_t[::1] families, double dearest, int32_t sensitive, list taken, int64_t most,
         bint gives_way, int64_t limit,
     ):
-        """Return the places of at most `limit` items that may be offered, the best first; of a
+        """Return at most `limit` items that may be offered, with their scores, the best first; of a
         family whose members exclude each other one at most.
 
         taken: what is offered already.
@@ -136,7 +136,7 @@ cdef class NativeEligibility:
             order = highest(scores, width)
             for place in order:
                 if len(places) >= limit:
-                    return places
+                    break
                 item = items[place]
                 if self.reason(&beside, item) or self.is_replaced(slate, item):
                     continue
@@ -145,14 +145,14 @@ cdef class NativeEligibility:
                     places.append(place)
                 else:
                     crowded.append(place)
-            if width >= n:
+            if width >= n or len(places) >= limit:
                 break
             width *= 4
         for place in crowded if gives_way else ():
             if len(places) < limit and not self.is_replaced(slate, items[place]):
                 slate.append(items[place])
                 places.append(place)
-        return places
+        return [(items[place], scores[place]) for place in places]
 
     cdef Beside beside(
         self, const uint8_t[::1] marks, const int32_t[::1] families, double dearest,

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.cross_sell.rule_index import RuleIndex
+from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.facts import Mode
 from mersalg.engine.native.packed_items import PackedUpgrades
 from mersalg.engine.ranking.purchases import Carts, Past
@@ -21,6 +22,7 @@ _Labels = NDArray[np.uint32]
 _Integers = NDArray[np.int64]
 _Singles = NDArray[np.float32]
 _Floats = NDArray[np.float64]
+_Evidence = tuple[tuple[int, ...], int, int, float, float, float]
 
 SQUARE_LIMIT: int
 
@@ -190,6 +192,7 @@ class NativeFinding:
 class NativeRules:
     def __init__(
         self,
+        table: RuleTable,
         single: RuleIndex,
         several: RuleIndex,
         repelled: Ragged[np.int32],
@@ -199,8 +202,8 @@ class NativeRules:
     @property
     def others(self) -> float: ...
     def fire(self, cart: _Codes) -> tuple[_Codes, _Floats]: ...
-    def strongest(self, cart: _Codes, items: list[int]) -> list[int]: ...
-    def repels(self, cart: _Codes, items: _Codes) -> NDArray[np.bool_]: ...
+    def evidence(self, cart: _Codes, item: int) -> _Evidence | None: ...
+    def near(self, cart: _Codes, items: _Codes, spared: _Codes) -> NDArray[np.bool_] | None: ...
 
 class NativeRanking:
     def __init__(self, ranking: Ranking, packed: _Singles) -> None: ...
@@ -219,7 +222,7 @@ class NativeRanking:
         n_others: float,
         draws: _Floats,
     ) -> tuple[_Integers, _Codes, _Singles]: ...
-    def pairs(self, items: _Codes, cart: _Codes) -> list[tuple[int, int]]: ...
+    def pair(self, cart: _Codes, item: int) -> _Evidence | None: ...
 
 class NativeEligibility:
     def __init__(
@@ -241,7 +244,7 @@ class NativeEligibility:
         most: int,
         gives_way: bool,
         limit: int,
-    ) -> list[int]: ...
+    ) -> list[tuple[int, float]]: ...
 
 class _History(Protocol):
     @property

@@ -192,48 +192,6 @@ cdef int32_t joint_of(const Ranking *model, int32_t held, int32_t item) noexcept
     return max(model.near_joint[place], 0)
 
 
-cdef int best_pair(
-    const Ranking *model, const int32_t *cart, int64_t n_cart, int32_t item, int32_t *held,
-    int32_t *joint,
-) noexcept nogil:
-    """Find the item of the cart whose lower bound of lift is highest: `measures.lift_and_lower`."""
-    cdef double n_orders = trunc(model.n_orders_all), best = 1, n_item, n_held
-    cdef double lift, variance, lower
-    cdef int32_t n_joint
-    cdef int64_t line
-    if item < 0 or item >= model.near.n_rows:
-        return BROKEN
-    n_item = trunc(model.n_orders[item])
-    held[0], joint[0] = -1, 0
-    for line in range(n_cart):
-        n_joint = joint_of(model, cart[line], item)
-        if n_joint < 0:
-            return n_joint
-        n_held = trunc(model.n_orders[cart[line]])
-        if n_joint == 0 or n_held <= 0 or n_item <= 0:
-            continue
-        lift = n_joint / n_held * (n_orders / n_item)
-        variance = 1.0 / n_joint - 1 / n_held - 1 / n_item + (2 * lift - 1) / n_orders
-        lower = lift * exp(-1.959963984540054 * sqrt(max(variance, 0.0)))
-        if lower > best:
-            best, held[0], joint[0] = lower, cart[line], n_joint
-    return OK
-
-
-cdef int64_t best_pairs(
-    const Ranking *model, const int32_t *cart, int64_t n_cart, const int32_t *items,
-    int64_t n_items, int32_t *held, int32_t *joint,
-) noexcept nogil:
-    """Write the best pair of each item; -1 where none in the cart is known to go with it."""
-    cdef int64_t place
-    cdef int failed
-    for place in range(n_items):
-        failed = best_pair(model, cart, n_cart, items[place], held + place, joint + place)
-        if failed:
-            return failed
-    return OK
-
-
 def bought_before(
     const int64_t[::1] customers, const int64_t[::1] ordered_at, const int64_t[::1] orders,
     int64_t n_items, int64_t customer, int64_t now, int64_t most, double micros_per_day,
@@ -315,8 +273,8 @@ cdef class NativeRanking:
             _work, &self.model, self.network(mode), &cart[0], cart.shape[0], &item[0], &age[0],
             &order[0], item.shape[0], mode == "discovery", &items, &scores,
         ))
-        found = copied(items, n, np.int32)
-        return found, copied(scores, n, np.float64)
+        found = copied(items, n, _ITEMS)
+        return found, copied(scores, n, _SCORES)
 
     def rank_carts(self, carts, past, mode):
         """Return cart, item and probability of the candidates of many carts, ascending."""
@@ -390,13 +348,25 @@ cdef class NativeRanking:
             probability[:total].copy() if scored else features[:total].copy(),
         )
 
-    def pairs(self, const int32_t[::1] items, const int32_t[::1] cart):
-        """Return, for each item, the one of the cart whose pair with it is best supported by
-        counts, and how many orders have both; -1 where none is known to go with it."""
-        best = np.empty((2, items.shape[0]), dtype=np.int32)
-        cdef int32_t[:, ::1] found = best
-        counted(best_pairs(
-            &self.model, &cart[0], cart.shape[0], &items[0], items.shape[0], &found[0, 0],
-            &found[1, 0],
-        ))
-        return list(zip(*best.tolist()))
+    def pair(self, const int32_t[::1] cart, int32_t item):
+        """Return the fields of a `RuleCounts`: the item of the cart whose lower bound of lift with
+        an item is highest, None where no pair is known to go together."""
+        cdef int64_t line
+        cdef int32_t n_joint
+        cdef double n_item
+        best = None
+        if item < 0:
+            raise BrokenArrays(_OUTSIDE)
+        n_item = trunc(self.model.n_orders[item]) if item < self.model.near.n_rows else 0
+        for line in range(cart.shape[0] if n_item > 0 else 0):
+            n_joint = joint_of(&self.model, cart[line], item)
+            counted(min(n_joint, 0))
+            if n_joint == 0 or not self.model.n_orders[cart[line]] >= 1:
+                continue
+            found = evidence_of(
+                (cart[line],), n_joint, trunc(self.model.n_orders[cart[line]]), n_item,
+                trunc(self.model.n_orders_all),
+            )
+            if found[5] > (1 if best is None else best[5]):
+                best = found
+        return best

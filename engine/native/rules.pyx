@@ -40,21 +40,37 @@ cdef uint64_t *by_consequent(
     return fired
 
 
+cdef tuple evidence_of(
+    tuple antecedent, double n_joint, double n_antecedent, double n_consequent, double n_orders
+):
+    """Return the fields of a `RuleCounts`, its lower bound as `measures.lift_lower`."""
+    cdef double confidence = n_joint / n_antecedent, lift = confidence * (n_orders / n_consequent)
+    cdef double variance = 1 / n_joint - 1 / n_antecedent - 1 / n_consequent + (2 * lift - 1) / n_orders
+    cdef double lower = lift * exp(-1.959963984540054 * sqrt(max(variance, 0.0)))
+    return antecedent, <int64_t>n_joint, <int64_t>n_antecedent, confidence, lift, lower
+
+
 cdef class NativeRules:
     """Fires the rules of a cart, filed by their first item: single-item ones, and the others."""
 
     cdef Filed single, several
-    cdef RowsOfMatrix repelled, contrary
+    cdef RowsOfMatrix repelled, contrary, antecedents
+    cdef const int64_t[::1] n_joint, n_antecedent, n_consequent
+    cdef double n_orders
     cdef readonly double others
     cdef list held
 
-    def __init__(self, single, several, repelled, contrary, double others):
-        """Both are `cross_sell.rule_index.RuleIndex`; consequents ascend within each first item.
+    def __init__(self, table, single, several, repelled, contrary, double others):
+        """Keep the rules of a `RuleTable` as two `cross_sell.rule_index.RuleIndex` have them;
+        consequents ascend within each first item.
 
         repelled, contrary: the items that each item keeps away, by affinity and by rules.
         """
         self.held = []
         self.others = others
+        self.antecedents, self.n_orders = matrix(self.held, table.antecedents), table.n_orders
+        self.n_joint, self.n_antecedent = table.n_joint, table.n_antecedent
+        self.n_consequent = table.n_consequent
         self.single, self.several = self.filed(single), self.filed(several)
         self.repelled, self.contrary = matrix(self.held, repelled), matrix(self.held, contrary)
 
@@ -121,19 +137,30 @@ cdef class NativeRules:
             entry += 1
         return found[:entry], strengths[:entry]
 
-    def strongest(self, const int32_t[::1] cart, list items):
-        """Return the strongest rule the cart fires for each item; -1 where there is none."""
-        cdef int32_t item
-        return [self.strongest_of(&cart[0], cart.shape[0], item) for item in items]
+    def evidence(self, const int32_t[::1] cart, int32_t item):
+        """Return the fields of a `RuleCounts`: the strongest rule the cart fires for an item, None
+        where there is none."""
+        cdef int64_t begin = 0, end = 0
+        cdef int32_t rule = self.strongest_of(&cart[0], cart.shape[0], item)
+        if rule < 0:
+            return None
+        if not row_of(&self.antecedents, rule, &begin, &end) or rule >= min(
+            self.n_joint.shape[0], self.n_antecedent.shape[0], self.n_consequent.shape[0]
+        ):
+            raise BrokenArrays(_OUTSIDE)
+        return evidence_of(
+            tuple([self.antecedents.columns[begin] for begin in range(begin, end)]),
+            self.n_joint[rule], self.n_antecedent[rule], self.n_consequent[rule], self.n_orders,
+        )
 
-    def repels(self, const int32_t[::1] cart, const int32_t[::1] items):
-        """Return whether something in the cart keeps each of some ascending items away, and no rule
-        of it calls for them."""
-        cdef int64_t begin = 0, end = 0, place, kind
+    def near(self, const int32_t[::1] cart, const int32_t[::1] items, const int32_t[::1] spared):
+        """Return which of some ascending items nothing in the cart keeps away, or a rule of it calls
+        for, or are `spared`; None where that is all."""
+        cdef int64_t begin = 0, end = 0, place, kind, entry
         cdef int32_t line, item
         cdef const RowsOfMatrix *rows
-        away = np.zeros(items.shape[0], dtype=np.bool_)
-        cdef uint8_t[::1] found = away.view(np.uint8)
+        cdef uint8_t[::1] found
+        kept = None
         for kind in range(2):
             rows = &self.contrary if kind else &self.repelled
             for line in cart:
@@ -141,10 +168,20 @@ cdef class NativeRules:
                     raise BrokenArrays(_OUTSIDE)
                 for begin in range(begin, end):
                     item = rows.columns[begin]
-                    place = first_of(&items[0], 0, items.shape[0], item)
-                    if place < items.shape[0] and items[place] == item and not found[place]:
-                        found[place] = self.strongest_of(&cart[0], cart.shape[0], item) < 0
-        return away
+                    if not in_cart(&items[0], items.shape[0], item) or (
+                        self.strongest_of(&cart[0], cart.shape[0], item) >= 0
+                    ):
+                        continue
+                    entry = 0
+                    while entry < spared.shape[0] and spared[entry] != item:
+                        entry += 1
+                    if entry < spared.shape[0]:
+                        continue
+                    if kept is None:
+                        kept = np.ones(items.shape[0], dtype=np.bool_)
+                        found = kept.view(np.uint8)
+                    found[first_of(&items[0], 0, items.shape[0], item)] = 0
+        return kept
 
     cdef const Filed *of_kind(self, int64_t kind) noexcept:
         return &self.several if kind else &self.single

@@ -281,6 +281,9 @@ cdef RowsOfMatrix matrix(list held, rows) except *:
     )
 
 
+_ITEMS, _SCORES = np.dtype(np.int32), np.dtype(np.float64)
+
+
 cdef object copied(const void *data, int64_t n, kind):
     """Return `n` numbers as a read-only array."""
-    return np.frombuffer((<const char *>data)[: n * np.dtype(kind).itemsize], dtype=kind)
+    return np.frombuffer((<const char *>data)[: n * kind.itemsize], kind)

@@ -200,7 +200,7 @@ def measure_parts(model: Model, n_lines: int, n_carts: int) -> None:
         )
 
     measure("request parsed", n_carts, lambda n: decode(raw[n], SuggestionRequest))
-    parts = recommenders.cross_sell, recommenders.ranking, recommenders.native
+    parts = recommenders.cross_sell, recommenders.native
     measure("candidates", n_carts, lambda n: Candidates.of(*parts, rows[n], pasts[n], "discovery"))
     measure("slate: nothing asked", n_carts, lambda n: slate(n, cross_sell=0, upsell=0))
     measure("slate: cross-sell alone", n_carts, lambda n: slate(n, upsell=0))

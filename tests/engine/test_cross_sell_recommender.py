@@ -21,7 +21,7 @@ def _cart(model: Model, *item_ids: str) -> list[int]:
 
 
 def _candidates(recommender: CrossSell, cart: np.ndarray) -> Candidates:
-    return Candidates.of(recommender, None, None, cart, Past.unknown(), "complete")
+    return Candidates.of(recommender, None, cart, Past.unknown(), "complete")
 
 
 def _ranked(model: Model, *item_ids: str, limit: int = 10) -> list[tuple[str, float]]:
@@ -72,7 +72,7 @@ def test_a_longer_antecedent_fires_only_whole() -> None:
 
     def evidence(*item_ids: str) -> tuple[tuple[int, ...], int, int]:
         cart = np.array(_cart(model, *item_ids), dtype=np.int32)
-        counts = _candidates(recommender, cart).evidence(glass.tolist())[0]
+        counts = _candidates(recommender, cart).evidence(glass.item())
         return counts.antecedent, counts.n_joint, counts.n_antecedent
 
     assert evidence("phone-64") == ((0,), 300, 1310)
@@ -82,7 +82,7 @@ def test_a_longer_antecedent_fires_only_whole() -> None:
 def test_evidence_is_derived_from_the_counts() -> None:
     model = tiny_model()
     cart, case = (np.array(_cart(model, each), dtype=np.int32) for each in ("phone-64", "case-1"))
-    (counts,) = _candidates(CrossSell.prepare(model), cart).evidence(case.tolist())
+    counts = _candidates(CrossSell.prepare(model), cart).evidence(case.item())
     lift = (412 / 1310) / (507 / 10_000)
     error = math.sqrt(1 / 412 - 1 / 1310 - 1 / 507 + (2 * lift - 1) / 10_000)
     assert counts.confidence == 412 / 1310
@@ -148,7 +148,8 @@ def test_firing_agrees_with_plain_loops(data: st.DataObject) -> None:
     assert dict(zip(items.tolist(), scores.tolist(), strict=True)) == pytest.approx(
         expected, rel=1e-4, abs=1e-6
     )
-    evidence = _candidates(recommender, np.array(cart, dtype=np.int32)).evidence(items.tolist())
+    candidates = _candidates(recommender, np.array(cart, dtype=np.int32))
+    evidence = [candidates.evidence(item) for item in items.tolist()]
     for item, counts in zip(items.tolist(), evidence, strict=True):
         assert set(counts.antecedent) <= set(cart)
         assert counts.confidence == counts.n_joint / counts.n_antecedent

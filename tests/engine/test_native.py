@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mersalg.engine.arrays import Ragged
-from mersalg.engine.cross_sell.recommender import CrossSell
+from mersalg.engine.cross_sell.recommender import CrossSell, RuleCounts
 from mersalg.engine.merchandising.reasons import Reason
 from mersalg.engine.model import Model
 from mersalg.engine.native import build
@@ -63,6 +63,13 @@ main()
 """
 
 
+def _assert_same_counts(counts: tuple[object, ...] | None, expected: RuleCounts | None) -> None:
+    assert (counts is None) == (expected is None)
+    if counts is not None and expected is not None:
+        assert counts[:3] == expected[:3]
+        assert counts[3:] == pytest.approx(expected[3:], rel=1e-12)
+
+
 def _native(ranking: Ranking) -> NativeRanking:
     return ranking.native()
 
@@ -91,12 +98,16 @@ def test_rules_are_fired_as_by_numpy(data: st.DataObject, model: Model) -> None:
     assert found[0].tolist() == items.tolist()
     np.testing.assert_allclose(-np.expm1(-found[1]), scores, rtol=1e-12)
     everything = np.arange(cross_sell.n_items, dtype=np.int32)
-    rules = cross_sell.native.strongest(cart, everything.tolist())
-    assert rules == strongest(cross_sell, cart, everything)
-    away = cross_sell.native.repels(cart, everything)
-    assert set(np.flatnonzero(away).tolist()) == {
-        item for item in cross_sell.repelled_by(cart).tolist() if rules[item] < 0
-    }
+    spared = np.array(data.draw(st.lists(st.sampled_from(everything.tolist()))), dtype=np.int32)
+    kept = cross_sell.native.near(cart, everything, spared)
+    away = set(everything.tolist()) if kept is None else {*np.flatnonzero(kept).tolist()}
+    away = {*everything.tolist()} - away
+    repelled = {*cross_sell.repelled_by(cart).tolist()} - {*spared.tolist()}
+    for item in everything.tolist():
+        counts, expected = cross_sell.native.evidence(cart, item), strongest(cross_sell, cart, item)
+        assert (item in away) == (item in repelled and expected is None)
+        _assert_same_counts(counts, expected)
+    assert (kept is None) == (not away)
 
 
 @given(seed=_SEEDS)
@@ -142,9 +153,9 @@ def test_pairs_are_those_of_numpy() -> None:
     for seed in range(200):
         draw = np.random.default_rng(seed)
         ranking, cart = random_ranking(draw, 9, 3), random_cart(draw, 9, 4)
-        everything = np.arange(9, dtype=np.int32)
-        expected = [best_pair(ranking, cart, item) for item in range(9)]
-        assert _native(ranking).pairs(everything, cart) == expected
+        for item in range(9):
+            _assert_same_counts(_native(ranking).pair(cart, item), best_pair(ranking, cart, item))
+        assert _native(ranking).pair(cart, 9) is None
 
 
 def test_threads_do_not_disturb_each_other() -> None:
@@ -278,7 +289,8 @@ def test_reasons_and_choice_are_those_of_plain_loops(seed: int, scores: list[flo
                     slate.append(item)
         given_scores = np.array(scores, dtype=np.float64)
         found = native.choose(items, given_scores, *beside, taken, most, gives_way, limit)
-        assert items[found].tolist() == slate[2:]
+        assert [item for item, _ in found] == slate[2:]
+        assert all(scores[items.tolist().index(item)] == score for item, score in found)
 
 
 @given(st.lists(st.integers(0, 9), max_size=6, unique=True), st.integers(0, 2**32))

@@ -101,8 +101,10 @@ def _rank(draw: Draw) -> None:
             native.rank_carts(carts, many, mode)
         with suppress(BrokenArrays):
             native.signals(carts, many, mode, cart[:3], 5.0, draw.random(3 * native.most))
-        with suppress(BrokenArrays):
-            native.pairs(np.arange(-3, n_items + 3, dtype=np.int32), _spoil(draw, cart, share / 10))
+        spoilt_cart = _spoil(draw, cart, share / 10)
+        for item in range(-3, n_items + 3):
+            with suppress(BrokenArrays):
+                native.pair(spoilt_cart, item)
 
 
 def _upgrade(draw: Draw) -> None:
@@ -210,7 +212,9 @@ def _fire(draw: Draw) -> None:
         )
         for filed in (cross_sell.single, cross_sell.several)
     )
+    table = cross_sell.table
     rules = NativeRules(
+        replace(table, antecedents=_spoil_rows(draw, table.antecedents, share)),
         single,
         several,
         _spoil_rows(draw, cross_sell.repelled, share),
@@ -221,10 +225,11 @@ def _fire(draw: Draw) -> None:
     cart, items = _spoil(draw, cart, share), np.arange(-3, cross_sell.n_items + 3, dtype=np.int32)
     with suppress(BrokenArrays):
         rules.fire(cart)
+    for item in items.tolist():
+        with suppress(BrokenArrays):
+            rules.evidence(cart, item)
     with suppress(BrokenArrays):
-        rules.strongest(cart, items.tolist())
-    with suppress(BrokenArrays):
-        rules.repels(cart, items)
+        rules.near(cart, items, items[::2].copy())
 
 
 def _choose(draw: Draw) -> None:

@@ -7,8 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mersalg.engine.cross_sell.candidates import pair_counts
-from mersalg.engine.cross_sell.recommender import _OTHER_RULES_WEIGHT, CrossSell, Items, Scores
+from mersalg.engine.cross_sell import measures
+from mersalg.engine.cross_sell.recommender import (
+    _OTHER_RULES_WEIGHT,
+    CrossSell,
+    Items,
+    RuleCounts,
+    Scores,
+)
 from mersalg.engine.ranking.ranking import Ranking
 
 
@@ -63,27 +69,33 @@ def fire(cross_sell: CrossSell, cart: Items) -> Fired:
     return Fired(np.concatenate(consequents), np.concatenate(strengths), np.concatenate(rules))
 
 
-def strongest(cross_sell: CrossSell, cart: Items, items: Items) -> list[int]:
-    """Return the most confident rule that fires for each item, the first of ties; else -1."""
-    fired = fire(cross_sell, cart)
-    found: list[int] = []
-    for item in items.tolist():
-        behind = np.flatnonzero(fired.consequent == item)
-        best = behind[fired.strength[behind].argmax()] if len(behind) else -1
-        found.append(int(fired.rule[best]) if len(behind) else -1)
-    return found
+def counts_behind(antecedent: tuple[int, ...], *counts: int) -> RuleCounts:
+    """The counts of a rule: its joint orders, its antecedent's, its consequent's, all."""
+    lift, lower = float(measures.lift(*counts)), float(measures.lift_lower(*counts))
+    return RuleCounts(antecedent, counts[0], counts[1], counts[0] / counts[1], lift, lower)
 
 
-def best_pair(ranking: Ranking, cart: Items, item: int) -> tuple[int, int]:
-    """Return the item of the cart whose pair with `item` has the highest lower bound of lift above
-    1, and the orders with both; (-1, 0) without any."""
+def strongest(cross_sell: CrossSell, cart: Items, item: int) -> RuleCounts | None:
+    """The most confident rule that fires for an item, the first of ties."""
+    fired, table = fire(cross_sell, cart), cross_sell.table
+    behind = np.flatnonzero(fired.consequent == item)
+    if not len(behind):
+        return None
+    rule = int(fired.rule[behind[fired.strength[behind].argmax()]])
+    counts = (int(each[rule]) for each in table.counts()[:3])
+    return counts_behind(tuple(table.antecedents[rule].tolist()), *counts, table.n_orders)
+
+
+def best_pair(ranking: Ranking, cart: Items, item: int) -> RuleCounts | None:
+    """The pair of `item` with something in the cart whose lower bound of lift is highest."""
     near, signals = ranking.neighbours, ranking.signals
-    best, lower = (-1, 0), 1.0
+    best = None
     for held, part in zip(cart.tolist(), near.items.slices(cart), strict=True):
         n_joint = int(near.n_joint[part][near.items.values[part] == item].sum())
         if n_joint <= 0 or signals.n_orders[held] < 1 or signals.n_orders[item] < 1:
             continue
-        pair = pair_counts(signals, held, item, n_joint)
-        if pair.lift_lower > lower:
-            best, lower = (held, n_joint), pair.lift_lower
+        orders = (int(signals.n_orders[held]), int(signals.n_orders[item]))
+        pair = counts_behind((held,), n_joint, *orders, int(signals.n_orders_all[0]))
+        if pair.lift_lower > (best.lift_lower if best else 1):
+            best = pair
     return best

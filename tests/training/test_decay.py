@@ -129,8 +129,8 @@ def test_what_is_new_passes_what_is_dead(tmp_path: Path) -> None:
     recommender = CrossSell.prepare(decayed)
     lamp, candle = (decayed.catalogue.items.index_of(item) for item in ("lamp", "candle"))
     cart = np.array([lamp], dtype=np.int32)
-    candidates = Candidates.of(recommender, None, None, cart, Past.unknown(), "complete")
-    (counts,) = candidates.evidence([candle])
+    candidates = Candidates.of(recommender, None, cart, Past.unknown(), "complete")
+    counts = candidates.evidence(candle)
     assert (counts.n_joint, counts.n_antecedent) == (160, 300)
     assert counts.confidence == pytest.approx(160 / 300)
     assert candidates.score_of(candle) < 0.05

@@ -114,9 +114,7 @@ def _greedy(
 ) -> list[int]:
     """Choose one after the other, by plain loops; those without room come last."""
     catalogue, eligibility = recommenders.catalogue, recommenders.eligibility
-    found = Candidates.of(
-        recommenders.cross_sell, recommenders.ranking, recommenders.native, cart, past, mode
-    )
+    found = Candidates.of(recommenders.cross_sell, recommenders.native, cart, past, mode)
     taken_families = {int(eligibility.substitutes[item]) for item in cart} - {-1}
     chosen: list[int] = []
     crowded: list[int] = []
