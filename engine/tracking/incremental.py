@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import cached_property
 
 from mersalg.engine import money
 from mersalg.engine.facts import Arm
@@ -55,7 +56,7 @@ NET = ("kept", "kept_orders", "kept_units", "net_order_revenue", "net_offer_reve
 """The measures of `incremental` and of `net_incremental`; both have `completed` beside them."""
 
 
-def incremental_of(
+def effects_of(
     strata: Strata,
     of_units: Strata,
     *,
@@ -64,9 +65,8 @@ def incremental_of(
     level: float,
     watched: bool = False,
     unstated_by: str = "default",
-    net: bool = False,
-) -> Entry:
-    """Return the `incremental` entry of a report.
+) -> tuple[Entry, Entry]:
+    """Return the entries `incremental` and `net_incremental` of a report.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def incremental_of(
     of_units : Strata
         Those with units as trials.
     reason : str or None
-        Why the entry is blocked; None where it is not.
+        Why the entries are blocked; None where they are not.
     currency : str or None
         Of the money in the counts.
     level : float
@@ -84,18 +84,21 @@ def incremental_of(
         Whether intervals stay valid however often the report is looked at.
     unstated_by : str
         Who stated the share of decisions without one.
-    net : bool
-        Whether to leave out what was refunded or cancelled: the `net_incremental` entry.
     """
-    effects = _Effects(strata, reason, currency, level, watched)
-    if why := why_checkouts_differ(strata, effects.shares):
-        effects.refuse("not_comparable", why)
+    checkouts = _Effects(strata, reason, currency, level, watched)
+    if why := why_checkouts_differ(strata, checkouts.shares):
+        checkouts.refuse("not_comparable", why)
     units = _Effects(of_units, reason, currency, level, watched)
-    return {
-        **effects.entry("checkout", net=net),
-        "shares": effects.strata(unstated_by),
-        "per_unit": units.entry("unit", net=net),
-    }
+    shares = checkouts.strata(unstated_by)
+    gross, net = (
+        {
+            **checkouts.entry("checkout", measures),
+            "shares": shares,
+            "per_unit": units.entry("unit", measures),
+        }
+        for measures in (GROSS, NET)
+    )
+    return gross, net
 
 
 class _Effects:
@@ -124,9 +127,9 @@ class _Effects:
         """Return the entry of each stratum."""
         return [self._stratum(share, unstated_by) for share in self._strata.shares]
 
-    def entry(self, trial: str, *, net: bool) -> Entry:
+    def entry(self, trial: str, measures: Sequence[str]) -> Entry:
         """Return the effects on trials, which are checkouts or units."""
-        converted, orders, units, order_revenue, offer_revenue = NET if net else GROSS
+        converted, orders, units, order_revenue, offer_revenue = measures
         return {
             **self._of_share(converted),
             f"revenue_per_{trial}": self._amount(order_revenue, "completed"),
@@ -137,10 +140,14 @@ class _Effects:
                 "status": "no_data",
                 "reason": "costs are not in the facts",
             },
-            "completion": self._of_share("completed"),
+            "completion": self._completion,
             "offered_units": self._mean(units, converted, lambda n: n / WHOLE),
             "orders": self._mean(orders, "completed", lambda n: n),
         }
+
+    @cached_property
+    def _completion(self) -> Entry:
+        return self._of_share("completed")
 
     def _stratum(self, share: int, unstated_by: str) -> Entry:
         arms = {arm: self._strata.arms.get((share, arm)) for arm in ARMS}

@@ -25,7 +25,7 @@ from mersalg.engine.tracking.attribution import Outcome
 from mersalg.engine.tracking.comparison import compared
 from mersalg.engine.tracking.cuped import adjusted_entry, past_spend
 from mersalg.engine.tracking.extra_sales import ExtraSales
-from mersalg.engine.tracking.incremental import incremental_of
+from mersalg.engine.tracking.incremental import effects_of
 from mersalg.engine.tracking.local_days import bound_text
 from mersalg.engine.tracking.many import EFFECTS, Measured, judge_together
 from mersalg.engine.tracking.measures import (
@@ -340,18 +340,18 @@ class _Entries:
         self, measures: Measures, kind: Kind, ratio: SampleRatio, key: Mapping[str, str]
     ) -> Entry:
         counts, strata = measures.counts[kind], measures.strata[kind]
+        entries = effects_of(
+            strata,
+            measures.of_units[kind],
+            reason=self._whole[kind].reason(key) or ratio.reason(key),
+            currency=self._currency,
+            level=self._query.level,
+            watched=self._query.watched,
+            unstated_by=self._query.holdout_by or "default",
+        )
         effects: dict[str, Entry] = {}
-        for name, spent in zip(EFFECTS, SPENT, strict=True):
-            effect = effects[name] = ratio.entry(key) | incremental_of(
-                strata,
-                measures.of_units[kind],
-                reason=self._whole[kind].reason(key) or ratio.reason(key),
-                currency=self._currency,
-                level=self._query.level,
-                watched=self._query.watched,
-                unstated_by=self._query.holdout_by or "default",
-                net=name == "net_incremental",
-            )
+        for name, spent, entry in zip(EFFECTS, SPENT, entries, strict=True):
+            effect = effects[name] = ratio.entry(key) | entry
             if measures.spending is not None:
                 spending = measures.spending[kind, spent]
                 revenue = cast("dict[str, object]", effect["revenue_per_checkout"])

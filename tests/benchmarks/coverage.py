@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mersalg.engine.tracking.incremental import incremental_of
+from mersalg.engine.tracking.incremental import effects_of
 from mersalg.engine.tracking.per_unit import why_checkouts_differ
 from mersalg.engine.tracking.rates import proportion
 from mersalg.engine.tracking.sample_ratio import Drawn, sample_ratio
@@ -178,9 +178,9 @@ def main(runs: int) -> None:
                 strata = strata_of(clusters, 0.1)
                 of_units = strata_of_units(units_of(rng, clusters), 0.1)
                 for name, watched in (("fixed", False), ("watched", True)):
-                    entry: Any = incremental_of(
+                    entry: Any = effects_of(
                         strata, of_units, reason=None, currency="EUR", level=0.95, watched=watched
-                    )
+                    )[0]
                     units = entry["per_unit"]
                     for measure, each in (
                         ("share", entry),

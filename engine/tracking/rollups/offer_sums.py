@@ -302,7 +302,7 @@ class _Adder:
         for part, column in made.pop("flags"):
             np.bitwise_or.at(columns["flags"], part, column().astype(np.uint8))
         for name, own in made.items():
-            sums = [sum_by_place([column()], part, len(cells)) for part, column in own]
+            sums = [sum_by_place(column(), part, len(cells)) for part, column in own]
             columns[name] = _narrow(sum(sums[1:], sums[0]))
         for kind in KINDS:
             plain = {name: columns[f"{kind}_{name}"] for name in (*OF_CLUSTER, *BESIDE)}
@@ -322,7 +322,7 @@ class _Adder:
     def _counts(self) -> Sequence[Mapping[Kind, Counts]]:
         rows = self._rows
         sums = {
-            name: sum_by_place([rows[name]], rows.sets * 2 + rows.kind, 2 * self._n_sets).tolist()
+            name: sum_by_place(rows[name], rows.sets * 2 + rows.kind, 2 * self._n_sets).tolist()
             for name in _OF_COUNTS
         }
         return [

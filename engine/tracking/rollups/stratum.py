@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -49,9 +49,14 @@ class Column:
         (n_groups, 8)
             The fields of `RatioSums`.
         """
-        parts = [count_true(m.values, m.ends), self.sum, m.sum, self.squares, self.times(m)]
+        parts = [m.n_some, self.sum, m.sum, self.squares, self.times(m)]
         outcomes = _outcomes(self.values, m.values, self.ends) if trials else [0 * m.sum] * 2
         return np.stack([*parts, m.squares, *outcomes], axis=1)
+
+    @cached_property
+    def n_some(self) -> Ints:
+        """The numbers of units that have any."""
+        return count_true(self.values, self.ends)
 
     @cached_property
     def sum(self) -> Ints:
@@ -76,11 +81,11 @@ class Column:
         return (high << _HALF) + Column(self.values & (1 << _HALF) - 1, self.ends).times(other)
 
 
-def sum_by_place(values: Iterable[Ints], places: Ints, n: int) -> Ints:
+def sum_by_place(values: Ints, places: Ints, n: int) -> Ints:
     """Return the sum of the values of each of n places."""
     total = np.zeros(n, np.int64)
     # Values of the type of the sums: for others NumPy takes fifty times as long.
-    np.add.at(total, places, np.concatenate([total[:0], *values], dtype=np.int64))
+    np.add.at(total, places, values.astype(np.int64, copy=False))
     return total
 
 
@@ -167,21 +172,56 @@ class _Source(NamedTuple):
     changes: tuple[str, ...] = ()
 
 
+class Rows:
+    """Rows of several days and strata, with the place of the unit of each.
+
+    Parameters
+    ----------
+    parts : sequence of UnitRows
+        The rows, in order of time.
+    places : intp (n_rows,)
+        The places.
+    """
+
+    def __init__(self, parts: Sequence[UnitRows], places: Ints) -> None:
+        self.parts, self.places = parts, places
+        self.sizes = np.array([len(each.columns["unit"]) for each in parts], np.intp)
+        self.stored = frozenset[str]().union(*(each.columns for each in parts))
+
+    def column(self, name: str) -> Ints:
+        """Return a column of all rows; see `UnitRows.column`."""
+        return np.concatenate([each.column(name) for each in self.parts])
+
+    def where(self, name: str) -> Ints:
+        """Return the rows in which a column is not 0."""
+        if self.stored.isdisjoint((name, TWINS.get(name, name))):
+            return np.zeros(0, np.intp)
+        return np.flatnonzero(self.column(name) != 0)
+
+    def of_parts(self, values: Sequence[Any] | Ints, dtype: Any) -> Ints:
+        """Return for each row what is given for its part."""
+        return np.repeat(np.array(values, dtype), self.sizes)
+
+    def some(self, chosen: Sequence[int]) -> Rows:
+        """Return the rows of some parts."""
+        begins = np.cumsum(self.sizes) - self.sizes
+        places = [self.places[begins[at] : begins[at] + self.sizes[at]] for at in chosen]
+        return Rows([self.parts[at] for at in chosen], np.concatenate(places))
+
+
 class Stratum:
     """The rows of an arm and share, and the totals of their units.
 
     Parameters
     ----------
-    rows : sequence of UnitRows
+    rows : Rows
         The rows.
-    places : intp (n_rows,)
-        The place of the unit of each.
     ends : int (n_groups + 1,)
-        Of each group among the places.
+        Of each group among the places of their units.
     """
 
-    def __init__(self, rows: Sequence[UnitRows], places: Ints, ends: Ints) -> None:
-        n = int(ends[-1])
+    def __init__(self, rows: Rows, ends: Ints) -> None:
+        n, places = int(ends[-1]), rows.places
         self._rows, self._places = rows, places
         self._units, self._ends, self._all_ends = np.arange(n), ends, ends
         if 2 * len(places) < n:
@@ -192,7 +232,6 @@ class Stratum:
             numbers = np.empty(n, np.intp)
             numbers[self._units] = np.arange(len(self._units))
             self._places, self._ends = numbers[places], np.searchsorted(self._units, ends)
-        self._stored = frozenset[str]().union(*(each.columns for each in rows))
         self._columns: dict[str, Column] = {}
         self._less: dict[tuple[str, str], Column] = {}
         self._totals: dict[_Source, _Changed] = {}
@@ -232,7 +271,7 @@ class Stratum:
     def at(self, kind: Kind, name: str, places: Ints) -> Ints:
         """Return what the units at some places have of a field of `Cluster`."""
         source = self._source(kind, name)
-        if not len(self._units) or source.column not in self._stored:
+        if not len(self._units) or source.column not in self._rows.stored:
             return places * 0
         own = np.minimum(np.searchsorted(self._units, places), len(self._units) - 1)
         return np.where(self._units[own] == places, self._total(source).at(own), 0)
@@ -240,7 +279,7 @@ class Stratum:
     def _checkouts(self, kind: Kind, name: str) -> Column:
         """Return the number of checkouts that a measure is of."""
         of_all, foreign = (self._source(kind, each).column for each in ("checkouts", "foreign"))
-        if name not in MONEY or foreign not in self._stored:
+        if name not in MONEY or foreign not in self._rows.stored:
             return self._column(of_all)
         if (of_all, foreign) not in self._less:
             self._less[of_all, foreign] = self._column(of_all).less(self._column(foreign))
@@ -248,18 +287,17 @@ class Stratum:
 
     def _source(self, kind: Kind, name: str) -> _Source:
         column = f"{kind}_{name}"
-        column = column if column in self._stored else TWINS.get(column, column)
+        column = column if column in self._rows.stored else TWINS.get(column, column)
         if name not in CHANGES:
             return _Source(column)
         base, factor = CHANGES[name]
         of_base = self._source(kind, base)
-        changes = (*of_base.changes, column) if column in self._stored else of_base.changes
+        changes = (*of_base.changes, column) if column in self._rows.stored else of_base.changes
         return _Source(of_base.column, of_base.factor * factor, changes)
 
     def _column(self, name: str) -> Column:
         if name not in self._columns:
-            values = (each.column(name) for each in self._rows)
-            total = sum_by_place(values, self._places, len(self._units))
+            total = sum_by_place(self._rows.column(name), self._places, len(self._units))
             self._columns[name] = Column(total, self._ends)
         return self._columns[name]
 
@@ -268,13 +306,14 @@ class Stratum:
             changes = [self._change(name) for name in source.changes]
             at = np.concatenate([np.zeros(0, np.intp), *(each for each, _ in changes)])
             changed, inverse = np.unique(at, return_inverse=True)
-            added = sum_by_place((each for _, each in changes), inverse, len(changed))
+            values = np.concatenate([np.zeros(0, np.int64), *(each for _, each in changes)])
+            added = sum_by_place(values, inverse, len(changed))
             base = self._column(source.column)
             self._totals[source] = _Changed(base, source.factor, changed, added)
         return self._totals[source]
 
     def _change(self, name: str) -> tuple[Ints, Ints]:
-        values = np.concatenate([each.column(name) for each in self._rows])
+        values = self._rows.column(name)
         some = np.flatnonzero(values != 0)
         return self._places[some], values[some]
 

@@ -122,14 +122,17 @@ def _returning(
         for day in days
         for each in day.rows
     ]
-    units = np.sort(
-        np.concatenate([np.zeros(0, np.int32), *(each.columns["unit"] for each, _ in rows)])
-    )
+    units = np.concatenate([np.zeros(0, np.int32), *(each.columns["unit"] for each, _ in rows)])
+    n_units = int(units.max(initial=-1)) + 1
+    # Where all units are so few, no sorting is needed to know.
+    if len(units) > 2 * n_units:
+        return [each for each, _ in rows], None
+    units.sort()
     is_same = units[1:] == units[:-1]
     n_repeated = np.count_nonzero(is_same[1:] | is_same[:-1])
     if 2 * n_repeated > len(units):
         return [each for each, _ in rows], None
-    returning = np.zeros(int(units.max(initial=-1)) + 1, np.bool_)
+    returning = np.zeros(n_units, np.bool_)
     returning[units[1:][is_same]] = True
     for each, has_sums in rows:
         if not has_sums:

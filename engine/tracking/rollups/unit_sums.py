@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise, product
 
 import numpy as np
@@ -16,7 +17,14 @@ from mersalg.engine.facts import KINDS, Arm, Kind
 from mersalg.engine.tracking.extra_sales import MEASURE
 from mersalg.engine.tracking.rates import CLUSTERED, UNIT_COUNTS
 from mersalg.engine.tracking.rollups.day import FLAGS, UnitRows
-from mersalg.engine.tracking.rollups.stratum import Column, Ints, Stratum, count_true, sum_by_place
+from mersalg.engine.tracking.rollups.stratum import (
+    Column,
+    Ints,
+    Rows,
+    Stratum,
+    count_true,
+    sum_by_place,
+)
 from mersalg.engine.tracking.rollups.unit_trials import trials_of
 from mersalg.engine.tracking.strata import MEASURES, share_of
 
@@ -100,11 +108,11 @@ def of_sets(rows: Sequence[UnitRows], ends: Ints, holdout: float) -> Sums:
     if not rows:
         return {}
     places = np.concatenate([each.columns["unit"] for each in rows])
-    return _Part(rows, places, ends, holdout).sums()
+    return _Part(Rows(rows, places), ends, holdout).sums()
 
 
-def _placed(groups: Sequence[Group]) -> tuple[Sequence[UnitRows], Ints, Ints]:
-    """Return the rows of groups, with a place for each unit of a group, in the order of groups."""
+def _placed(groups: Sequence[Group]) -> tuple[Rows, Ints]:
+    """Return the rows of groups, whose places are in the order of groups, and the ends of these."""
     rows: list[UnitRows] = [each for group in groups for each in group.rows]
     group_of = [at for at, group in enumerate(groups) for _ in group.rows]
     lowest = min(int(each.columns["unit"][0]) for each in rows)
@@ -127,31 +135,28 @@ def _placed(groups: Sequence[Group]) -> tuple[Sequence[UnitRows], Ints, Ints]:
         # So many gaps are between the units that they cost more than sorting.
         distinct, places = np.unique(places, return_inverse=True)
         ends = np.searchsorted(distinct, ends)
-    return rows, places, ends
+    return Rows(rows, places), ends
 
 
 class _Part:
-    """Rows with the place of the unit of each, and the ends of groups among the places."""
+    """Rows, and the ends of groups among the places of their units."""
 
-    def __init__(self, rows: Sequence[UnitRows], places: Ints, ends: Ints, holdout: float) -> None:
-        self._rows, self._places, self._ends = rows, places, ends
-        self._holdout, self._n = holdout, int(ends[-1])
-        self._sizes = [len(each.columns["unit"]) for each in rows]
-        self._codes = max(len(each.groups) for each in rows) + 1
+    def __init__(self, rows: Rows, ends: Ints, holdout: float) -> None:
+        self._rows, self._ends, self._holdout = rows, ends, holdout
+        self._n, self._part_of = int(ends[-1]), rows.of_parts(range(len(rows.parts)), np.int32)
         self._first = dict.fromkeys(KINDS, self._first_of(KINDS[0]))
-        if any(f"{KINDS[1]}_drawn" in each.columns for each in rows):
+        if f"{KINDS[1]}_drawn" in rows.stored:
             self._first[KINDS[1]] = self._first_of(KINDS[1])
 
     def sums(self) -> dict[Key, Ints]:
         """Return the sums of each group, except those of `drawn`."""
-        rows, places, ends = self._rows, self._places, self._ends
+        rows, ends = self._rows, self._ends
         strata = self._strata()
         found = self._of_strata(strata)
         flags = self._flags()
         n_buying = count_true(flags & FLAGS["buying"], ends)
-        for kind, first in self._first.items():
-            of_row = np.where(first > 0, len(rows) - first // self._codes, -1)
-            trials = trials_of(kind, rows, places, of_row, strata, ends, self._holdout)
+        for kind, (parts, _) in self._first.items():
+            trials = trials_of(kind, rows, parts, strata, ends, self._holdout)
             found |= {
                 ("arms", "of_units", kind, *key, name): sums
                 for key, of_measures in trials.items()
@@ -168,20 +173,11 @@ class _Part:
 
     def _strata(self) -> Mapping[tuple[int, Arm], Stratum]:
         """Return the strata, in order; of a share that is not stated the rows are among others."""
-        shares = [share_of(each.share, self._holdout) for each in self._rows]
         members: defaultdict[tuple[int, Arm], list[int]] = defaultdict(list)
-        for at, (share, each) in enumerate(zip(shares, self._rows, strict=True)):
+        for at, each in enumerate(self._rows.parts):
             if each.arm is not None:
-                members[share, each.arm].append(at)
-        places = self._places_of()
-        return {
-            key: Stratum(
-                [self._rows[at] for at in members[key]],
-                np.concatenate([places[at] for at in members[key]]),
-                self._ends,
-            )
-            for key in sorted(members)
-        }
+                members[share_of(each.share, self._holdout), each.arm].append(at)
+        return {key: Stratum(self._rows.some(members[key]), self._ends) for key in sorted(members)}
 
     def _of_strata(self, strata: Mapping[tuple[int, Arm], Stratum]) -> dict[Key, Ints]:
         found: dict[Key, Ints] = {}
@@ -201,52 +197,42 @@ class _Part:
 
     def _unstated(self, kind: Kind, key: tuple[int, Arm]) -> Ints:
         """Return the checkouts of each group whose decisions state no share."""
-        share = share_of(None, self._holdout)
-        own = [
-            (places, each.column(f"{kind}_checkouts"))
-            for places, each in zip(self._places_of(), self._rows, strict=True)
-            if each.share is None and (share, each.arm) == key
+        some = [
+            at
+            for at, each in enumerate(self._rows.parts)
+            if each.share is None and (share_of(None, self._holdout), each.arm) == key
         ]
-        if not own:
+        if not some:
             return np.zeros((len(self._ends) - 1, 1), np.int64)
-        places, values = zip(*own, strict=True)
-        total = sum_by_place(values, np.concatenate(places), self._n)
+        own = self._rows.some(some)
+        total = sum_by_place(own.column(f"{kind}_checkouts"), own.places, self._n)
         return Column(total, self._ends).sum[:, None]
 
-    def _places_of(self) -> Sequence[Ints]:
-        """Return the places of each of the rows."""
-        return np.split(self._places, np.cumsum(self._sizes)[:-1])
+    def _first_of(self, kind: Kind) -> tuple[Ints, Ints]:
+        """Return the part with the first eligible decision of each unit, and its group there.
 
-    def _first_of(self, kind: Kind) -> Ints:
-        """Return a code of the first eligible decision of each unit: the highest; 0 for none.
-
-        The rows it is in come first in it: they count from 1, the last one.
+        Parts count from 0, -1 for none; groups from 1.
         """
-        decided = [
-            np.where(column > 0, column + np.int32(at * self._codes), np.int32(0))
-            for at, column in zip(
-                range(len(self._rows), 0, -1),
-                (each.column(f"{kind}_drawn") for each in self._rows),
-                strict=True,
-            )
-        ]
-        first = np.zeros(self._n, np.int32)
-        np.maximum.at(first, self._places, np.concatenate(decided))
-        return first
+        drawn = self._rows.column(f"{kind}_drawn")
+        some = np.flatnonzero(drawn)
+        # The last row stands for none.
+        first = np.full(self._n, len(drawn), np.int32)
+        np.minimum.at(first, self._rows.places[some], some.astype(np.int32))
+        return np.append(self._part_of, np.int32(-1))[first], np.append(drawn, drawn[:1] * 0)[first]
 
     def drawn(self) -> dict[Key, Ints]:
         """Return the numbers of units of each stratum and group of decisions."""
-        n_groups = len(self._ends) - 1
+        n_groups, n_codes = len(self._ends) - 1, max(len(e.groups) for e in self._rows.parts) + 1
         found: defaultdict[Key, Ints] = defaultdict(lambda: np.zeros((n_groups, 1), np.int64))
-        for kind, first in self._first.items():
-            for place, own in enumerate(np.split(first, self._ends[1:-1])):
-                codes, times = np.unique(own, return_counts=True)
-                code: int
-                for code, n in zip(codes.tolist(), times.tolist(), strict=True):
-                    rows: UnitRows = self._rows[-(code // self._codes)]
-                    if code and rows.arm is not None:
-                        group = rows.groups[code % self._codes - 1]
-                        found["drawn", kind, rows.arm, rows.share, *group][place] += n
+        for kind, (parts, groups) in self._first.items():
+            codes = (parts + 1) * np.int32(n_codes) + groups
+            for place, (begin, end) in enumerate(pairwise(self._ends.tolist())):
+                times = np.bincount(codes[begin:end])
+                for code in np.flatnonzero(times).tolist():
+                    part = self._rows.parts[code // n_codes - 1]
+                    if code and part.arm is not None:
+                        group = part.groups[code % n_codes - 1]
+                        found["drawn", kind, part.arm, part.share, *group][place] += times[code]
         return found
 
     def _flags(self) -> Ints:
@@ -254,16 +240,16 @@ class _Part:
 
         A unit that was shown an offer on one day and ordered on a later one has bought, too.
         """
-        flags = np.zeros(self._n, np.uint8)
-        row_flags = np.concatenate([each.columns["flags"] for each in self._rows])
-        np.bitwise_or.at(flags, self._places, row_flags)
-        ends, days = np.cumsum(self._sizes), np.array([each.day for each in self._rows])
+        places = self._rows.places
+        flags, row_flags = np.zeros(self._n, np.uint8), self._rows.column("flags")
+        np.bitwise_or.at(flags, places, row_flags)
+        days = np.array([each.day for each in self._rows.parts])
         kinds = [(FLAGS[f"{kind}_shown"], FLAGS[f"{kind}_bought"]) for kind in KINDS]
         # Days know who bought on the day of the offer; few units are left to be looked at.
         is_open = flags & FLAGS["ordered"] > 0
         is_open &= np.any([flags & (shown | bought) == shown for shown, bought in kinds], axis=0)
-        at = np.flatnonzero(is_open[self._places])
-        own, days_of = self._places[at], days[np.searchsorted(ends, at, side="right")]
+        at = np.flatnonzero(is_open[places])
+        own, days_of = places[at], days[self._part_of[at]]
         last = np.full(self._n, days.min())
         np.maximum.at(last, own, np.where(row_flags[at] & FLAGS["ordered"], days_of, days.min()))
         for shown, bought in kinds:
@@ -278,22 +264,20 @@ class _Part:
         for all of them, as for units that come a few times, units with equal totals are taken
         together.
         """
-        rows, places, ends = self._rows, self._places, self._ends
-        largest = max(int(each.counts[kind].max()) for each in rows)
-        bits = max(1, (largest * int(np.bincount(places).max())).bit_length())
+        rows, ends = self._rows, self._ends
+        lists = [each.counts[kind] for each in rows.parts]
+        counts = np.concatenate(lists)
+        begins = np.cumsum([0, *map(len, lists)])[:-1]
+        index = rows.column(f"{kind}_counts") + rows.of_parts(begins, np.int32)
+        bits = max(1, (int(counts.max()) * self._most_rows).bit_length())
         at_once = max(1, 63 // bits)
         totals: dict[str, Ints] = {}
         times = np.ones(1, np.int64)
         for start in range(0, len(UNIT_COUNTS), at_once):
             names = UNIT_COUNTS[start : start + at_once]
             shifts = bits * np.arange(len(names))
-            packed = (
-                (each.counts[kind][:, start : start + at_once] << shifts).sum(axis=1)[
-                    each.columns[f"{kind}_counts"]
-                ]
-                for each in rows
-            )
-            words = sum_by_place(packed, places, self._n)
+            packed = (counts[:, start : start + at_once] << shifts).sum(axis=1)[index]
+            words = sum_by_place(packed, rows.places, self._n)
             if len(names) == len(UNIT_COUNTS):
                 different = [
                     np.unique(own, return_counts=True) for own in np.split(words, ends[1:-1])
@@ -309,3 +293,8 @@ class _Part:
             sums = [Column(column * times, ends).sum for column in columns]
             found[name] = np.stack(sums, axis=1)
         return found
+
+    @cached_property
+    def _most_rows(self) -> int:
+        """The largest number of rows of a unit."""
+        return int(np.bincount(self._rows.places).max())

@@ -6,14 +6,14 @@ them is what they have as trials. Others are taken out of its sums, and added ag
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from mersalg.engine.facts import Arm, Kind
 from mersalg.engine.tracking.per_unit import OF_BASKET
-from mersalg.engine.tracking.rollups.day import CHANGES, OF_CLUSTER, TWINS, UnitRows
-from mersalg.engine.tracking.rollups.stratum import Column, Ints, Stratum
+from mersalg.engine.tracking.rollups.day import CHANGES, OF_CLUSTER
+from mersalg.engine.tracking.rollups.stratum import Column, Ints, Rows, Stratum
 from mersalg.engine.tracking.strata import COUNTED, MEASURES, MONEY, WHOLE, share_of
 
 _NEVER = 2**62
@@ -21,8 +21,7 @@ _NEVER = 2**62
 
 def trials_of(
     kind: Kind,
-    rows: Sequence[UnitRows],
-    units: Ints,
+    rows: Rows,
     first: Ints,
     strata: Mapping[tuple[int, Arm], Stratum],
     ends: Ints,
@@ -34,10 +33,10 @@ def trials_of(
     ----------
     kind : Kind
         Of the offers.
-    rows, units
-        All rows, and the unit of each.
+    rows : Rows
+        All rows.
     first : int (n_units,)
-        The place in `rows` of the first eligible decision of each unit; -1 for none.
+        The part of `rows` that has the first eligible decision of each unit; -1 for none.
     strata : mapping
         The checkouts of each share and arm.
     ends : int (n_groups + 1,)
@@ -53,20 +52,17 @@ def trials_of(
     places = {key: index for index, key in enumerate(drawn)}
     # The last of both is for units without an eligible decision, whose place is -1.
     stratum = np.array(
-        [*(places.get((share_of(each.share, holdout), each.arm), -1) for each in rows), -1],  # type: ignore[arg-type]
+        [*(places.get((share_of(each.share, holdout), each.arm), -1) for each in rows.parts), -1],  # type: ignore[arg-type]
         np.int8,
     )
-    day = np.array([*(each.day for each in rows), _NEVER])
-    at, baskets = _baskets(kind, rows, units, day[first])
-    chosen = np.unique(
-        np.concatenate(
-            [
-                units[at],
-                units[_where(f"{kind}_foreign", rows)],
-                units[_elsewhere(kind, rows, units, stratum, stratum[first])],
-            ]
-        )
-    )
+    day = np.array([*(each.day for each in rows.parts), _NEVER])
+    at, baskets = _baskets(kind, rows, day[first])
+    of_row = rows.of_parts(stratum[:-1], np.int8)
+    elsewhere = np.flatnonzero((of_row >= 0) & (of_row != stratum[first][rows.places]))
+    if len(elsewhere):
+        elsewhere = elsewhere[rows.column(f"{kind}_checkouts")[elsewhere] > 0]
+    chosen = np.concatenate([at, rows.where(f"{kind}_foreign"), elsewhere])
+    chosen = np.unique(rows.places[chosen])
     if not len(chosen):
         return own
     of_strata = {
@@ -78,7 +74,7 @@ def trials_of(
         for name in OF_CLUSTER
     }
     for name, values in baskets.items():
-        np.add.at(whole[name], np.searchsorted(chosen, units[at]), values)
+        np.add.at(whole[name], np.searchsorted(chosen, rows.places[at]), values)
     whole["foreign"] = np.minimum(whole["foreign"], 1)
     ends = np.searchsorted(chosen, ends)
     for index, (key, before) in enumerate(of_strata.items()):
@@ -102,47 +98,21 @@ def _sums(name: str, of: Mapping[str, Ints], ends: Ints) -> Ints:
     return _as_trials(name, x.per(m, trials=name in COUNTED))
 
 
-def _elsewhere(
-    kind: Kind, rows: Sequence[UnitRows], units: Ints, stratum: Ints, of_unit: Ints
-) -> Ints:
-    """Return the rows with eligible checkouts in another stratum than that of their unit."""
-    of_row = np.repeat(stratum[:-1], _sizes(rows))
-    at = np.flatnonzero((of_row >= 0) & (of_row != of_unit[units]))
-    return at[_column(f"{kind}_checkouts", rows)[at] > 0] if len(at) else at
-
-
-def _baskets(
-    kind: Kind, rows: Sequence[UnitRows], units: Ints, begun: Ints
-) -> tuple[Ints, Mapping[str, Ints]]:
+def _baskets(kind: Kind, rows: Rows, begun: Ints) -> tuple[Ints, Mapping[str, Ints]]:
     """Return the rows of baskets that count, and what they add to each of `OF_BASKET`.
 
     They count where they came later than the first eligible decision of the unit, which was on the
     day `begun`: in rows without an arm on a later day, in others on the same day.
     """
-    at = _where(f"{kind}_beside_orders", rows)
+    at = rows.where(f"{kind}_beside_orders")
     if not len(at):
         return at, {}
-    days = [each.columns.get("day", each.day + (each.arm is not None)) for each in rows]
-    days = [np.broadcast_to(each, n) for each, n in zip(days, _sizes(rows), strict=True)]
-    at = at[np.concatenate(days)[at] > begun[units[at]]]
+    days = [each.columns.get("day", each.day + (each.arm is not None)) for each in rows.parts]
+    days = [np.broadcast_to(each, n) for each, n in zip(days, rows.sizes, strict=True)]
+    at = at[np.concatenate(days)[at] > begun[rows.places[at]]]
 
     def values(name: str) -> Ints:
-        own = _column(f"{kind}_{name}", rows)[at].astype(np.int64)
+        own = rows.column(f"{kind}_{name}")[at].astype(np.int64)
         return own + values(CHANGES[name][0]) if name in CHANGES else own
 
     return at, {name: values(f"beside_{name}") for name in OF_BASKET}
-
-
-def _where(name: str, rows: Sequence[UnitRows]) -> Ints:
-    """Return the rows in which a column is not 0."""
-    if not any({name, TWINS.get(name)} & each.columns.keys() for each in rows):
-        return np.zeros(0, np.intp)
-    return np.flatnonzero(_column(name, rows))
-
-
-def _column(name: str, rows: Sequence[UnitRows]) -> Ints:
-    return np.concatenate([each.column(name) for each in rows])
-
-
-def _sizes(rows: Sequence[UnitRows]) -> list[int]:
-    return [len(each.columns["unit"]) for each in rows]

@@ -13,7 +13,7 @@ import pytest
 from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.facts import KINDS, Arm, Kind
 from mersalg.engine.tracking.extra_sales import ExtraSales
-from mersalg.engine.tracking.incremental import incremental_of
+from mersalg.engine.tracking.incremental import effects_of
 from mersalg.engine.tracking.report import ReportQuery, report_of
 from mersalg.engine.tracking.strata import Cluster, Clusters, by_share
 from tests.support.cluster_sums import between_kinds, strata_of
@@ -186,9 +186,7 @@ def _extra(control: Any, visits: Any, *amounts: Any) -> Any:
     }  # fmt: skip
     strata = {kind: strata_of(clusters[kind], 0.3) for kind in KINDS}
     effects = {
-        kind: incremental_of(
-            strata[kind], strata[kind], reason=None, currency="NOK", level=0.95, net=False
-        )
+        kind: effects_of(strata[kind], strata[kind], reason=None, currency="NOK", level=0.95)[0]
         for kind in KINDS
     }
     arms: Mapping[Kind, Mapping[tuple[int, Arm], Mapping[str, Cluster]]] = {

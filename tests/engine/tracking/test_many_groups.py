@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportions_ztest
 
 from mersalg.engine.facts import Fact
-from mersalg.engine.tracking.incremental import incremental_of
+from mersalg.engine.tracking.incremental import effects_of
 from mersalg.engine.tracking.many import (
     EFFECTS,
     SHRUNKEN,
@@ -117,9 +117,9 @@ def test_no_item_is_named_where_no_offer_has_an_effect(share: float) -> None:
                     clusters[(arm, 100_000), f"{arm}{unit}"] = Cluster(m, x, m)  # type: ignore[index]
             strata = strata_of(clusters, 0.1)
             for watched, of_world in groups.items():
-                effect = incremental_of(
+                effect = effects_of(
                     strata, Strata(), reason=None, currency=None, level=0.95, watched=watched
-                )
+                )[0]
                 of_world.append(
                     {**{name: dict(effect) for name in EFFECTS}, **dict.fromkeys(SHRUNKEN, NOTHING)}
                 )

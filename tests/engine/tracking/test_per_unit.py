@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mersalg.engine.tracking.incremental import incremental_of
+from mersalg.engine.tracking.incremental import effects_of
 from tests.benchmarks.coverage import constant, units_of
 from tests.support.cluster_sums import strata_of, strata_of_units
 
@@ -23,7 +23,7 @@ def test_intervals_of_units_cover(n_control: int, runs: int) -> None:
         clusters = world(rng, n_control)
         strata = strata_of(clusters, 0.1)
         of_units = strata_of_units(units_of(rng, clusters), 0.1)
-        entry: Any = incremental_of(strata, of_units, reason=None, currency="NOK", level=0.95)
+        entry: Any = effects_of(strata, of_units, reason=None, currency="NOK", level=0.95)[0]
         for name in MEASURES:
             each = entry["per_unit"] if name == "share" else entry["per_unit"][name]
             covered[name] += float(each["lower"]) <= 0 <= float(each["upper"])

@@ -615,7 +615,7 @@ def test_sums_are_exact(clusters: list[tuple[int, int]], data: st.DataObject) ->
 def test_sums_of_places_are_exact(values: list[tuple[int, int]]) -> None:
     amounts, places = (np.array([each[at] for each in values], np.int64) for at in (0, 1))
     expected = [sum(value for value, own in values if own == place) for place in range(4)]
-    assert sum_by_place([amounts], places, 4).tolist() == expected
+    assert sum_by_place(amounts, places, 4).tolist() == expected
 
 
 def test_many_days_are_rolled_up_by_many_processes(

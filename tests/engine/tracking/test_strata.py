@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.tracking.cuped import Unit, adjusted_difference
-from mersalg.engine.tracking.incremental import incremental_of
+from mersalg.engine.tracking.incremental import effects_of
 from mersalg.engine.tracking.report import ReportQuery, report_of
 from mersalg.engine.tracking.strata import Cluster, Clusters, Strata, Stratum
 from mersalg.serving.presentation.report import present
@@ -25,7 +25,7 @@ WEEKS = ((100_000, 0.1), (500_000, 0.3))
 
 def entry_of(strata: Strata, **settings: Any) -> Any:
     plain = {"reason": None, "currency": "NOK", "level": 0.95}
-    return incremental_of(strata, Strata(), **{**plain, **settings})
+    return effects_of(strata, Strata(), **{**plain, **settings})[0]
 
 
 def world(rng: np.random.Generator, n_units: int) -> Clusters:

@@ -12,7 +12,7 @@ import pytest
 
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.facts import Arm, CartLine, Decision, Offer
-from mersalg.engine.tracking.incremental import incremental_of
+from mersalg.engine.tracking.incremental import effects_of
 from mersalg.engine.tracking.intervals import RatioSums
 from mersalg.engine.tracking.many import holm
 from mersalg.engine.tracking.strata import MONEY, WHOLE, ArmSums, Strata
@@ -46,9 +46,7 @@ def measured(bought: Any, is_control: Any) -> Mapping[str, Any]:
         of |= {"orders": every, "kept_orders": every}
         arms[round(SHARE * WHOLE), arm] = ArmSums(of, 0)  # type: ignore[index]
     strata = Strata(arms)
-    entry = incremental_of(
-        strata, strata, reason=None, currency="NOK", level=0.95, watched=True, net=True
-    )
+    entry = effects_of(strata, strata, reason=None, currency="NOK", level=0.95, watched=True)[1]
     return {"net_incremental": entry}
 
 
