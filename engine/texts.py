@@ -127,33 +127,33 @@ class Wording:
     def __init__(self, attributes: AttributesSection | None = None) -> None:
         self._attributes = attributes or AttributesSection()
         # The attributes of a shop change in far fewer ways than it has pairs of items.
-        self.phrase = lru_cache(_PHRASES_REMEMBERED)(self._phrase)
-        self.added = lru_cache(_PHRASES_REMEMBERED)(self._added)
+        self.words_of = lru_cache(_PHRASES_REMEMBERED)(self._words_of)
 
     def label(self, attribute: str, language: Language) -> tuple[str, str]:
         """Return the words of an attribute and its unit, as `attribute_label`."""
         return attribute_label(attribute, language, self._attributes)
 
-    def _added(self, change: Change, language: Language) -> tuple[str, ...]:
-        """Return what is there now and was not before: members of a set, or the attribute."""
-        label = self.label(change.attribute, language)[0]
-        if not label or self.phrase(change, language):
-            return ()
-        if gains.truth(change.after) is not None:
-            return (label,)
-        if gains.compare_texts(change.before, change.after) not in ("gain", "both"):
-            return ()
-        return gains.added(change.before, change.after)
+    def _words_of(self, change: Change, language: Language) -> tuple[str, tuple[str, ...]]:
+        """Return a change as a phrase; else "" and what is there now and was not before.
 
-    def _phrase(self, change: Change, language: Language) -> str:
+        That is members of a set, or the attribute. An attribute without a label has neither.
+        """
+        label, suffix = self.label(change.attribute, language)
+        phrase = self._phrase(change, label, suffix, language) if label else ""
+        if phrase or not label:
+            return phrase, ()
+        if gains.truth(change.after) is not None:
+            return "", (label,)
+        if gains.compare_texts(change.before, change.after) not in ("gain", "both"):
+            return "", ()
+        return "", gains.added(change.before, change.after)
+
+    def _phrase(self, change: Change, label: str, suffix: str, language: Language) -> str:
         """Return `4x the storage`, `camera 12 → 48 MP` or `size small → large`.
 
-        It is "" of sets and truths, and of attributes that have no label.
+        It is "" of sets and truths.
         """
         attribute, messages = change.attribute, messages_of(language)
-        label, suffix = self.label(attribute, language)
-        if not label:
-            return ""
         decimal = self._attributes.decimals.get(attribute, ".")
         before, after = parse_number(change.before, decimal), parse_number(change.after, decimal)
         if before is None or after is None:
@@ -165,7 +165,7 @@ class Wording:
             # As packs are written (`2/12 OZ`) only the shop reads them.
             is_pack = attribute == gains.PACK_SIZE
             return messages.gettext("bigger pack") if is_pack else _from_to(label, change, language)
-        ratio = number_ratio(change.before, change.after, decimal)
+        ratio = number_ratio(before, after)
         unit = (after.unit or before.unit).casefold() or suffix
         is_said = SUFFIXES[unit][1] if unit in SUFFIXES else not unit
         if ratio is not None and ratio >= 2 and ratio * 2 % 1 == 0 and is_said:
@@ -248,11 +248,11 @@ def change_texts(
     texts: list[str] = []
     for change in changes:
         turned = Change(change.attribute, change.after, change.before) if lost else change
-        if members := wording.added(turned, language):
+        if members := wording.words_of(turned, language)[1]:
             text = _listed_items(members[:_MAX_MEMBERS], language)
             without = messages_of(language).gettext("without {members}")
             texts.append(without.format(members=text) if lost else text)
-        elif phrase := wording.phrase(change, language):
+        elif phrase := wording.words_of(change, language)[0]:
             texts.append(phrase)
     return tuple(map(_sentence_case, dict.fromkeys(texts)))
 
@@ -272,11 +272,9 @@ def _bigger_pack(extra: Extra, language: Language) -> str:
 
 
 def _gained(gained: Sequence[Change], language: Language, wording: Wording) -> str:
-    phrases = [phrase for change in gained if (phrase := wording.phrase(change, language))][
-        :_MAX_PHRASES
-    ]
-    new = [member for change in gained for member in wording.added(change, language)]
-    what = _listed(phrases, language)
+    said = [wording.words_of(change, language) for change in gained]
+    new = [member for _, members in said for member in members]
+    what = _listed([phrase for phrase, _ in said if phrase][:_MAX_PHRASES], language)
     if not new:
         return what
     listed = _listed_items(new[:_MAX_MEMBERS], language)
@@ -303,7 +301,7 @@ def value_text(value: str, language: Language) -> str:
 
 def _printed(name: str) -> str:
     """Return a name on one line: no control characters, nothing that turns the text around."""
-    return _UNPRINTED.sub(" ", name)
+    return name if name.isprintable() else _UNPRINTED.sub(" ", name)
 
 
 def _listed_items(names: Sequence[str], language: Language, *, inside: bool = False) -> str:
@@ -312,7 +310,7 @@ def _listed_items(names: Sequence[str], language: Language, *, inside: bool = Fa
     One name alone is so only `inside` a sentence, where it has to be seen where the name ends.
     """
     printed = [_printed(name) for name in names]
-    if inside or len(printed) > 1:
+    if (inside or len(printed) > 1) and any("," in name for name in printed):
         quoted = messages_of(language).gettext("“{name}”")
         printed = [quoted.format(name=name) if "," in name else name for name in printed]
     return _listed(printed, language)
@@ -332,24 +330,24 @@ def money_text(minor: int, currency: str, language: Language) -> str:
 
     English parts thousands from 10,000 on, as its texts read `1000 NOK`; Norwegian always.
     """
-    amount = money.to_decimal(minor, currency)
-    decimals = 0 if amount == amount.to_integral_value() else money.minor_digits(currency)
-    if language == "nb":
-        number = _written(f"{amount:,.{decimals}f}", language)
-        # The sign and its number stay on one line.
-        return f"{number}\u00a0{_symbol(currency, language)}"
-    return f"{_written(_apart(amount, decimals), language)} {currency}"
+    whole, _, part = money.to_text(minor, currency).partition(".")
+    if len(whole.lstrip("-")) > (3 if language == "nb" else 4):
+        whole = f"{int(whole):,}"
+    number = _written(f"{whole}.{part}" if part.strip("0") else whole, language)
+    # The sign and its number stay on one line.
+    return (
+        f"{number}\u00a0{_symbol(currency, language)}"
+        if language == "nb"
+        else f"{number} {currency}"
+    )
 
 
 @lru_cache(maxsize=4_096)
 def number_text(value: Decimal, language: Language) -> str:
     """Return `0,5` or `0.5`, to six decimals; thousands are separated from 10,000 on."""
-    digits = _apart(value, _MAX_DECIMALS)
+    separator = "," if abs(value) >= 10_000 else ""
+    digits = f"{value:{separator}.{_MAX_DECIMALS}f}"
     return _written(digits.rstrip("0").rstrip("."), language)
-
-
-def _apart(value: Decimal, decimals: int) -> str:
-    return f"{value:,.{decimals}f}" if abs(value) >= 10_000 else f"{value:.{decimals}f}"
 
 
 def _written(digits: str, language: Language) -> str:

@@ -288,16 +288,15 @@ def _make_offers(model: Model, call: _Call, at: int) -> CachedOffers:
 
 def _offers(model: Model, wording: Wording, language: Language, slate: Slate) -> tuple[Offer, ...]:
     """Return the offers of a slate, still without ids."""
-    return (
-        *(
-            _cross_sell_offer(model, complement, position, language)
-            for position, complement in enumerate(slate.cross_sell, start=1)
-        ),
-        *(
-            _upsell_offer(model, wording, upgrade, position, language)
-            for position, upgrade in enumerate(slate.upsell, start=1)
-        ),
-    )
+    offers = [
+        _cross_sell_offer(model, complement, position, language)
+        for position, complement in enumerate(slate.cross_sell, start=1)
+    ]
+    offers += [
+        _upsell_offer(model, wording, upgrade, position, language)
+        for position, upgrade in enumerate(slate.upsell, start=1)
+    ]
+    return tuple(offers)
 
 
 def _cross_sell_offer(
@@ -305,7 +304,7 @@ def _cross_sell_offer(
 ) -> Offer:
     catalogue, counts = model.catalogue, complement.counts
     names = [catalogue.names[item] or catalogue.items[item] for item in counts.antecedent]
-    price = int(catalogue.price_minor[complement.item])
+    price = catalogue.price_minor.item(complement.item)
     item_id = catalogue.items[complement.item]
     # Orders say nothing of an item that is newer than all of them.
     if not names and (complement.pinned or not counts.n_joint):
@@ -343,7 +342,7 @@ def _upsell_offer(
         kind="upsell",
         item_id=item_id,
         position=position,
-        unit_price_minor=int(catalogue.price_minor[upgrade.item]),
+        unit_price_minor=catalogue.price_minor.item(upgrade.item),
         name=catalogue.names[upgrade.item] or item_id,
         score=upgrade.score,
         text=upsell_text(
@@ -369,9 +368,9 @@ def _upsell_offer(
 def _family(model: Model, item: int) -> str | None:
     """Return the item's family by the catalogue, else as learned, None where it has none."""
     catalogue, ladders = model.catalogue, model.ladders
-    if catalogue.family[item] >= 0:
-        return catalogue.family_names[int(catalogue.family[item])]
-    ladder = int(ladders.family[item]) if item < len(ladders.family) else UNKNOWN
+    if (family := catalogue.family.item(item)) >= 0:
+        return catalogue.family_names[family]
+    ladder = ladders.family.item(item) if item < len(ladders.family) else UNKNOWN
     if ladder < 0 or ladders.families is None or ladders.families.method[ladder] != LEARNED:
         return None
     return ladders.families.names[ladder]

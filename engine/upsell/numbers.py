@@ -99,10 +99,9 @@ def in_common_unit(before: Number, after: Number) -> tuple[Decimal, Decimal] | N
     return before.value * known_first[1], after.value * known_second[1]
 
 
-def number_ratio(before: str, after: str, decimal: Mark = ".") -> Decimal | None:
+def number_ratio(before: Number, after: Number) -> Decimal | None:
     """Return how many times `before` goes into `after`; None where they cannot be compared."""
-    first, second = parse_number(before, decimal), parse_number(after, decimal)
-    values = in_common_unit(first, second) if first and second else None
+    values = in_common_unit(before, after)
     if values is None or values[0] <= 0 or not all(value.is_finite() for value in values):
         return None
     return values[1] / values[0]

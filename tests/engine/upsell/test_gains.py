@@ -106,7 +106,10 @@ def test_nothing_is_better_than_itself(text: str) -> None:
 def test_a_larger_number_gains(first: int, second: int, unit: str) -> None:
     expected = "gain" if second > first else "loss" if second < first else "same"
     assert gains.compare_texts(f"{first} {unit}", f"{second} {unit}") == expected
-    assert number_ratio(f"{first}", f"{second}") == Decimal(second) / Decimal(first)
+    before, after = parse_number(f"{first}"), parse_number(f"{second}")
+    assert before is not None
+    assert after is not None
+    assert number_ratio(before, after) == Decimal(second) / Decimal(first)
 
 
 def test_added_members_keep_the_shops_spelling_and_order() -> None:
