@@ -23,8 +23,7 @@ group = typer.Typer(
 def status(database: Database, as_json: console.JsonFlag = False) -> None:
     """Show whether offers are paused, and how checkouts with and without them are completed."""
     from mersalg.engine.tracking import guardrail
-    from mersalg.serving.presentation.glossary import glossary_of
-    from mersalg.serving.presentation.report import completion_text
+    from mersalg.serving.presentation.figures import EntryWords
 
     with existing_store(database) as store:
         state = guardrail.state_of(store)
@@ -39,9 +38,10 @@ def status(database: Database, as_json: console.JsonFlag = False) -> None:
         console.print_json({**_fields_of(state), "completion": kinds})
         return
     console.say(_text_of(state))
-    term = glossary_of("en").terms["completion"]
+    words = EntryWords("en")
+    name = words.terms["completion"].name
     for kind, entry in kinds.items():
-        console.say(f"{kind.replace('_', '-')}, {term.name}: {completion_text(entry, 'en')}")
+        console.say(f"{kind.replace('_', '-')}, {name}: {words.effect(entry)}")
 
 
 @group.command("pause")

@@ -102,23 +102,13 @@ def _checks(
 
 
 def _right(visit: Visit, name: str, **values: object) -> Check:
-    return Check(
-        name,
-        "ok",
-        visit.words(f"health_{name}_ok", **values),
-        visit.words(f"health_{name}_ok_text", **values),
-    )
+    title, text = (visit.words(f"health_{name}_ok{end}", **values) for end in ("", "_text"))
+    return Check(name, "ok", title, text)
 
 
 def _wrong(visit: Visit, name: str, codes: Sequence[str] = (), **values: object) -> Check:
-    return Check(
-        name,
-        "warn",
-        visit.words(f"health_{name}", **values),
-        visit.words(f"health_{name}_text", **values),
-        visit.words(f"health_{name}_do"),
-        codes,
-    )
+    texts = (visit.words(f"health_{name}{end}", **values) for end in ("", "_text", "_do"))
+    return Check(name, "warn", *texts, codes=codes)
 
 
 def _unknown_items(visit: Visit, decisions: Sequence[Decision], model: Model | None) -> Check:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import Query
 from starlette.responses import RedirectResponse, Response
@@ -36,19 +36,6 @@ _MAX_ITEMS = 50
 _REJECTED = 30
 _COUNTS = ("orders", "items", "rules", "tiers_ladders_with_steps", "customers")
 _METRICS = ("hit_rate_at_10", "discovery_hit_rate_at_10")
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A version in words; `published` says when and by whom, the newest first."""
-
-    version: str
-    created: str
-    summary: str
-    counts: Sequence[tuple[str, str]]
-    metrics: Sequence[tuple[str, str]]
-    published: Sequence[tuple[str, str]]
-    is_current: bool
 
 
 @router.get("/dashboard/models")
@@ -108,7 +95,8 @@ async def roll_version_back(visit: TheVisit) -> RedirectResponse:
 
 def _version(
     visit: Visit, manifest: Manifest, entries: Sequence[AuditEntry], current: str | None
-) -> Version:
+) -> dict[str, object]:
+    """Return a version in words; `published` says when and by whom, the newest first."""
     counts = [
         (visit.words(f"count_{name}"), visit.figures.count(manifest.counts[name]))
         for name in _COUNTS
@@ -124,17 +112,15 @@ def _version(
         for entry in entries
         if entry.target == manifest.version and entry.outcome == "done"
     ]
-    created = clock.to_micros(datetime.fromisoformat(manifest.created_at))
-    is_current = manifest.version == current
-    return Version(
-        manifest.version,
-        visit.moment(created),
-        manifest.summary,
-        counts,
-        metrics,
-        published,
-        is_current,
-    )
+    return {
+        "version": manifest.version,
+        "created": visit.moment(clock.to_micros(datetime.fromisoformat(manifest.created_at))),
+        "summary": manifest.summary,
+        "counts": counts,
+        "metrics": metrics,
+        "published": published,
+        "is_current": manifest.version == current,
+    }
 
 
 def _metric(visit: Visit, metric: Mapping[str, Any]) -> str:
@@ -170,16 +156,6 @@ class Difference:
             return "–"
         currency = self._model.catalogue.currency
         return self._visit.figures.amount(money.to_text(minor, currency), currency)
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """An offer as buyers see it, and why it was chosen."""
-
-    offer: Offer
-    price: str
-    why: str
-    pinned: bool
 
 
 @router.get("/dashboard/try")
@@ -246,8 +222,6 @@ async def try_cart(
 
 
 def _pair(item_id: str) -> str:
-    from urllib.parse import quote
-
     return f"&item={quote(item_id, safe='')}"
 
 
@@ -264,7 +238,8 @@ def _find(model: Model | None, text: str, chosen: set[str]) -> list[tuple[str, s
     return sorted(matches, key=lambda each: (len(each[1]), each[1]))[:_MAX_FOUND]
 
 
-def _given(visit: Visit, offer: Offer, seen: OfferDisplay, pinned: set[str]) -> Given:
+def _given(visit: Visit, offer: Offer, seen: OfferDisplay, pinned: set[str]) -> dict[str, object]:
+    """Return an offer as buyers see it, and why it was chosen."""
     names, evidence = Names(visit.service.live.model), offer.evidence
     is_pinned = offer.item_id in pinned
     if is_pinned:
@@ -281,4 +256,5 @@ def _given(visit: Visit, offer: Offer, seen: OfferDisplay, pinned: set[str]) -> 
             whole=visit.figures.count(evidence.n_antecedent),
             lift=visit.figures.decimal(evidence.lift_lower),
         )
-    return Given(offer, seen.difference or seen.price or "", why, is_pinned)
+    price = seen.difference or seen.price or ""
+    return {"offer": offer, "price": price, "why": why, "pinned": is_pinned}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -132,27 +131,6 @@ async def _worth(visit: Visit) -> list[Worth] | None:
     return await asyncio.to_thread(worth_doing, reports, rules, decisions, names, words)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Carts in which something was suggested, for one reason: how many, and the counts behind."""
-
-    beside: str
-    n: int
-    evidence: str
-    lift: str
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One recent decision that suggested something."""
-
-    at: str
-    cart: str
-    arm: str
-    why: str
-    decision_id: str
-
-
 @router.get("/dashboard/items/item")
 @router.get("/dashboard/rules/rule")
 @router.get("/dashboard/ladders/upgrade")
@@ -213,7 +191,7 @@ async def show_offer(
         scales=Scales.of([row, *(each.row for each in related)]),
         places=_places(visit, with_it),
         n_decisions=len(decisions),
-        seen=[_seen(visit, *each) for each in with_it[:10]] if visit.may_change else [],
+        seen=[_seen(visit, decision) for decision, _ in with_it[:10]] if visit.may_change else [],
         history=[
             (visit.moment(entry.occurred_at), _done(visit, entry), entry.who)
             for entry in entries
@@ -286,8 +264,8 @@ def _formula(visit: Visit, row: OfferRow, report: Mapping[str, Any]) -> list[tup
     ]
 
 
-def _places(visit: Visit, with_it: Sequence[tuple[Decision, Offer]]) -> list[Place]:
-    """Return the reasons for which it was suggested, the most frequent first."""
+def _places(visit: Visit, with_it: Sequence[tuple[Decision, Offer]]) -> list[dict[str, str | int]]:
+    """Return the reasons for which it was suggested, the most frequent first, and their counts."""
     names = Names(visit.service.live.model)
     counts: Counter[tuple[str, ...]] = Counter()
     newest: dict[tuple[str, ...], Offer] = {}
@@ -301,11 +279,8 @@ def _places(visit: Visit, with_it: Sequence[tuple[Decision, Offer]]) -> list[Pla
         newest.setdefault(beside, offer)
     fewest = 1 if visit.may_change else FEWEST_BUYERS
     return [
-        Place(
-            names.joined(beside) or visit.words("any_cart"),
-            n,
-            *_why(visit, newest[beside]),
-        )
+        {"beside": names.joined(beside) or visit.words("any_cart"), "n": n}
+        | dict(zip(("evidence", "lift"), _why(visit, newest[beside]), strict=True))
         for beside, n in counts.most_common(20)
         if n >= fewest
     ]
@@ -320,12 +295,11 @@ def _why(visit: Visit, offer: Offer) -> tuple[str, str]:
     return offer.text, ""
 
 
-def _seen(visit: Visit, decision: Decision, offer: Offer) -> Seen:
-    names = Names(visit.service.live.model)
-    return Seen(
-        visit.moment(decision.occurred_at),
-        ", ".join(names[line.item_id] for line in decision.lines[:6]) or visit.words("empty_cart"),
-        visit.words(f"arm_{decision.arm}"),
-        _why(visit, offer)[0],
-        decision.decision_id,
-    )
+def _seen(visit: Visit, decision: Decision) -> dict[str, str]:
+    """Return one recent decision that suggested it."""
+    names = [Names(visit.service.live.model)[line.item_id] for line in decision.lines[:6]]
+    return {
+        "at": visit.moment(decision.occurred_at),
+        "cart": ", ".join(names) or visit.words("empty_cart"),
+        "arm": visit.words(f"arm_{decision.arm}"),
+    }

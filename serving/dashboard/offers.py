@@ -12,10 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mersalg.engine import facts
-from mersalg.engine.cross_sell import measures
 from mersalg.engine.csv_cells import safe_cell
-from mersalg.engine.facts import KINDS, Kind
+from mersalg.engine.facts import KINDS, Evidence, Kind
 from mersalg.engine.live_catalogue import InForce, rule_of
 from mersalg.engine.model import Model
 from mersalg.engine.tracking.query import UNKNOWN
@@ -31,15 +29,6 @@ FEWEST_BUYERS = 5
 """Groups of fewer are put together for all but administrators, as in `GET /v1/reports/rates`."""
 
 KEY_OF: Mapping[str, Key] = {"items": "item", "rules": "rule", "ladders": "upgrade"}
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """Past orders with all items, those with what the cart holds, and lift's lower bound."""
-
-    n_joint: int
-    n_antecedent: int
-    lift_lower: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +129,10 @@ def evidence_of(model: Model | None, beside: Sequence[str], item_id: str) -> Evi
     alike = (table.consequent == consequent) & (table.lengths == len(wanted))
     for rule in np.flatnonzero(alike).tolist():
         if table.antecedents[rule].tolist() == wanted:
-            counts = table.take(np.array([rule]))
-            lower = float(measures.lift_lower(*counts.counts())[0])
-            return Evidence(int(counts.n_joint[0]), int(counts.n_antecedent[0]), lower)
+            own = table.take(np.array([rule]))
+            n_joint, n_antecedent = int(own.n_joint[0]), int(own.n_antecedent[0])
+            derived = (each.item(0) for each in (own.confidence(), own.lift(), own.lift_lower()))
+            return Evidence(tuple(beside), n_joint, n_antecedent, *derived)
     return None
 
 
@@ -322,7 +312,7 @@ def whole(amount: Decimal | None) -> Decimal | None:
     return None if amount is None else amount.quantize(Decimal(1))
 
 
-def evidence_text(visit: Visit, evidence: Evidence | facts.Evidence | None) -> str:
+def evidence_text(visit: Visit, evidence: Evidence | None) -> str:
     """Return the counts behind a rule in words; empty where there are none."""
     if evidence is None:
         return ""

@@ -45,9 +45,9 @@ class Scale:
         """Return where a number is, from 0 to 1; numbers beyond the ends are at the ends."""
         return min(1.0, max(0.0, (number - self.low) / (self.high - self.low)))
 
-    def ticks(self, most: int = 4) -> Sequence[float]:
-        """Return about `most` round numbers on the scale."""
-        rough = (self.high - self.low) / most
+    def ticks(self) -> Sequence[float]:
+        """Return about four round numbers on the scale."""
+        rough = (self.high - self.low) / 4
         unit = 10.0 ** math.floor(math.log10(rough))
         step = next(each * unit for each in (1, 2, 2.5, 5, 10) if each * unit >= rough * 0.999)
         first = math.ceil(self.low / step - 1e-9)

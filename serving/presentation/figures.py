@@ -79,9 +79,9 @@ class Figures:
         # Adding zero removes the sign of a rounded zero.
         return self._number(round(difference, 3) + 0.0, "+#,##0.000;-#,##0.000")
 
-    def decimal(self, value: float, digits: int = 2) -> str:
-        """Return a number with as many decimals as `digits`, such as a lift."""
-        return self._number(value, f"#,##0.{'0' * digits}" if digits else "#,##0")
+    def decimal(self, value: float) -> str:
+        """Return a number with two decimals, such as a lift."""
+        return self._number(value, "#,##0.00")
 
     def p_value(self, value: float) -> str:
         """Return a p-value to three significant digits."""
@@ -129,13 +129,10 @@ class Figures:
 
     def period(self, first: date, last: date) -> str:
         """Return the days of a period, the year once where it is the same."""
-        joint = " til " if self.language == "nb" else " to "
-        begin = self.day(first, year=first.year != last.year)
-        return (
-            f"{begin}{joint}{self.day(last, year=True)}"
-            if first != last
-            else self.day(last, year=True)
-        )
+        joint, end = " til " if self.language == "nb" else " to ", self.day(last, year=True)
+        if first == last:
+            return end
+        return f"{self.day(first, year=first.year != last.year)}{joint}{end}"
 
     def bucket(self, text: str, *, short: bool = False) -> str:
         """Return a day, week or month of a report as people read it; `short` is for an axis."""

@@ -12,12 +12,7 @@ from markupsafe import Markup
 
 from mersalg.engine.config import ExperimentSection
 from mersalg.engine.locales import Language
-from mersalg.serving.presentation.charts import (
-    COLOURS,
-    Scale,
-    bars,
-    whisker,
-)
+from mersalg.serving.presentation.charts import COLOURS, Scale, bars, whisker
 from mersalg.serving.presentation.figures import EntryWords
 from mersalg.serving.presentation.report import present
 from mersalg.serving.presentation.texts import KindText, ReportText
@@ -176,19 +171,14 @@ class _Page(EntryWords):
             if extra["value"] is None:
                 rows.append((name, self.phrase("not_yet")))
                 continue
-            a_checkout = net["offer_revenue_per_checkout"]
-            rows.append(
-                (
-                    name,
-                    self.phrase(
-                        "worth_formula",
-                        effect=self.amount(a_checkout["value"], self.currency),
-                        checkouts=self.count(extra["checkouts"]),
-                        days=days,
-                        amount=self.money(extra["value"]),
-                    ),
-                )
+            text = self.phrase(
+                "worth_formula",
+                effect=self.amount(net["offer_revenue_per_checkout"]["value"], self.currency),
+                checkouts=self.count(extra["checkouts"]),
+                days=days,
+                amount=self.money(extra["value"]),
             )
+            rows.append((name, text))
         together = self._report["extra_sales"]
         if together["value"] is not None and len(self._kinds) > 1:
             between = self.range(together, self.money)

@@ -12,11 +12,7 @@ from mersalg.engine.tracking.query import TIME_KEYS
 from mersalg.serving.presentation.figures import EntryWords
 from mersalg.serving.presentation.glossary import MEANS, NOT_IN_DOUBT, QUALITY, RATES, glossary_of
 from mersalg.serving.presentation.names import Names, is_decided
-from mersalg.serving.presentation.texts import (
-    KindText,
-    QualityText,
-    ReportText,
-)
+from mersalg.serving.presentation.texts import KindText, QualityText, ReportText
 from mersalg.serving.presentation.verdict import MISMATCH, Verdict, verdict_of
 
 Report = Mapping[str, Any]
@@ -41,20 +37,13 @@ def present(
     return _Presenter(report, language, names or Names(None)).present(shop, verdict)
 
 
-def completion_text(entry: Report, language: Language) -> str:
-    """Return how offers change the share of completed checkouts, or why that is not known."""
-    return EntryWords(language).effect(entry)
-
-
 def headline_of(report: Report) -> str:
     """Return the rate that comes first: that of customers, of checkouts where only these are known.
 
     An offer log may know only who accepted, so that its rates of buyers are not comparable.
     """
-    entries = (measured["customer"] for measured in report["total"].values())
-    return (
-        "checkout" if any(entry["status"] == "not_comparable" for entry in entries) else "customer"
-    )
+    statuses = {measured["customer"]["status"] for measured in report["total"].values()}
+    return "checkout" if "not_comparable" in statuses else "customer"
 
 
 class _Presenter(EntryWords):
@@ -235,10 +224,8 @@ class _Presenter(EntryWords):
                 before=self.percent(before[self._headline]["value"]),
             )
         )
-        return (
-            rate,
-            self.phrase("change_revenue", amount=self.money(change["revenue"], sign=True)),
-        )
+        amount = self.money(change["revenue"], sign=True)
+        return rate, self.phrase("change_revenue", amount=amount)
 
     def _group_keys(self) -> Sequence[str]:
         return list(self._report["groups"][0]["key"]) if self._report["groups"] else []
@@ -286,12 +273,9 @@ class _Presenter(EntryWords):
             counts["unvouched"] = self.phrase("of_checkouts", **text)
         return (
             *(
-                QualityText(
-                    self.terms[name],
-                    counts[name],
-                    quality[name] > 0 and name not in NOT_IN_DOUBT,
-                )
+                QualityText(term, counts[name], quality[name] > 0 and name not in NOT_IN_DOUBT)
                 for name in QUALITY
+                if (term := self.terms[name])
             ),
             QualityText(
                 self.terms["srm_p_value"],
@@ -318,8 +302,7 @@ class _Presenter(EntryWords):
             notes.append(self.phrase("currency_problem", status=quality["currency"]))
         p_value = quality["srm_p_value"]
         if p_value is not None and p_value < MISMATCH:
-            p_text = self.p_value(p_value)
-            notes.append(self.phrase("uneven_groups", p_value=p_text))
+            notes.append(self.phrase("uneven_groups", p_value=self.p_value(p_value)))
         for kind in self._kinds:
             for uneven in self._report["total"][kind]["incremental"]["uneven"]:
                 ((key, value),) = uneven["key"].items()

@@ -66,7 +66,7 @@ class ReportText:
     @property
     def rows(self) -> Sequence[tuple[str, Sequence[Sequence[str]]]]:
         """The report as a table: a label, then for each kind the lines of its cell."""
-        terms = self.glossary.terms
+        terms, phrase = self.glossary.terms, self.glossary.phrase
         first = self.kinds[0] if self.kinds else None
         rows: list[tuple[str, Sequence[Sequence[str]]]] = [
             (rate.term.name, [self._cell(kind.rates[at]) for kind in self.kinds])
@@ -74,17 +74,13 @@ class ReportText:
         ]
         rows.append((terms["conversions"].name, [[kind.conversions] for kind in self.kinds]))
         money = [
-            [
-                f"{kind.revenue} ({kind.term.counted})",
-                self.glossary.phrase("net_value", value=kind.net_revenue),
-            ]
+            [f"{kind.revenue} ({kind.term.counted})", phrase("net_value", value=kind.net_revenue)]
             for kind in self.kinds
         ]
         rows.append((terms["revenue"].name, money))
         extra = [[kind.extra_sales] for kind in self.kinds]
         if len(self.kinds) > 1:
-            together = self.glossary.phrase("together")
-            extra[0].append(f"{together}: {self.together}")
+            extra[0].append(f"{phrase('together')}: {self.together}")
         rows.append((terms["extra_sales"].name, extra))
         rows.append((terms["incremental"].name, [kind.incremental for kind in self.kinds]))
         if self.against:

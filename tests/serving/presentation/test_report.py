@@ -18,12 +18,12 @@ from mersalg.engine.locales import LANGUAGES, Language
 from mersalg.engine.tracking.query import ReportQuery
 from mersalg.engine.tracking.report import report_of
 from mersalg.serving.cli.report_forms import terminal_lines
-from mersalg.serving.presentation.figures import Figures
+from mersalg.serving.presentation.figures import EntryWords, Figures
 from mersalg.serving.presentation.glossary import QUALITY
 from mersalg.serving.presentation.html_templates import report_page
 from mersalg.serving.presentation.names import Names
 from mersalg.serving.presentation.overview import overview_of
-from mersalg.serving.presentation.report import completion_text, present
+from mersalg.serving.presentation.report import present
 from tests.engine.tracking.test_incremental import returning, trial, visit
 
 
@@ -180,7 +180,7 @@ def test_an_effect_that_cannot_be_given_says_why(language: Language) -> None:
     line, holdout = present(made, None, language).kinds[0].incremental
     assert holdout.startswith({"en": "hold-out: 90", "nb": "kontrollgruppe: 90"}[language])
     assert line.startswith({"en": "not known: ", "nb": "ikke kjent: "}[language])
-    assert completion_text(entry["completion"], language) == line
+    assert EntryWords(language).effect(entry["completion"]) == line
     if language == "en":
         assert entry["reason"] in line
 
