@@ -18,7 +18,7 @@ from mersalg.engine.config import CHECKOUT_DAYS, Impressions
 from mersalg.engine.facts import PurchaseItem, Quantity
 from mersalg.engine.tracking.conversion import Bought, ConversionRule
 from mersalg.engine.tracking.history import History, Order, PlacedOffer
-from mersalg.engine.tracking.returns import refunded_by_line, remaining_units
+from mersalg.engine.tracking.order_lines import refunded_by_line, remaining_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ class _Attribution:
         self, history: History, impressions: Impressions, window: int, checkout: int
     ) -> None:
         self._history, self._window, self._checkout = history, window, checkout
-        self._rule = ConversionRule(history, window, checkout)
         self._shown_at = _first_shown(history, impressions)
+        self._rule = ConversionRule(history, window, checkout)
         self._by_checkout: Mapping[tuple[str, str], list[PlacedOffer]] = defaultdict(list)
         self._by_unit: Mapping[tuple[str, str], list[PlacedOffer]] = defaultdict(list)
         shown = [history.offers[offer_id] for offer_id in self._shown_at]

@@ -13,8 +13,11 @@ from mersalg.engine import money
 from mersalg.engine.facts import Decision, Kind
 from mersalg.engine.tracking.conversion import Bought, ConversionRule
 from mersalg.engine.tracking.history import CLOCK_TOLERANCE, History, Order, PlacedOffer
-from mersalg.engine.tracking.prices import line_values
-from mersalg.engine.tracking.returns import refunded_by_line, remaining_units
+from mersalg.engine.tracking.order_lines import (
+    line_values,
+    refunded_by_line,
+    remaining_units,
+)
 from mersalg.engine.tracking.strata import WHOLE, Cluster, Clusters, Stratum
 
 
@@ -154,23 +157,15 @@ def checkout_of(
             amounts = [each.worth(left[each.line], beyond[each.line]) for each in of_order]
             counted.offer_revenue += sum(gross or 0 for gross, _ in amounts)
             counted.net_offer_revenue += sum(net or 0 for _, net in amounts)
-            counted.order_revenue += order_value(order)
+            values = line_values(order.purchase, with_tax=order.with_tax)
+            counted.order_revenue += sum(value or 0 for value in values)
             counted.net_order_revenue += sum(
                 money.scale(value or 0, units, line.quantity) - round(back)
                 for value, units, line, back in zip(
-                    line_values(order.purchase, with_tax=order.with_tax),
-                    left,
-                    order.purchase.items,
-                    beyond,
-                    strict=True,
+                    values, left, order.purchase.items, beyond, strict=True
                 )
             )
     return counted
-
-
-def order_value(order: Order) -> int:
-    """Return minor units of the order's priced lines without tax, before returns."""
-    return sum(value or 0 for value in line_values(order.purchase, with_tax=order.with_tax))
 
 
 def bought_of(

@@ -10,7 +10,7 @@ from fractions import Fraction
 from mersalg.engine import money
 from mersalg.engine.facts import CartLine, Decision, Quantity
 from mersalg.engine.tracking.history import CLOCK_TOLERANCE, History, Order, PlacedOffer
-from mersalg.engine.tracking.prices import tax_of
+from mersalg.engine.tracking.order_lines import tax_of
 
 
 def cart_units(decision: Decision, item_id: str) -> Quantity:

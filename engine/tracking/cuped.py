@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.facts import Arm
-from mersalg.engine.tracking.clusters import order_value
 from mersalg.engine.tracking.history import History
 from mersalg.engine.tracking.incremental import effect_text
 from mersalg.engine.tracking.intervals import Interval, welch_quantile
+from mersalg.engine.tracking.order_lines import line_values
 from mersalg.engine.tracking.rates import Entry
 from mersalg.engine.tracking.sequences import anytime_quantile, intrinsic_time
 from mersalg.engine.tracking.strata import Cluster
@@ -65,7 +65,8 @@ def past_spend(history: History, currency: str | None) -> dict[str, int]:
         if begun is None or order.currency != currency:
             continue
         if begun - HISTORY_DAYS * MICROS_PER_DAY <= order.placed_at < begun:
-            spent[order.unit] = spent.get(order.unit, 0) + order_value(order)
+            values = line_values(order.purchase, with_tax=order.with_tax)
+            spent[order.unit] = spent.get(order.unit, 0) + sum(value or 0 for value in values)
     return spent
 
 

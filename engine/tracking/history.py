@@ -21,12 +21,9 @@ from mersalg.engine.facts import (
     Event,
     Fact,
     Offer,
-    is_vouched,
 )
-from mersalg.engine.tracking.exclusions import Bots, Checkouts, hasty_decisions
-from mersalg.engine.tracking.prices import includes_tax
-from mersalg.engine.tracking.returns import mismatched
-from mersalg.engine.tracking.units import Units
+from mersalg.engine.tracking.order_lines import includes_tax, mismatched
+from mersalg.engine.tracking.visitors import Visitors
 
 CLOCK_TOLERANCE = 300_000_000
 """Microseconds by which the clocks of those who send facts may differ."""
@@ -201,28 +198,11 @@ class _Reading:
         self._prices_include_tax = prices_include_tax
         distinct = _distinct(facts)
         self._newest = distinct[-1].occurred_at if distinct else None
-        checkouts = Checkouts(distinct)
-        self._uncounted: defaultdict[str, list[int]] = defaultdict(list)
-        self._uncounted["checkouts"] = checkouts.begun
-        self._uncounted["unvouched"] = checkouts.unvouched
-        left_out: dict[str, Decision] = checkouts.of_strangers if only_vouched else {}
-        distinct = [fact for fact in distinct if fact.event_id not in left_out]
-        hasty = hasty_decisions(distinct, bot_decisions_per_hour)
-        if hasty:
-            distinct = [
-                replace(fact, is_bot=True) if fact.event_id in hasty else fact for fact in distinct
-            ]
-        bots = Bots(distinct)
-        human = [fact for fact in distinct if fact.event_id not in bots.facts]
-        self._count("bots_by_rate", [fact for fact in distinct if fact.event_id in hasty])
-        self._count("bots_excluded", [fact for fact in distinct if fact.event_id in bots.facts])
-        self._uncounted_offers = bots.offers.union(
-            offer.offer_id for each in left_out.values() for offer in each.offers
-        )
-        # Bots are included, for facts far from a session may decide which facts are those of bots.
-        self._units = Units([fact for fact in distinct if is_vouched(fact) or not only_vouched])
-        self._read_decisions([fact for fact in human if isinstance(fact, Decision)])
-        events = [fact for fact in human if isinstance(fact, Event)]
+        visitors = Visitors(distinct, bot_decisions_per_hour, only_vouched=only_vouched)
+        self._uncounted = defaultdict[str, list[int]](list, visitors.uncounted)
+        self._uncounted_offers, self._units = visitors.offers, visitors.units
+        self._read_decisions([fact for fact in visitors.facts if isinstance(fact, Decision)])
+        events = [fact for fact in visitors.facts if isinstance(fact, Event)]
         redated = [event for event in events if event.stated_at not in (None, NOT_STATED)]
         self._count("dated_on_arrival", redated)
         self._read_orders([event for event in events if event.type in ORDER_TYPES])
