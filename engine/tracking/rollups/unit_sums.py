@@ -214,7 +214,7 @@ class _Part:
         Parts count from 0, -1 for none; groups from 1.
         """
         drawn = self._rows.column(f"{kind}_drawn")
-        some = np.flatnonzero(drawn)
+        some = np.flatnonzero(drawn != 0)
         # The last row stands for none.
         first = np.full(self._n, len(drawn), np.int32)
         np.minimum.at(first, self._rows.places[some], some.astype(np.int32))
