@@ -17,20 +17,21 @@ Source: the measurement reference of GA4, events `view_promotion`, `select_promo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from mersalg.engine import clock
 from mersalg.engine.adapters.loose_json import (
+    Fields,
     Record,
     amount_of,
     derived_id,
     flag_of,
     goods_of_order,
     instant_of,
-    list_of,
     record_of,
+    records_of,
     text_of,
     without_none,
 )
@@ -53,10 +54,7 @@ def translate(payload: object, received_at: int) -> list[Record]:
         The payload has none of these shapes.
     """
     body = record_of(payload, "the payload")
-    if "events" in body:
-        events = [record_of(event, "events") for event in list_of(body, "events")]
-    else:
-        events = [body]
+    events = records_of(body, "events") if "events" in body else [body]
     records: list[Record] = []
     for event in events:
         name = text_of(event, "name", "event")
@@ -73,9 +71,9 @@ class _Event:
     def __init__(
         self,
         name: str,
-        params: Mapping[str, object],
-        event: Mapping[str, object],
-        body: Mapping[str, object],
+        params: Fields,
+        event: Fields,
+        body: Fields,
         received_at: int,
     ) -> None:
         self._name, self._params, self._body = name, params, body
@@ -94,7 +92,7 @@ class _Event:
         self._identity = [name, params, client, stamp]
 
     def promotions(self) -> Iterator[Record]:
-        items = [record_of(item, "items") for item in list_of(self._params, "items")]
+        items = records_of(self._params, "items")
         named = {text_of(each, *_OFFER): None for each in (self._params, *items)}
         own = text_of(self._params, "event_id")
         for offer_id in named:
@@ -122,7 +120,7 @@ class _Event:
                 else derived_id("ga4", self._identity)
             )
         currency = text_of(self._params, "currency")
-        items = [_line(record_of(item, "items")) for item in list_of(self._params, "items")]
+        items = [_line(item) for item in records_of(self._params, "items")]
         of_order = {name: amount_of(self._params, name) for name in ("discount", "tax")}
         if self._name != "purchase" or any("discount" in line for line in items):
             # Beside discounts of lines, that of the order is their sum.
@@ -144,7 +142,7 @@ class _Event:
         )
 
 
-def _line(item: Mapping[str, object]) -> Record:
+def _line(item: Fields) -> Record:
     quantity = amount_of(item, "quantity")
     quantity = Decimal(1) if quantity is None else quantity
     paid, off = amount_of(item, "price"), amount_of(item, "discount") or Decimal(0)

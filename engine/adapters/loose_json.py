@@ -19,10 +19,12 @@ from mersalg.engine.fact_values import lenient_units, parse_instant, spread
 from mersalg.engine.facts import NOT_STATED
 
 Record = dict[str, object]
+Fields = Mapping[str, object]
+"""A JSON object that is read."""
 _LARGEST_EXPONENT = 20
 
 
-def record_of(data: object, where: str) -> Mapping[str, object]:
+def record_of(data: object, where: str) -> Fields:
     """Return a JSON object.
 
     Raises
@@ -32,10 +34,10 @@ def record_of(data: object, where: str) -> Mapping[str, object]:
     """
     if not isinstance(data, dict):
         raise FactRejected("invalid", f"{where} must be an object")
-    return cast("Mapping[str, object]", data)
+    return cast("Fields", data)
 
 
-def list_of(record: Mapping[str, object], field: str) -> Sequence[object]:
+def list_of(record: Fields, field: str) -> Sequence[object]:
     """Return a list that may be missing, without entries that are null."""
     value = record.get(field)
     if value is None:
@@ -45,7 +47,12 @@ def list_of(record: Mapping[str, object], field: str) -> Sequence[object]:
     return [each for each in cast("Sequence[object]", value) if each is not None]
 
 
-def text_of(record: Mapping[str, object], *fields: str) -> str | None:
+def records_of(record: Fields, field: str) -> list[Fields]:
+    """Return a list of JSON objects, as `list_of`."""
+    return [record_of(each, field) for each in list_of(record, field)]
+
+
+def text_of(record: Fields, *fields: str) -> str | None:
     """Return the first of `fields` that has a value; numbers are ids too."""
     for field in fields:
         value = record.get(field)
@@ -56,7 +63,7 @@ def text_of(record: Mapping[str, object], *fields: str) -> str | None:
     return None
 
 
-def amount_of(record: Mapping[str, object], field: str) -> Decimal | None:
+def amount_of(record: Fields, field: str) -> Decimal | None:
     """Money or a quantity as exact as it was written; None where there is none."""
     value = record.get(field)
     if value is None or value == "" or isinstance(value, bool):
@@ -70,7 +77,7 @@ def amount_of(record: Mapping[str, object], field: str) -> Decimal | None:
     return amount
 
 
-def flag_of(record: Mapping[str, object], field: str) -> bool | None:
+def flag_of(record: Fields, field: str) -> bool | None:
     """Return true or false, None where it is neither."""
     value = record.get(field)
     return value if isinstance(value, bool) else None
@@ -138,7 +145,7 @@ def _cost(line: Record) -> Decimal | None:
     return price * quantity - (amount_of(line, "discount") or 0)
 
 
-def without_none(record: Mapping[str, object]) -> Record:
+def without_none(record: Fields) -> Record:
     """Return a record without its empty fields."""
     return {name: value for name, value in record.items() if value is not None}
 

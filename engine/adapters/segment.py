@@ -11,17 +11,18 @@ Source: Segment's specification of e-commerce events v2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from mersalg.engine.adapters.loose_json import (
+    Fields,
     Record,
     amount_of,
     flag_of,
     goods_of_order,
     instant_of,
-    list_of,
     micros_of,
     record_of,
+    records_of,
     text_of,
     without_none,
 )
@@ -51,14 +52,11 @@ def translate(payload: object, received_at: int) -> list[Record]:
         A message of these kinds lacks its id or its order.
     """
     body = record_of(payload, "the message")
-    messages = list_of(body, "batch") if "batch" in body else [body]
-    records: list[Record] = []
-    for message in messages:
-        records.extend(_translated(record_of(message, "batch"), received_at))
-    return records
+    messages = records_of(body, "batch") if "batch" in body else [body]
+    return [each for message in messages for each in _translated(message, received_at)]
 
 
-def _translated(message: Mapping[str, object], received_at: int) -> Iterator[Record]:
+def _translated(message: Fields, received_at: int) -> Iterator[Record]:
     name = text_of(message, "event") or ""
     kind = _TYPES.get(name.casefold())
     if kind is None or message.get("type", "track") != "track":
@@ -80,9 +78,7 @@ def _translated(message: Mapping[str, object], received_at: int) -> Iterator[Rec
         order = text_of(properties, "order_id")
         if order is None:
             raise FactRejected("invalid", f"{name} needs an order_id")
-        lines = [
-            _line(record_of(product, "products")) for product in list_of(properties, "products")
-        ]
+        lines = [_line(product) for product in records_of(properties, "products")]
         currency = text_of(properties, "currency")
         of_order = {name: amount_of(properties, name) for name in ("discount", "tax")}
         lines = goods_of_order(lines, currency, **(of_order if kind == "purchase" else {}))
@@ -101,7 +97,7 @@ def _translated(message: Mapping[str, object], received_at: int) -> Iterator[Rec
     yield without_none(record)
 
 
-def _line(product: Mapping[str, object]) -> Record:
+def _line(product: Fields) -> Record:
     quantity, price = amount_of(product, "quantity"), amount_of(product, "price")
     return without_none(
         {

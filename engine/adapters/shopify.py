@@ -25,14 +25,15 @@ from typing import Any
 
 from mersalg.engine import money
 from mersalg.engine.adapters.loose_json import (
+    Fields,
     Record,
     amount_of,
     flag_of,
     goods_of_order,
     instant_of,
-    list_of,
     micros_of,
     record_of,
+    records_of,
     text_of,
     without_none,
 )
@@ -112,12 +113,12 @@ def redacted_customer(payload: object) -> str:
     return _required(record_of(record_of(payload, "the payload").get("customer"), "customer"), "id")
 
 
-def _order(order: Mapping[str, object]) -> list[Record]:
+def _order(order: Fields) -> list[Record]:
     number, updated = _required(order, "id"), text_of(order, "updated_at")
     revision = None if updated is None else micros_of(updated)
     attributes = {
         text_of(each, "name"): text_of(each, "value")
-        for each in (record_of(one, "note_attributes") for one in list_of(order, "note_attributes"))
+        for each in records_of(order, "note_attributes")
     }
     customer = order.get("customer")
     common: Record = {
@@ -147,18 +148,18 @@ def _order(order: Mapping[str, object]) -> list[Record]:
     return [without_none(each) for each in ([*records, cancel] if cancelled or bought else [])]
 
 
-def _kept_units(order: Mapping[str, object]) -> dict[str, Decimal]:
+def _kept_units(order: Fields) -> dict[str, Decimal]:
     """Return the units of each line, by its id, without those that an edit removed.
 
     Shopify's `current_quantity` is also without those that were refunded, which come as refunds.
     """
     units: dict[str, Decimal] = {}
-    for line in (record_of(each, "line_items") for each in list_of(order, "line_items")):
+    for line in records_of(order, "line_items"):
         number, current = text_of(line, "id"), amount_of(line, "current_quantity")
         if number is not None and current is not None:
             units[number] = current
-    for refund in (record_of(each, "refunds") for each in list_of(order, "refunds")):
-        for line in (record_of(each, "refund_line_items") for each in list_of(refund, _RETURNED)):
+    for refund in records_of(order, "refunds"):
+        for line in records_of(refund, _RETURNED):
             if (number := text_of(line, "line_item_id")) in units and (
                 _payments(refund) or line.get("restock_type") == "return"
             ):
@@ -166,10 +167,10 @@ def _kept_units(order: Mapping[str, object]) -> dict[str, Decimal]:
     return units
 
 
-def _refund(refund: Mapping[str, object]) -> list[Record]:
+def _refund(refund: Fields) -> list[Record]:
     paid, items = _payments(refund), list[Record]()
     amount = _refunded_amount(refund, paid)
-    for line in (record_of(each, "refund_line_items") for each in list_of(refund, _RETURNED)):
+    for line in records_of(refund, _RETURNED):
         item = _line(record_of(line.get("line_item", {}), "line_item"))
         if "item_id" in item:
             quantity = amount_of(line, "quantity")
@@ -197,19 +198,16 @@ def _refund(refund: Mapping[str, object]) -> list[Record]:
     ]
 
 
-def _payments(refund: Mapping[str, object]) -> list[Mapping[str, object]]:
+def _payments(refund: Fields) -> list[Fields]:
     """Return the transactions that gave money back."""
-    all_of_it = [
-        record_of(transaction, "transactions") for transaction in list_of(refund, "transactions")
-    ]
-    return [each for each in all_of_it if (each.get("kind"), each.get("status")) == _PAID_BACK]
+    made = records_of(refund, "transactions")
+    return [each for each in made if (each.get("kind"), each.get("status")) == _PAID_BACK]
 
 
-def _refunded_amount(refund: Mapping[str, object], paid: Sequence[Mapping[str, object]]) -> Decimal:
+def _refunded_amount(refund: Fields, paid: Sequence[Fields]) -> Decimal:
     """Return the money paid back, less that for shipping, which nothing credits."""
     amount = sum((amount_of(each, "amount") or Decimal(0) for each in paid), Decimal(0))
-    for adjustment in list_of(refund, "order_adjustments"):
-        change = record_of(adjustment, "order_adjustments")
+    for change in records_of(refund, "order_adjustments"):
         if change.get("kind") == "shipping_refund":
             # Both are negative.
             for part in ("amount", "tax_amount"):
@@ -217,12 +215,12 @@ def _refunded_amount(refund: Mapping[str, object], paid: Sequence[Mapping[str, o
     return amount
 
 
-def _lines(order: Mapping[str, object], kept: Mapping[str, Decimal]) -> list[Record]:
+def _lines(order: Fields, kept: Mapping[str, Decimal]) -> list[Record]:
     """Return the lines, with discounts on the order where no line says what it has of them.
 
     `kept` has the units of lines of which not all are.
     """
-    lines = [record_of(line, "line_items") for line in list_of(order, "line_items")]
+    lines = records_of(order, "line_items")
     items, currency = [_line(line) for line in lines], text_of(order, "currency")
     discount = None
     if not any("discount_allocations" in line for line in lines):
@@ -250,16 +248,15 @@ def _of_units(item: Record, units: Decimal | None, currency: str | None) -> Reco
     return {**item, **parts, "quantity": str(units)}
 
 
-def _line(line: Mapping[str, object]) -> Record:
-    properties = (record_of(each, "properties") for each in list_of(line, "properties"))
+def _line(line: Fields) -> Record:
+    properties = records_of(line, "properties")
     offers = (text_of(each, "value") for each in properties if each.get("name") == OFFER_PROPERTY)
     allocated = [
-        amount_of(record_of(allocation, "discount_allocations"), "amount") or Decimal(0)
-        for allocation in list_of(line, "discount_allocations")
+        amount_of(each, "amount") or Decimal(0) for each in records_of(line, "discount_allocations")
     ]
     discount = sum(allocated, Decimal(0)) if allocated else amount_of(line, "total_discount")
-    taxes = [record_of(each, "tax_lines") for each in list_of(line, "tax_lines")]
-    tax = sum((amount_of(each, "price") or Decimal(0) for each in taxes), Decimal(0))
+    taxes = (amount_of(each, "price") or Decimal(0) for each in records_of(line, "tax_lines"))
+    tax = sum(taxes, Decimal(0))
     quantity, price = amount_of(line, "quantity"), amount_of(line, "price")
     return without_none(
         {
@@ -274,7 +271,7 @@ def _line(line: Mapping[str, object]) -> Record:
     )
 
 
-def _required(record: Mapping[str, object], field: str) -> str:
+def _required(record: Fields, field: str) -> str:
     text = text_of(record, field)
     if text is None:
         raise FactRejected("invalid", f"{field} is required")
@@ -297,8 +294,8 @@ def stated_items(
     body = record_of(payload, "the payload")
     if topic == STOCK:
         return _stock(body, known)
-    variants = () if topic == DELETED else list_of(body, "variants")
-    stated = [_variant(body, record_of(variant, "variants"), received_at) for variant in variants]
+    variants = () if topic == DELETED else records_of(body, "variants")
+    stated = [_variant(body, variant, received_at) for variant in variants]
     if len(stated) >= _MAX_VARIANTS:
         return stated
     product, listed = text_of(body, "id"), {each.item_id for each in stated}
@@ -310,24 +307,20 @@ def stated_items(
     ]
 
 
-def _variant(product: Mapping[str, object], variant: Mapping[str, object], at: int) -> Stated:
+def _variant(product: Fields, variant: Fields, at: int) -> Stated:
     item_id = text_of(variant, "sku", "id")
     if item_id is None:
         raise FactRejected("invalid", "a variant has neither sku nor id")
     title = [text_of(product, "title"), text_of(variant, "title")]
     names = [part for part in title if part and part != _ONLY_VARIANT]
-    kind, image, price = (
-        text_of(product, "product_type"),
-        product.get("image"),
-        variant.get("price"),
-    )
+    kind = text_of(product, "product_type")
     stated: Record = {
         "name": " - ".join(names),
         "brand": text_of(product, "vendor"),
-        "price": price,
+        "price": variant.get("price"),
+        "category": [kind] if kind else None,
     }
-    stated["category"] = [kind] if kind else None
-    if image:
+    if image := product.get("image"):
         stated["image_url"] = text_of(record_of(image, "image"), "src")
     if (status := text_of(product, "status")) is not None:
         stated["active"] = status == "active"
@@ -345,11 +338,11 @@ def _variant(product: Mapping[str, object], variant: Mapping[str, object], at: i
     return Stated(item_id, {**fields, _OVERSELLS: oversells}, max(stamps, default=at))
 
 
-def _inventory(record: Mapping[str, object]) -> str | None:
+def _inventory(record: Fields) -> str | None:
     return text_of(record, "inventory_item_id")
 
 
-def _stock(level: Mapping[str, object], known: Mapping[str, LiveItem]) -> list[Stated]:
+def _stock(level: Fields, known: Mapping[str, LiveItem]) -> list[Stated]:
     inventory, location = _inventory(level), text_of(level, "location_id")
     changed = text_of(level, "updated_at")
     if inventory is None or location is None or changed is None:

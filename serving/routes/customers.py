@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import orjson
@@ -12,7 +11,6 @@ from starlette.responses import Response
 
 from mersalg.engine.customers import Remembered, erase_everywhere, remembered
 from mersalg.engine.fact_bodies import pack
-from mersalg.engine.facts import Fact
 from mersalg.serving import errors
 from mersalg.serving.security import Admin, Caller, audited
 from mersalg.serving.service import Service, TheService
@@ -57,7 +55,7 @@ async def export_customer(service: TheService, caller: Admin, customer_id: str) 
         people = service.store.people
         export = CustomerExport(
             customer_id,
-            _outward(people.facts(customer_id)),
+            [orjson.loads(pack(fact)) for fact in people.facts(customer_id)],
             remembered(customer_id, service.live.model),
             people.units(customer_id),
             service.intake.set_aside(customer_id),
@@ -100,7 +98,3 @@ async def erase(service: Service, caller: Caller, customer_id: str) -> CustomerE
 async def _named(service: Service, customer_id: str) -> str:
     """Return the customer's pseudonym, as facts name them."""
     return await asyncio.to_thread(service.store.people.pseudonym_of, customer_id)
-
-
-def _outward(facts: Iterable[Fact]) -> list[dict[str, object]]:
-    return [orjson.loads(pack(fact)) for fact in facts]

@@ -189,24 +189,18 @@ def _amount(catalogue: Catalogue, minor: int) -> str | None:
 
 def _unknown(item_id: str, stated: LiveItem) -> Item:
     """Return an item that no model knows yet."""
-    get = stated.get
+    names = ("name", "price", "category", "family", "brand", "cost", "image_url")
     return Item(
         item_id,
-        get("name"),
-        get("price"),
-        None,
-        get("in_stock", True),
-        get("active", True),
-        get("category"),
-        get("family"),
-        get("brand"),
-        get("cost"),
-        get("image_url"),
-        {name: text for name, text in stated.attributes().items() if name != "brand"},
-        clock.to_iso(stated.updated_at),
-        False,
-        Offered(False, False),
-        ["no_model"],
+        **{name: stated.get(name) for name in names},
+        currency=None,
+        in_stock=stated.get("in_stock", True),
+        active=stated.get("active", True),
+        attributes={name: text for name, text in stated.attributes().items() if name != "brand"},
+        updated_at=clock.to_iso(stated.updated_at),
+        in_model=False,
+        offered=Offered(False, False),
+        reasons=["no_model"],
     )
 
 
@@ -220,7 +214,6 @@ def _known(item_id: str, stated: LiveItem, model: Model, place: int, *, is_pause
     category, family = catalogue.category.item(place), catalogue.family.item(place)
     in_model = model.newcomers is None or place < model.newcomers.first
     reach = reach_of(prepared_for(model).recommenders, place, clock.now())
-
     return Item(
         item_id,
         catalogue.names[place],

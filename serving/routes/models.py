@@ -96,7 +96,8 @@ async def rollback(service: Service, caller: Caller) -> Published:
     """Publish the version published before this one; raises ModelError."""
     async with audited(service, caller, "roll back"):
         await asyncio.to_thread(service.registry.rollback)
-    return await _served(service)
+    await service.live.reload()
+    return _state(service)
 
 
 @router.post(
@@ -114,7 +115,7 @@ async def publish(service: Service, caller: Caller, version: str) -> Published:
     """Verify a version and serve it; raises ModelError."""
     async with audited(service, caller, "publish", version):
         await service.live.publish(version)
-    return Published(service.registry.current(), service.live.status.version)
+    return _state(service)
 
 
 def _verify(registry: Registry, version: str) -> Verified:
@@ -122,6 +123,5 @@ def _verify(registry: Registry, version: str) -> Verified:
     return Verified(version, registry.manifest(version).to_json())
 
 
-async def _served(service: Service) -> Published:
-    await service.live.reload()
+def _state(service: Service) -> Published:
     return Published(service.registry.current(), service.live.status.version)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Query
@@ -22,6 +22,12 @@ _MOMENT = r"^(\d{4}-\d{2}-\d{2}([T ].+)?)?$"
 router = APIRouter(tags=["reports"])
 
 
+def _asked(description: str, moment: str | None = None) -> Any:
+    """Return a parameter that is a text; `moment` is the name of one that is a day or instant."""
+    extra = {"pattern": _MOMENT} if moment else None
+    return Query(alias=moment, max_length=200, description=description, json_schema_extra=extra)
+
+
 @router.get(
     "/v1/reports/rates",
     summary="The cross-sell rate and the upsell rate",
@@ -31,52 +37,23 @@ router = APIRouter(tags=["reports"])
 async def report_rates(
     service: TheService,
     caller: Reporter,
-    since: Annotated[
-        str | None,
-        Query(
-            alias="from",
-            max_length=200,
-            description="A day (2026-01-31) or an instant",
-            json_schema_extra={"pattern": _MOMENT},
-        ),
-    ] = None,
-    until: Annotated[
-        str | None,
-        Query(
-            alias="to",
-            max_length=200,
-            description="A day, inclusive, or an instant, exclusive",
-            json_schema_extra={"pattern": _MOMENT},
-        ),
-    ] = None,
+    since: Annotated[str | None, _asked("A day (2026-01-31) or an instant", "from")] = None,
+    until: Annotated[str | None, _asked("A day, inclusive, or an instant, exclusive", "to")] = None,
     by: Annotated[
         _Texts | None, Query(description="Group keys, separated by commas: day,item; or repeated")
     ] = None,
     kind: Annotated[_Texts | None, Query(description="cross_sell, upsell")] = None,
-    timezone: Annotated[
-        str | None, Query(max_length=200, description="IANA name; the shop's where not given")
-    ] = None,
-    currency: Annotated[
-        str | None, Query(max_length=200, description="ISO 4217; the shop's where not given")
-    ] = None,
-    impressions: Annotated[str | None, Query(max_length=200, description="viewed, served")] = None,
-    window: Annotated[
-        str | None, Query(max_length=200, description="Attribution window in days, 0 to 30")
-    ] = None,
-    level: Annotated[
-        str | None, Query(max_length=200, description="Of every interval; 0.95 where not given")
-    ] = None,
-    compare: Annotated[
-        str | None,
-        Query(max_length=200, description="Another period: previous, or FROM..TO"),
-    ] = None,
+    timezone: Annotated[str | None, _asked("IANA name; the shop's where not given")] = None,
+    currency: Annotated[str | None, _asked("ISO 4217; the shop's where not given")] = None,
+    impressions: Annotated[str | None, _asked("viewed, served")] = None,
+    window: Annotated[str | None, _asked("Attribution window in days, 0 to 30")] = None,
+    level: Annotated[str | None, _asked("Of every interval; 0.95 where not given")] = None,
+    compare: Annotated[str | None, _asked("Another period: previous, or FROM..TO")] = None,
     watched: Annotated[
-        str | None,
-        Query(max_length=200, description="true: intervals of effects hold however often you look"),
+        str | None, _asked("true: intervals of effects hold however often you look")
     ] = None,
     adjusted: Annotated[
-        str | None,
-        Query(max_length=200, description="true: the revenue effect adjusted by earlier spend too"),
+        str | None, _asked("true: the revenue effect adjusted by earlier spend too")
     ] = None,
 ) -> Response:
     """Return both rates; parameters that are missing are as the shop set them, and are stated.

@@ -141,11 +141,7 @@ def _of_shop_file(service: Service) -> Iterator[dict[str, object]]:
 
 
 def _shown(
-    rule_id: str,
-    action: str,
-    section: ShopRule,
-    source: str,
-    updated_at: int | None,
+    rule_id: str, action: str, section: ShopRule, source: str, updated_at: int | None
 ) -> dict[str, object]:
     fields = section.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     at = None if updated_at is None else clock.to_iso(updated_at)
@@ -156,6 +152,6 @@ def _warnings(service: Service, section: ShopRule) -> list[str]:
     model = service.live.model
     if model is None:
         return []
-    if isinstance(section, PinSection):
-        return unknown_names(model.catalogue, OffersSection(pins=(section,)))
-    return unknown_names(model.catalogue, OffersSection(blocks=(section,)))
+    is_pin = isinstance(section, PinSection)
+    alone = OffersSection(pins=(section,)) if is_pin else OffersSection(blocks=(section,))
+    return unknown_names(model.catalogue, alone)
