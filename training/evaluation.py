@@ -172,6 +172,10 @@ class BackTest:
         )
 
 
+def _rates(hits: Mapping[str, int], n: int) -> dict[str, HitRate]:
+    return {name: HitRate(n_hits, n) for name, n_hits in hits.items()}
+
+
 def _json_of(rates: Mapping[str, HitRate]) -> dict[str, Any]:
     return {name: rate.to_json() for name, rate in rates.items()}
 
@@ -239,23 +243,13 @@ def back_test(
     for mode, hits_of_mode in hits.items():
         if choice.served[mode] == FITTED:
             hits_of_mode.pop(FITTED)
-    found_new = outcomes.pop("discovery")
+    new_hits, new_reliability = outcomes.pop("discovery")
+    of_all = {name: n_hits for name, (n_hits, _) in outcomes.items()}
+    reliability = {"complete": outcomes["mersalg"][1], "discovery": new_reliability}
     return BackTest(
-        hit_rates={
-            name: HitRate(hits_of_mode, len(examples))
-            for name, hits_of_mode in (
-                {name: each.hits for name, each in outcomes.items()} | hits["complete"]
-            ).items()
-        },
-        discovery={
-            name: HitRate(hits_of_mode, len(tested.new))
-            for name, hits_of_mode in ({"mersalg": found_new.hits} | hits["discovery"]).items()
-        },
-        reliability={
-            mode: each.reliability
-            for mode, each in (("complete", outcomes["mersalg"]), ("discovery", found_new))
-            if each.reliability is not None
-        },
+        hit_rates=_rates(of_all | hits["complete"], len(examples)),
+        discovery=_rates({"mersalg": new_hits} | hits["discovery"], len(tested.new)),
+        reliability={mode: each for mode, each in reliability.items() if each is not None},
         n_train=train.n_orders,
         n_test=test.n_orders,
         n_eligible=examples.n_eligible,

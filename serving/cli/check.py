@@ -153,13 +153,11 @@ def _models(models: Path) -> Iterator[Finding]:
             yield Finding("models", "warning", message, "run mersalg train")
         return
     except ModelError as error:
-        yield Finding(
-            "models", "failed", error.message, "mersalg models rollback, or mersalg train"
-        )
+        advice = "mersalg models rollback, or mersalg train"
+        yield Finding("models", "failed", error.message, advice)
         return
     sizes = f"{counted(len(model.catalogue), 'item')}, {counted(len(model.rules), 'rule')}"
-    served = f"{model.version} answers: {sizes}"
-    yield Finding("models", "ok", served)
+    yield Finding("models", "ok", f"{model.version} answers: {sizes}")
     try:
         Forgotten(models).hashes()
     except ModelError as error:
@@ -201,12 +199,9 @@ def _database(url: str | None, models: Path) -> Iterator[Finding]:
     finally:
         store.close()
     if ours is False:
-        yield Finding(
-            "database",
-            "failed",
-            "the ids in it were hashed under another secret",
-            "give that secret in MERSALG_SECRET or MERSALG_SECRET_FILE",
-        )
+        advice = "give that secret in MERSALG_SECRET or MERSALG_SECRET_FILE"
+        message = "the ids in it were hashed under another secret"
+        yield Finding("database", "failed", message, advice)
         return
     shop = settings.get("name")
     owner = f"of {shop}" if shop else "no shop has stored its settings in it yet"
@@ -217,12 +212,9 @@ def _database(url: str | None, models: Path) -> Iterator[Finding]:
             if settings.get("count") == "vouched"
             else "anybody who reads the page's key can change the numbers"
         )
-        yield Finding(
-            "vouched checkouts",
-            "warning",
-            f"none of the last {counted(len(decisions), 'decision')} is vouched for: {effect}",
-            "ask for suggestions from the shop's server, or send a checkout_token",
-        )
+        message = f"none of the last {counted(len(decisions), 'decision')} is vouched for: {effect}"
+        advice = "ask for suggestions from the shop's server, or send a checkout_token"
+        yield Finding("vouched checkouts", "warning", message, advice)
     if salt == PUBLIC_SALT and not _sets_salt(models):
         yield Finding(
             "experiment",
@@ -281,27 +273,26 @@ def _keys() -> Iterator[Finding]:
     except ConfigError as error:
         yield Finding("keys and settings", "failed", error.message, "mend the variable")
         return
-    if settings.keys:
-        yield Finding("keys and settings", "ok", "API keys are set")
-        if settings.storefront_recall:
-            yield Finding(
-                "recall",
-                "warning",
-                "a call with a storefront key is answered by what the customer it names bought:"
-                " anybody who guesses an id can read it",
-                "send a checkout_token, and leave MERSALG_STOREFRONT_RECALL out",
-            )
-        else:
-            yield Finding(
-                "recall",
-                "ok",
-                "calls with storefront keys use what a customer bought or dismissed only with a"
-                " checkout_token (in earlier versions always, as MERSALG_STOREFRONT_RECALL=yes)",
-            )
-    else:
+    if not settings.keys:
         yield Finding(
             "keys and settings",
             "warning",
             "no API keys: callers on this machine may call everything, other callers nothing",
             "set MERSALG_KEYS or MERSALG_KEYS_FILE before listening on another address",
         )
+        return
+    yield Finding("keys and settings", "ok", "API keys are set")
+    if settings.storefront_recall:
+        yield Finding(
+            "recall",
+            "warning",
+            "a call with a storefront key is answered by what the customer it names bought: anybody"
+            " who guesses an id can read it",
+            "send a checkout_token, and leave MERSALG_STOREFRONT_RECALL out",
+        )
+    else:
+        message = (
+            "calls with storefront keys use what a customer bought or dismissed only with a"
+            " checkout_token (in earlier versions always, as MERSALG_STOREFRONT_RECALL=yes)"
+        )
+        yield Finding("recall", "ok", message)

@@ -138,8 +138,8 @@ def _evaluate_upgrades(shop: ShopConfig, config: Path, *, as_json: bool) -> None
         tested = evaluate_upsell(dataset, progress)
         if tested is not None:
             with progress.task("Deriving tiers on later prices"):
-                stability = tier_stability(dataset, first_later_day=tested["split_day"])
-            tested["tiers"] = stability.to_json()
+                day = tested["split_day"]
+                tested["tiers"] = tier_stability(dataset, first_later_day=day)
     if tested is None:
         reason = "name no customers" if not len(dataset.customer_ids) else "hold too few upgrades"
         raise DataError(

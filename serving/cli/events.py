@@ -246,9 +246,9 @@ def campaigns(out: Annotated[Path, typer.Option()], as_json: console.JsonFlag = 
     """
     from mersalg.training.simulation.complete_journey import write_campaigns
 
-    written = write_campaigns(out)
-    data = {"log": str(written.log), "map": str(written.map)}
-    console.answer(as_json, data, f"{written.log} and {written.map} written")
+    log, log_map = write_campaigns(out)
+    data = {"log": str(log), "map": str(log_map)}
+    console.answer(as_json, data, f"{log} and {log_map} written")
 
 
 @group.command("export")

@@ -14,6 +14,7 @@ from mersalg.serving.cli.resources import AuditDatabase, audited
 if TYPE_CHECKING:
     from mersalg.engine.manifest import Manifest
     from mersalg.engine.model import Model
+    from mersalg.engine.registry import Registry
 
 group = typer.Typer(no_args_is_help=True, help="List, show, publish and roll back versions.")
 
@@ -67,15 +68,10 @@ def show(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Show what a version holds, whether its files are intact, and its strongest rules."""
-    from mersalg.engine.errors import ModelCorrupt, ModelIncompatible, ModelNotFound
-    from mersalg.engine.registry import Registry
+    from mersalg.engine.errors import ModelCorrupt, ModelIncompatible
     from mersalg.serving.cli.store_tables import print_stores, stores_as_json
 
-    registry = Registry(models)
-    current = registry.current()
-    wanted = version or current
-    if wanted is None:
-        raise ModelNotFound(f"no model is published in {models}")
+    registry, wanted = _wanted(models, version)
     if family is not None or ladder is not None:
         _show_upsell(registry.load(wanted), family, ladder, as_json=as_json)
         return
@@ -89,7 +85,7 @@ def show(
         by_store = stores_as_json(model, _SHOWN) if stores else None
     except (ModelCorrupt, ModelIncompatible) as error:
         problem = error.message
-    published = wanted == current
+    published = wanted == registry.current()
     if as_json:
         console.print_json(
             {
@@ -107,6 +103,18 @@ def show(
             print_stores(by_store)
     if problem is not None:
         raise typer.Exit(console.BAD_INPUT)
+
+
+def _wanted(models: Path, version: str | None) -> tuple[Registry, str]:
+    """Return the versions, and the one that is named or else published."""
+    from mersalg.engine.errors import ModelNotFound
+    from mersalg.engine.registry import Registry
+
+    registry = Registry(models)
+    wanted = version or registry.current()
+    if wanted is None:
+        raise ModelNotFound(f"no model is published in {models}")
+    return registry, wanted
 
 
 def _show_upsell(model: Model, family: str | None, ladder: str | None, *, as_json: bool) -> None:
@@ -141,20 +149,15 @@ def convert(
 
     The old version stays as it is. Its files are pickles: convert only versions of your own.
     """
-    from mersalg.engine.errors import ModelNotFound
-    from mersalg.engine.registry import Registry
     from mersalg.training import model_schema_1
 
-    registry = Registry(models)
-    current = registry.current()
-    wanted = version or current
-    if wanted is None:
-        raise ModelNotFound(f"no model is published in {models}")
+    registry, wanted = _wanted(models, version)
+    is_published = wanted == registry.current()
     written = model_schema_1.convert(registry, wanted)
-    if wanted == current:
+    if is_published:
         registry.publish(written)
-    state = "and published it" if wanted == current else "not published"
-    data = {"version": written, "published": wanted == current}
+    state = "and published it" if is_published else "not published"
+    data = {"version": written, "published": is_published}
     console.answer(as_json, data, f"Wrote {wanted} as {written}, {state}.")
 
 

@@ -32,6 +32,7 @@ class Format(StrEnum):
 
 
 def command(
+    context: typer.Context,
     database: Database,
     since: Annotated[str | None, typer.Option("--from")] = None,
     until: Annotated[str | None, typer.Option("--to")] = None,
@@ -69,23 +70,8 @@ def command(
         raise ConfigError(f"lang: {lang!r} is not a language of reports; there are nb and en")
     if output is Format.parquet and out is None and sys.stdout.isatty():
         raise ConfigError("format: parquet is not text for a terminal; name a file with --out FILE")
-    query = parse_query(
-        {
-            "from": since,
-            "to": until,
-            "by": by,
-            "kind": kind,
-            "timezone": timezone,
-            "currency": currency,
-            "impressions": impressions,
-            "window": window,
-            "holdout": holdout,
-            "level": level,
-            "compare": compare,
-            "watched": str(watched),
-            "adjusted": str(adjusted),
-        }
-    )
+    flags = {"watched": str(watched), "adjusted": str(adjusted)}
+    query = parse_query({**context.params, "from": since, "to": until, **flags})
     how = Format.json if as_json else output
     if weekly and (since or until or by or compare or output is not Format.table):
         raise ConfigError(

@@ -25,6 +25,7 @@ _SHARE = typer.Option(min=0, max=1)
 
 
 def command(
+    context: typer.Context,
     checkouts: Annotated[int, typer.Option(min=1, max=10000000)] = 20_000,
     seed: int = 1,
     holdout: Annotated[float, _SHARE] = 0.1,
@@ -48,19 +49,9 @@ def command(
     from mersalg.engine.tracking.report import ReportQuery, build_report
     from mersalg.training.simulation.invented_shop import CURRENCY, Invented, Plan
 
-    plan = Plan(
-        checkouts=checkouts,
-        seed=seed,
-        holdout=holdout,
-        anyway=anyway,
-        persuaded=persuaded,
-        trade_up=trade_up,
-        upgraded=upgraded,
-        seen=seen,
-        returned=returned,
-        visits=visits,
-    )
-    invented = Invented(plan)
+    beside = {"out", "database", "as_json"}
+    habits = {name: value for name, value in context.params.items() if name not in beside}
+    invented = Invented(Plan(**habits))
     with (
         tempfile.TemporaryDirectory(prefix="mersalg-simulate-") as folder,
         migrated_store(database or f"sqlite:///{Path(folder) / 'facts.db'}") as store,
@@ -75,14 +66,8 @@ def command(
     total = cast("Mapping[str, Any]", report["total"])
     checked = {kind: _check(total[kind], invented.truth.kinds[kind].incremental) for kind in KINDS}
     if as_json:
-        console.print_json(
-            {
-                "facts": recorded,
-                "truth": invented.truth.to_json(),
-                "checked": checked,
-                "report": report,
-            }
-        )
+        told = {"facts": recorded, "truth": invented.truth.to_json()}
+        console.print_json({**told, "checked": checked, "report": report})
         return
     _print(checked, recorded, report)
 

@@ -145,7 +145,7 @@ def _print_warnings(warnings: list[str]) -> None:
 
 def _print_quality(quality: dict[str, Any]) -> None:
     """Print the rows kept and left out of each file, by reason, and what was returned."""
-    from mersalg.training.reading.validation import NOTES, REASONS
+    from mersalg.training.reading.validation import NOTES, REASONS, Example
 
     for source in ("orders", "catalogue"):
         counts = quality[source]
@@ -159,14 +159,13 @@ def _print_quality(quality: dict[str, Any]) -> None:
             (counts["columns_unused"], "not used"),
         ):
             if columns:
-                text = f"  columns {words}: {', '.join(columns)}"
-                console.say(text)
+                console.say(f"  columns {words}: {', '.join(columns)}")
         for fate, words in (("left_out", REASONS), ("notes", NOTES)):
             for reason, entry in counts[fate].items():
                 verb = "left out" if fate == "left_out" else "kept"
                 text = f"  {entry['rows']:,} {verb}: {words.get(reason, reason)}"
                 if entry["examples"]:
-                    text += f" ({_example(entry['examples'][0])})"
+                    text += f" ({Example(**entry['examples'][0]).words})"
                 console.say(text)
     returns = quality["returns"]
     if returns["lines"]:
@@ -198,19 +197,8 @@ def _print_prices(
             console.out.print(f"  and {more:,} more")
 
 
-def _example(example: dict[str, Any]) -> str:
-    from mersalg.training.reading.validation import Example
-
-    return Example(**example).words
-
-
 def _left_off(contradicted: int, far_off: int) -> str:
-    parts = [
-        f"{count:,} {words}"
-        for count, words in (
-            (contradicted, "priced against their own orders"),
-            (far_off, "far off their family's prices"),
-        )
-        if count
-    ]
+    against = {"priced against their own orders": contradicted}
+    against["far off their family's prices"] = far_off
+    parts = [f"{count:,} {words}" for words, count in against.items() if count]
     return f"; left off: {', '.join(parts)}" if parts else ""

@@ -79,12 +79,8 @@ class Reliability:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Hidden items among the first ten, and the reliability of scores where there are scores."""
-
-    hits: int
-    reliability: Reliability | None
+Outcome = tuple[int, Reliability | None]
+"""Hidden items among the first ten, and the reliability of scores where there are scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +130,8 @@ class Tested:
         """
         ranking = self.model.ranking
         if ranking is None:
-            yield "mersalg", Outcome(self.by_rules(), None)
-            yield "discovery", Outcome(self.by_rules(new=True), None)
+            yield "mersalg", (self.by_rules(), None)
+            yield "discovery", (self.by_rules(new=True), None)
             return
         yield "mersalg", self._outcome(ranking, self.examples, None, "complete")
         yield "mersalg_static", self._outcome(ranking, self.examples, self.frozen_at, "complete")
@@ -234,7 +230,7 @@ class Tested:
         parts = examples.each_batch(of_batch, self.purchases, until)
         scores = np.concatenate([np.zeros(0), *(part[1] for part in parts)])
         true = np.concatenate([np.zeros(0, dtype=np.bool_), *(part[2] for part in parts)])
-        return Outcome(sum(part[0] for part in parts), Reliability.of(scores, true))
+        return sum(part[0] for part in parts), Reliability.of(scores, true)
 
     def _lift(self, keys: Int64s, carts: Carts, past: Past) -> Float32s:
         """Return the least lift of each candidate with what its cart holds and it keeps apart from.

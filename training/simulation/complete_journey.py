@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -193,15 +192,8 @@ def _capital(found: re.Match[str]) -> str:
     return found[0].upper()
 
 
-class Written(NamedTuple):
-    """The files that were written."""
-
-    log: Path
-    map: Path
-
-
-def write_campaigns(folder: Path) -> Written:
-    """Write the campaigns and coupons as an offer log: `campaigns.csv`, and `campaigns.toml`.
+def write_campaigns(folder: Path) -> tuple[Path, Path]:
+    """Write the campaigns and coupons as an offer log and its map, and return both files.
 
     A campaign was sent to chosen households and to nobody else, so nobody tells what they would
     have bought without it: redemption can be counted, an effect cannot.
@@ -213,18 +205,16 @@ def write_campaigns(folder: Path) -> Written:
     """
     sent, redeemed = read_campaigns()
     rows = pd.concat([sent, redeemed], ignore_index=True)
-    written = Written(folder / "campaigns.csv", folder / "campaigns.toml")
+    log, log_map = folder / "campaigns.csv", folder / "campaigns.toml"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        rows.map(_safe).to_csv(written.log, index=False)
-        written.map.write_bytes((_HERE / "campaigns.toml").read_bytes())
+        rows.map(lambda cell: safe_cell(cell) if isinstance(cell, str) else cell).to_csv(
+            log, index=False
+        )
+        log_map.write_bytes((_HERE / "campaigns.toml").read_bytes())
     except OSError as error:
         raise MersalgError(f"cannot write {folder}: {error.strerror}") from error
-    return written
-
-
-def _safe(value: object) -> object:
-    return safe_cell(value) if isinstance(value, str) else value
+    return log, log_map
 
 
 def read_campaigns() -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -178,28 +178,13 @@ def calibration_error(score: NDArray[np.floating], observed: Bools) -> float:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class TierStability:
-    """Shares of items that stand on the same tier in both derivations; None where there are none.
-
-    `alone` derives the later tiers from later prices only, `with_former` is given the earlier
-    ladders as training is. `mean_tiers` is how many tiers an item's ladder has, on average.
-    """
-
-    n_items: int
-    alone: float | None
-    with_former: float | None
-    mean_tiers: float | None
-
-    def to_json(self) -> dict[str, float | int | None]:
-        """Return it as JSON holds it."""
-        return asdict(self)
-
-
-def tier_stability(dataset: Dataset, *, first_later_day: int) -> TierStability:
+def tier_stability(dataset: Dataset, *, first_later_day: int) -> dict[str, float | int | None]:
     """Compare tiers on the prices before day `first_later_day` with those from it on.
 
-    Day 0 begins with the first order. Items are priced by `_MIN_LINES` lines in both parts.
+    Day 0 begins with the first order. Items are priced by `_MIN_LINES` lines in both parts. The
+    shares of items that stand on the same tier are None where there are none: `alone` derives the
+    later tiers from later prices only, `with_former` is given the earlier ladders as training is.
+    `mean_tiers` is how many tiers an item's ladder has, on average.
     """
     start = int(dataset.ordered_at.min()) if dataset.n_orders else 0
     later = (dataset.ordered_at - start) // MICROS_PER_DAY >= first_later_day
@@ -220,11 +205,11 @@ def tier_stability(dataset: Dataset, *, first_later_day: int) -> TierStability:
     )
     compared = (first.tier >= 0) & (alone.tier >= 0) & (given.tier >= 0)
     if not compared.any():
-        return TierStability(0, None, None, None)
+        return {"n_items": 0, "alone": None, "with_former": None, "mean_tiers": None}
     highest = np.array([first.tier[first.members[one]].max() for one in range(first.n_ladders)])
-    return TierStability(
-        int(compared.sum()),
-        float((first.tier == alone.tier)[compared].mean()),
-        float((first.tier == given.tier)[compared].mean()),
-        float(highest[first.family[compared]].mean() + 1),
-    )
+    return {
+        "n_items": int(compared.sum()),
+        "alone": float((first.tier == alone.tier)[compared].mean()),
+        "with_former": float((first.tier == given.tier)[compared].mean()),
+        "mean_tiers": float(highest[first.family[compared]].mean() + 1),
+    }

@@ -40,17 +40,17 @@ def write_prices(
 def test_prices_that_stay_keep_every_tier(tmp_path: Path) -> None:
     rows = write_prices(tmp_path, {"a": ("10", "10"), "b": ("20", "20"), "c": ("40", "40")})
     found = tier_stability(load(tmp_path, config(CATALOGUE), rows), first_later_day=5)
-    assert found.to_json() == {"n_items": 3, "alone": 1.0, "with_former": 1.0, "mean_tiers": 3.0}
+    assert found == {"n_items": 3, "alone": 1.0, "with_former": 1.0, "mean_tiers": 3.0}
 
 
 def test_one_item_of_three_changes_its_place(tmp_path: Path) -> None:
     # Tiers 0, 1, 2 at first; later b costs what c does: tiers 0, 1, 1 when derived anew.
     rows = write_prices(tmp_path, {"a": ("10", "10"), "b": ("20", "40"), "c": ("40", "40")})
     found = tier_stability(load(tmp_path, config(CATALOGUE), rows), first_later_day=5)
-    assert (found.n_items, found.mean_tiers) == (3, 3.0)
-    assert found.alone == pytest.approx(2 / 3)
+    assert (found["n_items"], found["mean_tiers"]) == (3, 3.0)
+    assert found["alone"] == pytest.approx(2 / 3)
     # The former cuts would leave the middle empty, so they are given up.
-    assert found.with_former == pytest.approx(2 / 3)
+    assert found["with_former"] == pytest.approx(2 / 3)
 
 
 def test_former_cuts_hold_what_new_ones_would_move(tmp_path: Path) -> None:
@@ -60,15 +60,15 @@ def test_former_cuts_hold_what_new_ones_would_move(tmp_path: Path) -> None:
     prices = {item: (first[item], later[item]) for item in first}
     rows = write_prices(tmp_path, prices)
     found = tier_stability(load(tmp_path, config(CATALOGUE), rows), first_later_day=5)
-    assert found.with_former is not None
-    assert found.alone is not None
-    assert found.with_former >= found.alone
+    assert found["with_former"] is not None
+    assert found["alone"] is not None
+    assert found["with_former"] >= found["alone"]
 
 
 def test_too_few_lines_compare_nothing(tmp_path: Path) -> None:
     rows = write_prices(tmp_path, {"a": ("10", "10"), "b": ("20", "20")}, n_lines=4)
     found = tier_stability(load(tmp_path, config(CATALOGUE), rows), first_later_day=5)
-    assert found.to_json() == {
+    assert found == {
         "n_items": 0,
         "alone": None,
         "with_former": None,
@@ -102,12 +102,12 @@ def test_tiers_of_a_grocer_stay(tmp_path: Path) -> None:
     shop_file = write_shop(tmp_path / "shop")
     dataset = load_dataset(load_config(shop_file), shop_file.parent, SilentProgress())
     found = tier_stability(dataset, first_later_day=TEST_DAYS.start)
-    assert found.n_items > 10_000
-    assert found.with_former is not None
-    assert found.alone is not None
-    assert found.mean_tiers is not None
+    assert found["n_items"] > 10_000
+    assert found["with_former"] is not None
+    assert found["alone"] is not None
+    assert found["mean_tiers"] is not None
     # As training does it, .972 stay; derived anew from ten weeks' prices, .900.
-    assert found.with_former >= 0.93
-    assert 0.85 <= found.alone <= found.with_former
+    assert found["with_former"] >= 0.93
+    assert 0.85 <= found["alone"] <= found["with_former"]
     # One tier for everything would be stable too.
-    assert found.mean_tiers >= 2
+    assert found["mean_tiers"] >= 2
