@@ -15,12 +15,21 @@ from decimal import Decimal
 from typing import Any, cast
 
 import msgspec
-from msgspec.structs import astuple, replace
+from msgspec.structs import astuple
 
 from mersalg.engine import clock, money
 from mersalg.engine import fact_schema as schema
 from mersalg.engine.fact_values import amount_text, display, quantity_text
-from mersalg.engine.facts import LONGEST_TEXT, Change, Decision, Event, Evidence, Fact, Offer
+from mersalg.engine.facts import (
+    LONGEST_TEXT,
+    Change,
+    Decision,
+    Event,
+    Evidence,
+    Fact,
+    Offer,
+    UnitPrice,
+)
 
 _body_encoder = msgspec.json.Encoder()
 _digest_encoder = msgspec.json.Encoder(order="sorted")
@@ -28,49 +37,34 @@ _digest_encoder = msgspec.json.Encoder(order="sorted")
 
 def digest_and_pack(fact: Fact) -> tuple[bytes, bytes]:
     """Return the digest of 16 bytes and the body."""
-    coarse = _in_minor_units(fact)
     if isinstance(fact, Event):
         body = event_body(fact)
         packed = _body_encoder.encode(body)
-        digested = body if coarse is fact else event_body(cast(Event, coarse))
         # Sent again it is the same event: its token may have expired, and it arrives later.
-        digested.scope = None
-        digested.occurred_at = digested.stated_at or digested.occurred_at
-        digested.stated_at = None
-        return _digest(digested), packed
-    decision, outward = decision_body(fact), offer_bodies(fact)
-    digested = decision if coarse is fact else decision_body(cast(Decision, coarse))
-    digested.offers = cast("list[schema.ExplainedOfferBody]", outward)
-    digest = _digest(digested)
-    decision.offers = explained_bodies(fact, outward)
-    return digest, _body_encoder.encode(decision)
+        body.scope = None
+        body.occurred_at = body.stated_at or body.occurred_at
+        body.stated_at = None
+        lines = body.items if isinstance(body, schema.OrderBody) else ()
+        for item, line in zip(fact.items, lines or (), strict=True):
+            line.price = _whole(item.price_minor, fact.currency) or line.price
+    else:
+        outward = offer_bodies(fact)
+        body = decision_body(fact, explained_bodies(fact, outward))
+        packed = _body_encoder.encode(body)
+        body.offers = cast("list[schema.ExplainedOfferBody]", outward)
+        for item, line in zip(fact.lines, body.lines or (), strict=True):
+            line.unit_price = _whole(item.unit_price_minor, fact.currency) or line.unit_price
+    return hashlib.blake2b(_digest_encoder.encode(body), digest_size=16).digest(), packed
 
 
-def _in_minor_units(fact: Fact) -> Fact:
-    """Return a fact with each unit price rounded to the minor unit; mostly the fact itself.
+def _whole(price: UnitPrice | None, currency: str | None) -> str | None:
+    """Return a price that is finer than the minor unit rounded to it, None for any other.
 
     Version 0.1.0 stored prices so: a fact that it stored is the same when it comes again.
     """
-    lines, of_lines, price = (
-        (fact.items, "items", "price_minor")
-        if isinstance(fact, Event)
-        else (fact.lines, "lines", "unit_price_minor")
-    )
-    if not lines or not any(isinstance(getattr(line, price), Decimal) for line in lines):
-        return fact
-    coarse = tuple(
-        [
-            replace(line, **{price: money.scale(minor, 1, 1)})
-            if isinstance(minor := getattr(line, price), Decimal)
-            else line
-            for line in lines
-        ]
-    )
-    return replace(fact, **{of_lines: coarse})
-
-
-def _digest(body: schema.EventBody | schema.DecisionBody) -> bytes:
-    return hashlib.blake2b(_digest_encoder.encode(body), digest_size=16).digest()
+    if not isinstance(price, Decimal):
+        return None
+    return amount_text(money.scale(price, 1, 1), currency)
 
 
 def pack(fact: Fact) -> bytes:

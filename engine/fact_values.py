@@ -39,6 +39,7 @@ _LONGEST_INSTANT = 64
 """Characters of an instant; the longest that is read has 32."""
 _FIRST_INSTANT = clock.to_micros(datetime.min.replace(tzinfo=UTC))
 _LAST_INSTANT = clock.to_micros(datetime.max.replace(tzinfo=UTC))
+_NO_TEXT = "holds characters that are not text"
 _NUMBERS = frozenset({int, float, Decimal})
 
 _Minor = TypeVar("_Minor", int, UnitPrice)
@@ -74,7 +75,7 @@ def read_text(value: str, field: str, where: str = "") -> str:
     """Return a text that every database can hold."""
     if is_text(value):
         return value
-    raise invalid(field, "holds characters that are not text", where)
+    raise invalid(field, _NO_TEXT, where)
 
 
 def read_id(value: str | int | None, field: str, where: str = "") -> str | None:
@@ -82,7 +83,9 @@ def read_id(value: str | int | None, field: str, where: str = "") -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
-        return read_text(value, field, where)
+        if is_text(value):
+            return value
+        raise invalid(field, _NO_TEXT, where)
     if abs(value) >= LARGEST_ID:
         raise invalid(field, "must be text", where)
     return str(value)

@@ -13,8 +13,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate
+from dataclasses import dataclass
 
 from mersalg.engine.errors import StorageError, StorageExchanged, StorageUnavailable
 from mersalg.engine.facts import Decision, Fact, Tracking
@@ -229,7 +228,7 @@ class Intake:
         self._metrics.commit_seconds.observe(time.perf_counter() - began)
         self._metrics.batch_facts.observe(len(rows))
         self._set_available(True)
-        return split_result(result, [len(job) for job in jobs])
+        return [*result.split([len(job) for job in jobs])]
 
     def _keep(self, records: Sequence[bytes]) -> Sequence[bool]:
         records_left = [record for record in records if record]
@@ -353,31 +352,3 @@ class Intake:
         if problem != self._problem:
             _log.warning("the database does not take facts: %s", problem)
         self._problem = problem
-
-
-def split_result(result: AppendResult, sizes: Sequence[int]) -> list[AppendResult]:
-    """Split the result of one batch into one for each of the calls it was made of."""
-    if not result.duplicates and not result.rejected:
-        return [AppendResult(size, 0) for size in sizes]
-    owner = [position for position, size in enumerate(sizes) for _ in range(size)]
-    first = [stop - size for stop, size in zip(accumulate(sizes), sizes, strict=True)]
-    duplicates: list[list[int]] = [[] for _ in sizes]
-    for index in result.duplicate_indices:
-        duplicates[owner[index]].append(index - first[owner[index]])
-    rejected = [
-        tuple(
-            replace(rejection, index=rejection.index - first[position])
-            for rejection in result.rejected
-            if owner[rejection.index] == position
-        )
-        for position in range(len(sizes))
-    ]
-    return [
-        AppendResult(
-            size - len(duplicates[position]) - len(rejected[position]),
-            len(duplicates[position]),
-            rejected[position],
-            tuple(duplicates[position]),
-        )
-        for position, size in enumerate(sizes)
-    ]

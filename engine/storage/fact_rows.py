@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -110,8 +111,7 @@ class Rejection:
 class AppendResult(Struct, frozen=True, gc=False):
     """`recorded` + `duplicates` + `len(rejected)` is the size of the batch.
 
-    `duplicate_indices` are the places of the duplicates in the batch, so that the result of a batch
-    made of several calls can be split again.
+    `duplicate_indices` are the places of the duplicates in the batch, in order as `rejected` is.
     """
 
     recorded: int
@@ -119,13 +119,28 @@ class AppendResult(Struct, frozen=True, gc=False):
     rejected: tuple[Rejection, ...] = ()
     duplicate_indices: tuple[int, ...] = ()
 
+    def split(self, sizes: Sequence[int]) -> Iterator[AppendResult]:
+        """Yield the results of the calls of these sizes that a batch was made of, in order."""
+        duplicates, rejected = deque(self.duplicate_indices), deque(self.rejected)
+        start = 0
+        for size in sizes:
+            own: list[int] = []
+            while duplicates and duplicates[0] < start + size:
+                own.append(duplicates.popleft() - start)
+            refused: list[Rejection] = []
+            while rejected and rejected[0].index < start + size:
+                refused.append(replace(rejected[0], index=rejected.popleft().index - start))
+            n_new = size - len(own) - len(refused)
+            yield AppendResult(n_new, len(own), tuple(refused), tuple(own))
+            start += size
+
 
 class Batch:
     """Facts, prepared, and what became of each.
 
     Facts of the batch that share an `event_id` are compared here. Against what is stored already
-    the writer asks the database and calls `leave_out_known`, `reject_decisions` and
-    `reject_offers`, in this order; `rows` and the other rows hold what is left to be written.
+    the writer asks the database and calls `leave_out_known` and then `reject_clashing`; `rows` and
+    the other rows hold what is left to be written.
     """
 
     def __init__(self, facts: Sequence[FactRow]) -> None:
@@ -145,12 +160,12 @@ class Batch:
             else:
                 self._reject(index, "event_id", fact.event_id)
         # One order in every process, so that two batches cannot wait for each other.
-        self._new = [facts[self._index[event_id]] for event_id in sorted(self._index)]
-        self._set_rows()
+        self._set_rows([facts[self._index[event_id]] for event_id in sorted(self._index)])
 
-    def _set_rows(self) -> None:
-        decisions = [fact for fact in self._new if fact.decision_id is not None]
-        self.rows: list[Row] = [fact[:COLUMNS] for fact in self._new]
+    def _set_rows(self, new: Sequence[FactRow]) -> None:
+        self._new = new
+        decisions = [fact for fact in new if fact.decision_id is not None]
+        self.rows: list[Row] = [fact[:COLUMNS] for fact in new]
         self.decision_rows: list[Row] = sorted(
             (fact.decision_id, fact.event_id) for fact in decisions
         )
@@ -160,7 +175,7 @@ class Batch:
         )
         """(offer_id, event_id)"""
         self.named_rows: list[Row] = sorted(
-            (each, fact.event_id) for fact in self._new for each in fact.named
+            (each, fact.event_id) for fact in new for each in fact.named
         )
         """(offer_id, event_id) of the offers that lines of purchases and refunds name."""
 
@@ -173,41 +188,35 @@ class Batch:
 
         One with the same digest is a duplicate, one with another digest a conflict.
         """
-        if not stored:
-            return
         for event_id, digest in stored.items():
             index = self._index[event_id]
             if self._facts[index].digest == digest:
                 self._duplicates.append(index)
             else:
                 self._reject(index, "event_id", event_id)
-        self._new = [fact for fact in self._new if fact.event_id not in stored]
-        self._set_rows()
+        self._leave_out(stored)
 
-    def reject_decisions(self, known: Collection[str]) -> set[str]:
-        """Reject decisions whose id is known or twice in the batch; return their event ids."""
-        return self._reject_clashing(self.decision_rows, known, "decision_id")
-
-    def reject_offers(self, known: Collection[str]) -> set[str]:
-        """Reject decisions with an offer that is known or another's; return their event ids."""
-        return self._reject_clashing(self.offer_rows, known, "offer_id")
+    def _leave_out(self, event_ids: Collection[str]) -> None:
+        if event_ids:
+            self._set_rows([fact for fact in self._new if fact.event_id not in event_ids])
 
     @staticmethod
     def first_of(rows: Sequence[Row]) -> dict[str, str]:
         """Return (key, event_id) of the first row of each key, in the order of the rows."""
         return dict(reversed(dict(reversed(rows)).items()))
 
-    def _reject_clashing(self, rows: Sequence[Row], known: Collection[str], field: str) -> set[str]:
+    def reject_clashing(self, field: str, rows: Sequence[Row], known: Collection[str]) -> set[str]:
+        """Reject decisions of which a key is known or another's too; return their event ids.
+
+        `rows` are the `decision_rows` or the `offer_rows`, `field` is what their keys are called.
+        """
         owners = self.first_of(rows)
-        if not known and len(owners) == len(rows):
-            return set()
         clashing = {
             event_id: key for key, event_id in rows if key in known or owners[key] != event_id
         }
         for event_id, key in clashing.items():
             self._reject(self._index[event_id], field, key)
-        self._new = [fact for fact in self._new if fact.event_id not in clashing]
-        self._set_rows()
+        self._leave_out(clashing)
         return set(clashing)
 
     def result(self) -> AppendResult:

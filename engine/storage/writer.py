@@ -167,9 +167,13 @@ class Writer(ABC):
     def _add(self, cursor: Any, batch: Batch) -> None:
         """Insert the ids of a batch where they are new, and leave out the facts of the others."""
         batch.leave_out_known(self._insert_facts(cursor, batch.rows))
+        if not batch.decision_rows:
+            return
         decision_ids = [decision_id for decision_id, _ in batch.decision_rows]
-        clashing = batch.reject_decisions(self._insert_keys(cursor, decisions, batch.decision_rows))
-        clashing |= batch.reject_offers(self._insert_keys(cursor, offers, batch.offer_rows))
+        known = self._insert_keys(cursor, decisions, batch.decision_rows)
+        clashing = batch.reject_clashing("decision_id", batch.decision_rows, known)
+        known = self._insert_keys(cursor, offers, batch.offer_rows)
+        clashing |= batch.reject_clashing("offer_id", batch.offer_rows, known)
         if clashing:
             event_ids = _json(sorted(clashing))
             for table in (self._ids, offers):

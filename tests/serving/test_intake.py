@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mersalg.engine.errors import FactRejected, StorageUnavailable
@@ -22,7 +20,7 @@ from mersalg.engine.facts import CartLine, Change, Decision, Event, Evidence, Fa
 from mersalg.engine.storage.fact_rows import AppendResult, FactRow, Rejection, row_of
 from mersalg.engine.storage.pseudonyms import Pseudonyms
 from mersalg.engine.storage.questions import BuyerQuery, KnownBuyer
-from mersalg.serving.intake import Deadlines, Intake, split_result
+from mersalg.serving.intake import Deadlines, Intake
 from mersalg.serving.known_buyers import KnownBuyers
 from mersalg.serving.metrics import Metrics
 from mersalg.serving.schemas import SuggestionRequest
@@ -377,29 +375,6 @@ def test_events_are_refused_when_the_database_is_too_slow(tmp_path: Path) -> Non
         store.gate.clear()
         with pytest.raises(StorageUnavailable, match="in time"):
             run(lambda: intake.record_events([event(1)]))
-
-
-@given(
-    sizes=st.lists(st.integers(0, 4), min_size=1, max_size=6),
-    fates=st.lists(st.sampled_from("rdx"), min_size=24, max_size=24),
-)
-def test_a_batch_is_taken_apart_as_if_each_call_had_been_alone(
-    sizes: list[int], fates: list[str]
-) -> None:
-    def result_of(own: Sequence[str]) -> AppendResult:
-        return AppendResult(
-            own.count("r"),
-            own.count("d"),
-            tuple(Rejection(place, "x", "m") for place, fate in enumerate(own) if fate == "x"),
-            tuple(place for place, fate in enumerate(own) if fate == "d"),
-        )
-
-    together = fates[: sum(sizes)]
-    starts = [sum(sizes[:place]) for place in range(len(sizes))]
-    alone = [
-        result_of(together[start : start + size]) for start, size in zip(starts, sizes, strict=True)
-    ]
-    assert split_result(result_of(together), sizes) == alone
 
 
 def test_packed_facts_come_back_whole() -> None:

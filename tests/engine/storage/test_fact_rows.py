@@ -1,19 +1,22 @@
-"""Rows of facts, against those that version 0.1.0 wrote."""
+"""Rows of facts, against those that version 0.1.0 wrote, and what became of batches of them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import structs
 from sqlalchemy import create_engine, insert
 
 from mersalg.engine.fact_json import parse_fact, unpack
 from mersalg.engine.facts import Decision, Fact
 from mersalg.engine.storage import tables
-from mersalg.engine.storage.fact_rows import row_of
+from mersalg.engine.storage.fact_rows import AppendResult, Rejection, row_of
 from mersalg.engine.storage.linked_facts import FactScope
 from mersalg.engine.storage.pseudonyms import Pseudonyms
 from mersalg.engine.storage.store import open_store
@@ -81,3 +84,26 @@ def test_a_decision_whose_ids_cannot_be_stored_is_a_problem(spoilt: str) -> None
     lines = (structs.replace(fact.lines[0], item_id=spoilt),)
     for wrong in (structs.replace(fact, offers=offers), structs.replace(fact, lines=lines)):
         assert row_of(wrong, Pseudonyms(SECRET)).problem is not None
+
+
+@given(
+    sizes=st.lists(st.integers(0, 4), min_size=1, max_size=6),
+    fates=st.lists(st.sampled_from("rdx"), min_size=24, max_size=24),
+)
+def test_a_batch_is_taken_apart_as_if_each_call_had_been_alone(
+    sizes: list[int], fates: list[str]
+) -> None:
+    def result_of(own: Sequence[str]) -> AppendResult:
+        return AppendResult(
+            own.count("r"),
+            own.count("d"),
+            tuple(Rejection(place, "x", "m") for place, fate in enumerate(own) if fate == "x"),
+            tuple(place for place, fate in enumerate(own) if fate == "d"),
+        )
+
+    together = fates[: sum(sizes)]
+    starts = [sum(sizes[:place]) for place in range(len(sizes))]
+    alone = [
+        result_of(together[start : start + size]) for start, size in zip(starts, sizes, strict=True)
+    ]
+    assert [*result_of(together).split(sizes)] == alone
