@@ -40,7 +40,22 @@ static void add_weights(int64_t n, const int32_t *row, const float *value, const
     int64_t from = 0;
     for (; from + 3 * WIDE <= width; from += 3 * WIDE)
         add_part(3, n, row, value, weights + from, width, out + from);
+    for (; from + 2 * WIDE <= width; from += 2 * WIDE)
+        add_part(2, n, row, value, weights + from, width, out + from);
     for (; from < width; from += WIDE) add_part(1, n, row, value, weights + from, width, out + from);
+}
+
+/* value[k] = signal column[k] as a network takes it, less what of it is `counted` already; what is
+ * far outside of training is not trusted. */
+EACH_PROCESSOR
+static void standardise(int64_t n, const int32_t *column, const float *signals, const float *mean,
+                        const float *scale, const float *counted, float *value) {
+    for (int64_t k = 0; k < n; k++) {
+        float each = (signals[column[k]] - mean[column[k]]) * scale[column[k]];
+        each = -8 > each ? -8 : each;
+        value[k] = 8 < each ? 8 : each;
+    }
+    for (int64_t k = 0; counted && k < n; k++) value[k] -= counted[column[k]];
 }
 
 PART next_rows(int rows, const float *in, int64_t n_in, const float *weights, const float *bias,

@@ -8,6 +8,10 @@ cdef extern from "lanes.h" nogil:
         int64_t n, const int32_t *row, const float *value, const float *weights, int64_t width,
         float *out
     )
+    void standardise(
+        int64_t n, const int32_t *column, const float *signals, const float *mean,
+        const float *scale, const float *counted, float *value
+    )
     void next_layer(
         int64_t n, float *layer, int64_t n_in, const float *weights, const float *bias,
         const int32_t *spans, int64_t width, float *out
@@ -22,9 +26,9 @@ cdef enum:
     MAX_SIGNALS = 64
 
 
-cdef inline float standard(const Network *network, int feature, float value) noexcept nogil:
-    """Return a feature as the network takes it; what is far outside of training is not trusted."""
-    return min(max((value - network.mean[feature]) * network.scale[feature], <float>-8), <float>8)
+cdef int32_t EVERY[MAX_SIGNALS]
+for _place in range(MAX_SIGNALS):
+    EVERY[<int>_place] = _place
 
 
 cdef inline bint network_fits(const Network *network, int n_features) noexcept nogil:
@@ -64,19 +68,17 @@ cdef void weigh_signals(
     `memory` has room for 3 * AT_ONCE * WIDEST numbers.
     """
     cdef float value[MAX_SIGNALS]
-    cdef int32_t place[MAX_SIGNALS]
     cdef int64_t row, many, first = 0, width = network.width[0]
     cdef int64_t n_signals = network.n_features
-    cdef int k
-    for k in range(n_signals):
-        place[k] = k
     while first < n:
         many = min(n - first, <int64_t>AT_ONCE)
         for row in range(many):
-            for k in range(n_signals):
-                value[k] = standard(network, k, f[(first + row) * n_signals + k])
+            standardise(
+                n_signals, EVERY, f + (first + row) * n_signals, network.mean, network.scale, NULL,
+                value,
+            )
             memcpy(memory + row * width, network.biases[0], width * sizeof(float))
-            add_rows(n_signals, place, value, network.weights[0], width, memory + row * width)
+            add_rows(n_signals, EVERY, value, network.weights[0], width, memory + row * width)
         network_outputs(network, many, memory, memory + AT_ONCE * WIDEST, out + first)
         first += many
 

@@ -40,16 +40,11 @@ cdef inline int put_rows(
     const float *counted, int32_t *row, float *value, int at,
 ) noexcept nogil:
     """Write signals as the network takes them, less what of each is `counted` already."""
-    cdef int place
-    cdef int32_t column
-    for place in range(columns.n):
-        column = columns.column[place]
-        row[at] = column
-        value[at] = standard(network, column, (<const float *>s)[column])
-        if counted != NULL:
-            value[at] -= counted[column]
-        at += 1
-    return at
+    memcpy(row + at, columns.column, columns.n * sizeof(int32_t))
+    standardise(
+        columns.n, columns.column, <const float *>s, network.mean, network.scale, counted, value + at
+    )
+    return at + columns.n
 
 
 cdef int score_pool(
@@ -83,15 +78,16 @@ cdef int score_pool(
     cdef const RankedItem *item
     cdef GroupFacts *group
     cdef GroupFacts met
-    cdef int many, is_new, ignored, column
+    cdef int many, is_new, ignored
     cdef bint is_unmet = False
     cdef int64_t place, first = 0
     memset(&s, 0, sizeof(s))
     write_cart(scene, &s)
     write_evidence(&UNCALLED, scene, &s)
     write_habit(&UNUSED, scene, &s)
-    for column in range(N_COMPLEMENT_SIGNALS):
-        nothing[column] = standard(network, column, (<float *>&s)[column])
+    standardise(
+        N_COMPLEMENT_SIGNALS, EVERY, <float *>&s, network.mean, network.scale, NULL, nothing
+    )
     many = put_rows(network, &OF_CART, &s, NULL, row, value, 0)
     many = put_rows(network, &OF_EVIDENCE, &s, NULL, row, value, many)
     many = put_rows(network, &OF_HABIT, &s, NULL, row, value, many)
