@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Bools, Int16s, Int32s, Int64s, Ragged
 from mersalg.engine.vocabulary import StringTable, Vocabulary
 
 UNKNOWN = -1
@@ -25,17 +24,17 @@ class Catalogue:
     """External item ids <-> 0..n-1."""
     names: StringTable
     """Display name of each item."""
-    price_minor: NDArray[np.int64]
+    price_minor: Int64s
     """int64 (n,): list price in minor units of `currency`, UNKNOWN where not known."""
-    cost_minor: NDArray[np.int64]
+    cost_minor: Int64s
     """int64 (n,): unit cost, UNKNOWN where not known."""
-    category: NDArray[np.int32]
+    category: Int32s
     """int32 (n,): positions in `category_names`, or UNKNOWN."""
     category_names: StringTable
-    family: NDArray[np.int32]
+    family: Int32s
     """int32 (n,): positions in `family_names`, or UNKNOWN."""
     family_names: StringTable
-    offerable: NDArray[np.bool_]
+    offerable: Bools
     """bool (n,): active and in stock."""
     attributes: Mapping[str, StringTable]
     """Attribute name -> text of each item ("" where not known)."""
@@ -44,12 +43,12 @@ class Catalogue:
     an empty row means no such need."""
     currency: str
     """ISO 4217 code of every price."""
-    sold_out: NDArray[np.bool_] | None = None
+    sold_out: Bools | None = None
     """bool (n,): out of stock, which is one reason not to be offerable; None where that is not
     known apart."""
     bundles: Ragged[np.int32] | None = None
     """The items that bundle i holds; None where the catalogue names no bundles."""
-    given_tier: NDArray[np.int16] | None = None
+    given_tier: Int16s | None = None
     """int16 (n,): rank of the tier the shop gives, UNKNOWN where it gives none; None where it names
     no tiers."""
     upgrades: Ragged[np.int32] | None = None

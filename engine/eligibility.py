@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import Struct, structs
 from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Bools, Float64s, Int32s, Ragged
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.config import OffersSection
 from mersalg.engine.fact_values import to_minor
@@ -24,7 +24,6 @@ from mersalg.engine.upsell.tiers import Ladders
 _TOLERANCE = 1e-6
 """Minor units by which a product of floating-point numbers may miss."""
 
-Items = NDArray[np.int32]
 Marks = NDArray[np.uint8]
 
 
@@ -69,9 +68,9 @@ class Eligibility:
     """Ragged of int32, the other direction; the items that item i fits."""
     ladders: Ladders
     """The ladders, for the other models of what an accessory fits."""
-    substitutes: NDArray[np.int32]
+    substitutes: Int32s
     """int32 (n_items,): each ladder whose items exclude each other, or -1."""
-    sensitive: NDArray[np.int32]
+    sensitive: Int32s
     """int32 (n_items,): which of the shop's sensitive categories each is of, or -1."""
     native: NativeEligibility
     """Says why items are not offered beside a cart, and chooses among the others."""
@@ -111,7 +110,7 @@ class Eligibility:
             bundled=_bundled(catalogue),
         )
 
-    def without(self, blocks: Sequence[tuple[NDArray[np.int32], Reason]]) -> Self:
+    def without(self, blocks: Sequence[tuple[Int32s, Reason]]) -> Self:
         """Return the same with items marked that are not offered whatever the cart."""
         if not blocks:
             return self
@@ -123,7 +122,7 @@ class Eligibility:
 
     def beside(
         self,
-        cart: Items,
+        cart: Int32s,
         excluded: Sequence[int],
         declined: Sequence[int] = (),
         *,
@@ -170,12 +169,12 @@ class Eligibility:
         if len(self._spare) < _MAX_SPARE:
             self._spare.append(used.marks)
 
-    def on_ladders_of(self, cart: Items, items: Items) -> NDArray[np.bool_]:
+    def on_ladders_of(self, cart: Int32s, items: Int32s) -> Bools:
         """Return whether each of `items` is on the ladder of something in the cart."""
         ladders = self.ladders.family[items]
         return (ladders >= 0) & np.isin(ladders, self.ladders.family[cart])
 
-    def other_models(self, cart: Items) -> Items:
+    def other_models(self, cart: Int32s) -> Int32s:
         """Siblings of what the cart's accessories fit, which they do not fit: another phone."""
         if not len(self.needs.values):
             return self.needs.values
@@ -203,27 +202,27 @@ class CartEligibility(Struct, frozen=True, gc=False):
 
     native: NativeEligibility
     marks: Marks
-    families: NDArray[np.int32]
+    families: Int32s
     dearest: float
     sensitive: int
-    changed: list[Items] = []
+    changed: list[Int32s] = []
 
     def lifted(self) -> CartEligibility:
         """Return the same cart with every item eligible instead of what it holds."""
         return structs.replace(self, marks=np.zeros_like(self.marks), changed=[])
 
-    def leave_out(self, items: Items, reason: Reason) -> None:
+    def leave_out(self, items: Int32s, reason: Reason) -> None:
         """From now on `items` are not eligible, for `reason` unless an earlier one applies."""
         if len(items):
             mark(self.marks, items, int(reason))
             self.changed.append(items)
 
-    def beside(self, items: Items) -> NDArray[np.bool_]:
+    def beside(self, items: Int32s) -> Bools:
         """Return whether each of `items` may be bought beside the cart."""
         return self._reasons(items) == _ELIGIBLE
 
     def best(
-        self, items: Items, scores: NDArray[np.float64], taken: list[int], cap: Cap, limit: int
+        self, items: Int32s, scores: Float64s, taken: list[int], cap: Cap, limit: int
     ) -> list[tuple[int, float]]:
         """Return the items of the highest scores that may be bought beside the cart, with these.
 
@@ -239,19 +238,19 @@ class CartEligibility(Struct, frozen=True, gc=False):
         """Return the same cart with no price too dear beside it."""
         return structs.replace(self, dearest=inf)
 
-    def pinnable(self, items: Items) -> NDArray[np.bool_]:
+    def pinnable(self, items: Int32s) -> Bools:
         """Return whether the shop itself may place each of `items` beside the cart."""
         marks = self.marks[items]
         return (marks == _ELIGIBLE) | (marks > _LAST_BINDING)
 
-    def reasons(self, items: Items) -> list[Reason]:
+    def reasons(self, items: Int32s) -> list[Reason]:
         """Why each of `items` is not offered beside the cart."""
         return list(map(Reason, self._reasons(items).tolist()))
 
-    def _reasons(self, items: Items) -> Marks:
+    def _reasons(self, items: Int32s) -> Marks:
         return self.native.reasons(items, self.marks, self.families, self.dearest, self.sensitive)
 
-    def reasons_instead(self, items: Items) -> list[Reason]:
+    def reasons_instead(self, items: Int32s) -> list[Reason]:
         """Why each of `items` is not offered instead of something in the cart."""
         return [Reason(mark) for mark in self.marks[items].tolist()]
 
@@ -271,7 +270,7 @@ def _bundled(catalogue: Catalogue) -> Ragged[np.int32]:
     return Ragged.grouped(owners, held, len(catalogue))
 
 
-def _below_margin(catalogue: Catalogue, offers: OffersSection) -> Items:
+def _below_margin(catalogue: Catalogue, offers: OffersSection) -> Int32s:
     """Items known to leave less than the shop wants, in money or as a share of their price."""
     price, cost = catalogue.price_minor, catalogue.cost_minor
     has_margin, left = (price != UNKNOWN) & (cost != UNKNOWN), price - cost

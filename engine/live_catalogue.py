@@ -16,7 +16,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Int32s, Ragged
 from mersalg.engine.catalogue import PATH_SEPARATOR, UNKNOWN, Catalogue
 from mersalg.engine.cross_sell.newcomers import Newcomers
 from mersalg.engine.fact_values import to_minor
@@ -177,7 +177,7 @@ class _Texts:
 class _Groups:
     """Codes of items into the names of their groups, which grow."""
 
-    def __init__(self, codes: NDArray[np.int32], names: StringTable) -> None:
+    def __init__(self, codes: Int32s, names: StringTable) -> None:
         self._trained, self._codes, self._table = codes, codes.copy(), names
         self._names = {name: code for code, name in enumerate(names)}
 
@@ -185,7 +185,7 @@ class _Groups:
         """Put an item into a group, None for its own."""
         self._codes[index] = self._trained[index] if name is None else self._code(name)
 
-    def with_new(self, names: list[str | None]) -> tuple[NDArray[np.int32], StringTable]:
+    def with_new(self, names: list[str | None]) -> tuple[Int32s, StringTable]:
         """Return the codes, with those of new items behind them, and the names of all groups."""
         codes = _more(self._codes, map(self._code, names))
         if len(self._table) < len(self._names):

@@ -10,20 +10,20 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Int32s, Int64s, Ragged
 from mersalg.engine.native import kernels
 
 _BLOCK_PAIRS = 1 << 19
-_Integers = NDArray[np.int32] | NDArray[np.int64]
+_Integers = Int32s | Int64s
 
 
 @dataclass(frozen=True, slots=True)
 class Baskets:
     """`n_orders` sets of items."""
 
-    indptr: NDArray[np.int64]
+    indptr: Int64s
     """int64 (n_orders + 1,): basket b is `items[indptr[b]:indptr[b + 1]]`."""
-    items: NDArray[np.int32]
+    items: Int32s
     """int32 (n_entries,): dense item indices, ascending and distinct inside a basket."""
     n_items: int
     """Size of the vocabulary the indices belong to."""
@@ -39,7 +39,7 @@ class Baskets:
         rows = np.empty(len(orders), dtype=np.int32)
         sizes = np.zeros(n_orders, dtype=np.int64)
 
-        def file(block: tuple[int, int, int, int]) -> NDArray[np.int32]:
+        def file(block: tuple[int, int, int, int]) -> Int32s:
             low, high, first, after = block
             here = rows[low:high]
             order, item = (
@@ -60,11 +60,11 @@ class Baskets:
         return len(self.indptr) - 1
 
     @property
-    def sizes(self) -> NDArray[np.int64]:
+    def sizes(self) -> Int64s:
         """Items of each basket, int64 (n_orders,)."""
         return np.diff(self.indptr)
 
-    def owners(self) -> NDArray[np.int64]:
+    def owners(self) -> Int64s:
         """Return the order of each entry, int64 (n_entries,)."""
         return np.repeat(np.arange(self.n_orders), self.sizes)
 
@@ -76,16 +76,16 @@ class Baskets:
             self.owners()[has_group], of_entry[has_group], self.n_orders, n_groups
         )
 
-    def basket(self, order: int) -> NDArray[np.int32]:
+    def basket(self, order: int) -> Int32s:
         """Return the items of one basket."""
         return self.items[self.indptr[order] : self.indptr[order + 1]]
 
-    def take(self, orders: NDArray[np.int64]) -> Baskets:
+    def take(self, orders: Int64s) -> Baskets:
         """Return the baskets at positions `orders`, in that order."""
         rows = Ragged(self.indptr, self.items).take(orders)
         return Baskets(rows.indptr, rows.values, self.n_items)
 
-    def item_counts(self) -> NDArray[np.int64]:
+    def item_counts(self) -> Int64s:
         """Orders that hold each item; shape (n_items,)."""
         return np.bincount(self.items, minlength=self.n_items).astype(np.int64)
 

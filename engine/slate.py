@@ -12,9 +12,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from mersalg.engine import clock, money
+from mersalg.engine.arrays import Int32s
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.cross_sell.candidates import Candidates
 from mersalg.engine.cross_sell.newcomers import Newcomers
@@ -36,8 +36,6 @@ from mersalg.engine.native.kernels import NativeRanking
 from mersalg.engine.ranking.purchases import Past
 from mersalg.engine.ranking.ranking import Mode, Ranking
 from mersalg.engine.upsell.recommender import BaseItem, Upgrade, Upsell
-
-Items = NDArray[np.int32]
 
 
 class Slate(Struct, frozen=True, gc=False):
@@ -104,7 +102,7 @@ def build_slate(
 ) -> Slate:
     """Return what to offer beside a cart, at most `cross_sell` and `upsell` items of each kind.
 
-    Items the model does not know are passed over. A cart in a foreign currency gets no upsell:
+    Int32s the model does not know are passed over. A cart in a foreign currency gets no upsell:
     its prices cannot be compared with the catalogue's.
 
     Parameters
@@ -182,7 +180,7 @@ def build_slate(
 
 
 def _in_running(
-    recommenders: Recommenders, cart: Items, candidates: Candidates | None, named: Sequence[int]
+    recommenders: Recommenders, cart: Int32s, candidates: Candidates | None, named: Sequence[int]
 ) -> tuple[int, ...]:
     """Those of the items a call names that something else than the call could have placed."""
     if not named:

@@ -10,6 +10,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Int32s, Int64s
 from mersalg.engine.native.kernels import NativeFinding, NativeTexts
 
 
@@ -19,7 +20,7 @@ class StringTable(NativeTexts):
 
     blob: NDArray[np.uint8]
     """uint8: shape (total bytes,)."""
-    offsets: NDArray[np.int64]
+    offsets: Int64s
     """int64: shape (n + 1,); text i is `blob[offsets[i]:offsets[i + 1]]`."""
 
     def __post_init__(self) -> None:
@@ -63,7 +64,7 @@ class Vocabulary:
     ids: StringTable
     sums: NDArray[np.uint32]
     """uint32 (n,): CRC-32 of the ids' UTF-8, ascending."""
-    places: NDArray[np.int32]
+    places: Int32s
     """int32 (n,): the dense index of each, of equal sums ascending."""
     _native: NativeFinding = field(init=False, repr=False, compare=False)
 

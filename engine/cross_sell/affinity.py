@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Bools, Int32s, Int64s, Ragged
 
 
 @dataclass(frozen=True, slots=True)
 class Affinity:
     """Popularity and repulsion."""
 
-    n_orders_of_item: NDArray[np.int64]
+    n_orders_of_item: Int64s
     """int64 (n_items,): orders that hold the item."""
-    n_added_of_item: NDArray[np.int64]
+    n_added_of_item: Int64s
     """int64 (n_items,): those of them that hold something else too."""
     n_orders: int
     """All orders."""
@@ -24,11 +23,11 @@ class Affinity:
     """Ragged of int32 over items; the items bought together with item i significantly less often
     than by chance (upper bound of lift below 1, also when basket sizes are allowed for, so that a
     shop of single-item orders repels nobody)."""
-    family_excludes: NDArray[np.bool_]
+    family_excludes: Bools
     """bool (n_ladders,): by ladder; True where its members substitute for each other (seldom in one
     order), so that none may be cross-sold beside another."""
 
-    def substitutes(self, ladder: NDArray[np.int32]) -> NDArray[np.int32]:
+    def substitutes(self, ladder: Int32s) -> Int32s:
         """Return ladders with -1 for those whose items are bought together; the same shape.
 
         A ladder that nothing is known of is taken for one of substitutes, which is the safe side.

@@ -7,10 +7,10 @@ from math import expm1
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Bools, Float64s, Int32s
 from mersalg.engine.cross_sell.newcomers import Newcomers
-from mersalg.engine.cross_sell.recommender import CrossSell, Items, RuleCounts, Scores
+from mersalg.engine.cross_sell.recommender import CrossSell, RuleCounts
 from mersalg.engine.native.kernels import NativeRanking
 from mersalg.engine.ranking.purchases import Past
 from mersalg.engine.ranking.ranking import Mode
@@ -19,7 +19,7 @@ from mersalg.engine.ranking.ranking import Mode
 class Candidates(Struct, frozen=True, gc=False):
     """Items that the rules of a cart lead to, or that a fitted ranking finds for cart and buyer.
 
-    Items that something in the cart keeps away are no candidates of a ranking, unless a rule of
+    Int32s that something in the cart keeps away are no candidates of a ranking, unless a rule of
     the cart calls for them or the buyer has bought them before.
 
     Attributes
@@ -34,17 +34,17 @@ class Candidates(Struct, frozen=True, gc=False):
 
     cross_sell: CrossSell
     native: NativeRanking | None
-    cart: Items
-    items: Items
-    strengths: Scores
-    bought: Items
+    cart: Int32s
+    items: Int32s
+    strengths: Float64s
+    bought: Int32s
 
     @classmethod
     def of(
         cls,
         cross_sell: CrossSell,
         native: NativeRanking | None,
-        cart: Items,
+        cart: Int32s,
         past: Past,
         mode: Mode,
     ) -> Candidates:
@@ -63,7 +63,7 @@ class Candidates(Struct, frozen=True, gc=False):
             items, strengths = items[kept], strengths[kept]
         return cls(cross_sell, native, cart, items, strengths, bought)
 
-    def with_newcomers(self, newcomers: Newcomers, on_sale: NDArray[np.bool_]) -> Candidates:
+    def with_newcomers(self, newcomers: Newcomers, on_sale: Bools) -> Candidates:
         """Return these and the new items that go by them, of equal strength behind them.
 
         `on_sale` says whether each of these may be offered, bool (n,).
@@ -79,7 +79,7 @@ class Candidates(Struct, frozen=True, gc=False):
         """Return the score of a candidate, in [0, 1]."""
         return -expm1(-strength) if self.native is None else strength
 
-    def fillers(self) -> tuple[Items, Scores]:
+    def fillers(self) -> tuple[Int32s, Float64s]:
         """Return popular items for places that are left, best first, and their scores."""
         popular = self.cross_sell.popular
         avoid = np.zeros(self.cross_sell.n_items, dtype=np.bool_)
@@ -88,13 +88,13 @@ class Candidates(Struct, frozen=True, gc=False):
         free = ~avoid[popular]
         return popular[free], self._least() * self.cross_sell.popular_score[free]
 
-    def kept_apart(self) -> Items:
+    def kept_apart(self) -> Int32s:
         """Return the popular items that something in the cart keeps away."""
         popular = self.cross_sell.popular
         away = np.setdiff1d(self.cross_sell.repelled_by(self.cart), self.items)
         return popular[np.isin(popular, away)]
 
-    def concerns(self, items: Items) -> NDArray[np.bool_]:
+    def concerns(self, items: Int32s) -> Bools:
         """Return whether each of some items is, or could come to be, a candidate for this cart."""
         return np.isin(items, self.items) | np.isin(items, self.cross_sell.popular)
 

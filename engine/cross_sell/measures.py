@@ -8,38 +8,38 @@ Hahsler, "A Probabilistic Comparison of Commonly Used Interest Measures for Asso
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from mersalg.engine.arrays import Float64s
 
 Z_95 = 1.959963984540054
 """Two-sided 95% quantile of the standard normal."""
 
-Floats = NDArray[np.float64]
 
-
-def _f(counts: ArrayLike) -> Floats:
+def _f(counts: ArrayLike) -> Float64s:
     return np.asarray(counts, dtype=np.float64)
 
 
-def support(n_joint: ArrayLike, n_orders: ArrayLike) -> Floats:
+def support(n_joint: ArrayLike, n_orders: ArrayLike) -> Float64s:
     """n_ac / n."""
     return _f(n_joint) / _f(n_orders)
 
 
-def confidence(n_joint: ArrayLike, n_antecedent: ArrayLike) -> Floats:
+def confidence(n_joint: ArrayLike, n_antecedent: ArrayLike) -> Float64s:
     """n_ac / n_a: how often c is in an order that holds A."""
     return _f(n_joint) / _f(n_antecedent)
 
 
 def lift(
     n_joint: ArrayLike, n_antecedent: ArrayLike, n_consequent: ArrayLike, n_orders: ArrayLike
-) -> Floats:
+) -> Float64s:
     """(n_ac / n_a) / (n_c / n); 1 under independence (Brin et al. 1997)."""
     return (_f(n_joint) / _f(n_antecedent)) * (_f(n_orders) / _f(n_consequent))
 
 
 def _log_lift_error(
     n_joint: ArrayLike, n_antecedent: ArrayLike, n_consequent: ArrayLike, n_orders: ArrayLike
-) -> Floats:
+) -> Float64s:
     """Return the standard error of log lift, by the delta method on the multinomial of (A, c).
 
     Var = 1/n_ac - 1/n_a - 1/n_c + (2 lift - 1)/n.
@@ -57,7 +57,7 @@ def _log_lift_error(
 
 def lift_lower(
     n_joint: ArrayLike, n_antecedent: ArrayLike, n_consequent: ArrayLike, n_orders: ArrayLike
-) -> Floats:
+) -> Float64s:
     """Lower end of the 95% interval of lift, log-normal by the delta method."""
     counts = (n_joint, n_antecedent, n_consequent, n_orders)
     return lift(*counts) * np.exp(-Z_95 * _log_lift_error(*counts))
@@ -65,7 +65,7 @@ def lift_lower(
 
 def lift_upper(
     n_joint: ArrayLike, n_antecedent: ArrayLike, n_consequent: ArrayLike, n_orders: ArrayLike
-) -> Floats:
+) -> Float64s:
     """Upper end of the same interval; below 1, the pair keeps apart. Wants n_joint >= 1."""
     counts = (n_joint, n_antecedent, n_consequent, n_orders)
     return lift(*counts) * np.exp(Z_95 * _log_lift_error(*counts))
@@ -73,7 +73,7 @@ def lift_upper(
 
 def leverage(
     n_joint: ArrayLike, n_antecedent: ArrayLike, n_consequent: ArrayLike, n_orders: ArrayLike
-) -> Floats:
+) -> Float64s:
     """n_ac/n - (n_a/n)(n_c/n): joint orders above independence, as a share (Piatetsky-Shapiro)."""
     n = _f(n_orders)
     return _f(n_joint) / n - (_f(n_antecedent) / n) * (_f(n_consequent) / n)
@@ -81,7 +81,7 @@ def leverage(
 
 def conviction(
     n_joint: ArrayLike, n_antecedent: ArrayLike, n_consequent: ArrayLike, n_orders: ArrayLike
-) -> Floats:
+) -> Float64s:
     """(1 - n_c/n) / (1 - confidence); infinite where the rule never fails (Brin et al. 1997)."""
     n, n_a = _f(n_orders), _f(n_antecedent)
     misses = n_a - _f(n_joint)

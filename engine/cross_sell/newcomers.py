@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Bools, Float64s, Int32s, Int64s
 from mersalg.engine.catalogue import Catalogue
-
-Items = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,22 +17,22 @@ class Newcomers:
 
     first: int
     """Number of trained items."""
-    by_family: Items
-    by_category: Items
+    by_family: Int32s
+    by_category: Int32s
     """`by_family`, `by_category`: int32 (first,): the group whose siblings each trained item
     belongs to, by what the group goes by; -1 where there is none."""
-    items: Items
-    groups: Items
+    items: Int32s
+    groups: Int32s
     """`items`, `groups`: int32 (n,): new items that have siblings, ascending, and the group of
     each."""
-    ladder: Items
+    ladder: Int32s
     """int32 (n_new,): the ladder that most siblings of each new item are on, -1 where there is
     none."""
-    stand_ins: tuple[Items, ...]
+    stand_ins: tuple[Int32s, ...]
     """The siblings of each group, those of most orders first."""
 
     @classmethod
-    def of(cls, catalogue: Catalogue, ladder_of: Items, bought: NDArray[np.int64]) -> Self:
+    def of(cls, catalogue: Catalogue, ladder_of: Int32s, bought: Int64s) -> Self:
         """Group the items that a catalogue has beyond those that were trained.
 
         Parameters
@@ -49,7 +47,7 @@ class Newcomers:
         marks = {name: np.full(first, -1, np.int32) for name in ("family", "category")}
         items: list[int] = []
         groups: list[int] = []
-        stand_ins: list[Items] = []
+        stand_ins: list[Int32s] = []
         ladder = np.full(len(catalogue) - first, -1, dtype=np.int32)
         for item in range(first, len(catalogue)):
             for name, codes in (("family", catalogue.family), ("category", catalogue.category)):
@@ -80,7 +78,7 @@ class Newcomers:
             tuple(stand_ins),
         )
 
-    def with_stand_ins(self, cart: Items) -> Items:
+    def with_stand_ins(self, cart: Int32s) -> Int32s:
         """Return the trained items of a cart, ascending, with a sibling for each new one.
 
         The sibling is that of most orders which the cart does not hold.
@@ -93,9 +91,7 @@ class Newcomers:
                 held.update([sibling for sibling in siblings if sibling not in held][:1])
         return np.array(sorted(held), dtype=np.int32)
 
-    def ranked(
-        self, items: Items, scores: NDArray[np.float64], on_sale: NDArray[np.bool_]
-    ) -> tuple[Items, NDArray[np.float64]]:
+    def ranked(self, items: Int32s, scores: Float64s, on_sale: Bools) -> tuple[Int32s, Float64s]:
         """Return the new items whose siblings are among trained candidates, with their scores.
 
         A score is the lowest of the siblings that are on sale, else the highest of the others.

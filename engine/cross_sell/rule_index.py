@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Float32s, Int32s, Int64s, Ragged
 from mersalg.engine.cross_sell import measures
 from mersalg.engine.cross_sell.rules import Recency, RuleTable
-
-Items = NDArray[np.int32]
 
 _STRONGEST = 14.0
 """Strength of a rule that never failed: it is held to fail once in a million orders."""
@@ -24,16 +21,16 @@ class RuleIndex:
 
     consequents: Ragged[np.int32]
     """Ragged of int32: n_items rows, n values in all."""
-    strength: NDArray[np.float32]
+    strength: Float32s
     """float32 (n,): -log(1 - confidence)."""
-    rule: NDArray[np.int32]
+    rule: Int32s
     """int32 (n,): position in the rule table."""
-    rest: Items
+    rest: Int32s
     """int32 (n, width): the other items of the antecedent; n_items fills shorter ones."""
 
     @classmethod
     def of(
-        cls, table: RuleTable, rules: NDArray[np.int64], n_items: int, recency: Recency | None
+        cls, table: RuleTable, rules: Int64s, n_items: int, recency: Recency | None
     ) -> RuleIndex:
         """Return the index of the rules at some positions, each with an item in its antecedent."""
         starts = table.antecedents.indptr[rules]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Float64s, Int32s, Int64s, Ragged
 from mersalg.engine.cross_sell import measures
 
 UNIT = 1024
@@ -22,11 +21,11 @@ class RuleTable:
 
     antecedents: Ragged[np.int32]
     """Ragged of int32, n rows of dense item indices, ascending."""
-    consequent: NDArray[np.int32]
+    consequent: Int32s
     """int32 (n,)."""
-    n_joint: NDArray[np.int64]
-    n_antecedent: NDArray[np.int64]
-    n_consequent: NDArray[np.int64]
+    n_joint: Int64s
+    n_antecedent: Int64s
+    n_consequent: Int64s
     """`n_joint`, `n_antecedent`, `n_consequent`: int64 (n,), orders."""
     n_orders: int
     """Orders mined."""
@@ -41,29 +40,29 @@ class RuleTable:
         return len(self.consequent)
 
     @property
-    def lengths(self) -> NDArray[np.int64]:
+    def lengths(self) -> Int64s:
         """Items in each antecedent; shape (n,)."""
         return self.antecedents.lengths
 
     def counts(
         self,
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], int]:
+    ) -> tuple[Int64s, Int64s, Int64s, int]:
         """In the order every function of `measures` takes them."""
         return self.n_joint, self.n_antecedent, self.n_consequent, self.n_orders
 
-    def confidence(self) -> NDArray[np.float64]:
+    def confidence(self) -> Float64s:
         """Return the confidence of each rule."""
         return measures.confidence(self.n_joint, self.n_antecedent)
 
-    def lift(self) -> NDArray[np.float64]:
+    def lift(self) -> Float64s:
         """Return the lift of each rule."""
         return measures.lift(*self.counts())
 
-    def lift_lower(self) -> NDArray[np.float64]:
+    def lift_lower(self) -> Float64s:
         """Return the lower bound of each rule's lift."""
         return measures.lift_lower(*self.counts())
 
-    def take(self, rules: NDArray[np.int64]) -> RuleTable:
+    def take(self, rules: Int64s) -> RuleTable:
         """Return the rules at positions `rules`, in that order."""
         return RuleTable(
             self.antecedents.take(rules),
@@ -98,17 +97,17 @@ class Recency:
     They rank. What is shown as evidence stays the true count of the rule table.
     """
 
-    n_joint: NDArray[np.int64]
-    n_antecedent: NDArray[np.int64]
+    n_joint: Int64s
+    n_antecedent: Int64s
     """`n_joint`, `n_antecedent`: int64 (n_rules,), of the rules of the table."""
-    n_orders_of_item: NDArray[np.int64]
-    n_added_of_item: NDArray[np.int64]
+    n_orders_of_item: Int64s
+    n_added_of_item: Int64s
     """`n_orders_of_item`, `n_added_of_item`: int64 (n_items,), orders that hold the item, and those
     that hold it beside something else."""
     n_orders: int
     """All orders."""
 
-    def confidence(self, table: RuleTable) -> NDArray[np.float64]:
+    def confidence(self, table: RuleTable) -> Float64s:
         """Return how often c is in a recent order that holds A; float64 (n_rules,), in [0, 1].
 
         (n_ac + m p_c) / (n_a + m) with m one order and p_c the share of recent orders that hold c:

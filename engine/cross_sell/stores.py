@@ -12,12 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Float64s, Int32s, Int64s, Ragged
 from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.vocabulary import StringTable
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 AGREES, MIXED, CONTRADICTED = 0, 1, 2
 """Flags of a rule: no store surely opposes it; some store does; the stores together do."""
@@ -30,19 +27,19 @@ class StoreCounts:
     stores: Ragged[np.int32]
     """Ragged of int32, n_rules rows of n_cells in all, ascending inside a rule; the number of
     stores means orders whose store is not known."""
-    n_joint: NDArray[np.int32]
-    n_antecedent: NDArray[np.int32]
-    n_consequent: NDArray[np.int32]
+    n_joint: Int32s
+    n_antecedent: Int32s
+    n_consequent: Int32s
     """`n_joint`, `n_antecedent`, `n_consequent`: int32 (n_cells,), orders of that store."""
     flag: NDArray[np.int8]
     """int8 (n_rules,): AGREES, MIXED or CONTRADICTED."""
-    log_odds: Floats
+    log_odds: Float64s
     """float64 (n_rules,): of the Mantel-Haenszel odds ratio over all stores."""
 
     def __len__(self) -> int:
         return len(self.flag)
 
-    def take(self, rules: Integers) -> StoreCounts:
+    def take(self, rules: Int64s) -> StoreCounts:
         """Return the rules at positions `rules`, in that order."""
         cells = self.stores.places(rules)
         return StoreCounts(
@@ -54,7 +51,7 @@ class StoreCounts:
             self.log_odds[rules],
         )
 
-    def shrunk_confidence(self, table: RuleTable) -> Floats:
+    def shrunk_confidence(self, table: RuleTable) -> Float64s:
         """Return the confidence of each cell, drawn to that of all stores; float64 (n_cells,).
 
         (n_ac + M mu) / (n_a + M), mu being the rule's confidence in all orders: the mean of a beta
@@ -70,7 +67,7 @@ class StoreCounts:
         mean = table.confidence()
         variance = mean * (1 - mean)
 
-        def total(values: Floats) -> Floats:
+        def total(values: Float64s) -> Float64s:
             return np.bincount(rule, values, minlength=n_rules).astype(np.float64)
 
         spread = total(n_a * (n_ac / n_a - mean[rule]) ** 2)
@@ -90,7 +87,7 @@ class Stores:
 
     store_ids: StringTable
     """n_stores external ids."""
-    n_orders: Integers
+    n_orders: Int64s
     """int64 (n_stores + 1,): orders of each, last those of which no store is known."""
     offered: StoreCounts
     """Of the rules of the model."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Int32s
 from mersalg.engine.cross_sell.candidates import Candidates
 from mersalg.engine.cross_sell.recommender import RuleCounts
 from mersalg.engine.eligibility import Cap, CartEligibility
@@ -18,7 +18,6 @@ from mersalg.engine.merchandising.policy import Pin
 from mersalg.engine.merchandising.reasons import Reason
 from mersalg.engine.upsell.recommender import BaseItem, Upgrade, Upsell
 
-Items = NDArray[np.int32]
 _UNCAPPED = 2**31
 _MAX_UPGRADES = 256
 
@@ -122,8 +121,8 @@ class Rejected:
 def rejected_complements(
     candidates: Candidates,
     eligibility: CartEligibility,
-    category: NDArray[np.int32],
-    substitutes: NDArray[np.int32],
+    category: Int32s,
+    substitutes: Int32s,
     cap: Cap,
     offered: Sequence[Complement],
     *,

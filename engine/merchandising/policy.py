@@ -9,8 +9,8 @@ from functools import lru_cache, partial
 from typing import Self, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Int32s
 from mersalg.engine.eligibility import CartEligibility, Eligibility
 from mersalg.engine.merchandising.reasons import Reason
 from mersalg.engine.merchandising.sections import BlockSection, PinSection, Validity
@@ -20,7 +20,6 @@ from mersalg.engine.model import Model
 _PERIODS_KEPT = 4
 """Periods whose marks are remembered: the present one, and those that explanations ask for."""
 
-Items = NDArray[np.int32]
 _Rule = TypeVar("_Rule", PinSection, BlockSection)
 
 
@@ -28,7 +27,7 @@ _Rule = TypeVar("_Rule", PinSection, BlockSection)
 class Pin:
     """An offer the shop places: the first of `items` that can be had, at `position` (from 1)."""
 
-    items: Items
+    items: Int32s
     """One item, or all of a category, the most often added first."""
     position: int
     needed: frozenset[int]
@@ -40,7 +39,7 @@ class Pin:
 class Block:
     """A rule that keeps items from being offered."""
 
-    items: Items
+    items: Int32s
     reason: Reason
     needed: frozenset[int]
 
@@ -85,7 +84,7 @@ class Policy:
     """All pins and blocks of a model; `turns` are the moments at which one begins or ends."""
 
     turns: tuple[int, ...]
-    pinnable: Items
+    pinnable: Int32s
     """Every item that some pin may place."""
     period: Callable[[int], InForce]
 
@@ -159,7 +158,7 @@ def _in_force(
 
 def _in_catalogue(
     model: Model, rules: Iterable[_Rule]
-) -> Iterator[tuple[Validity, _Rule, Items, frozenset[int]]]:
+) -> Iterator[tuple[Validity, _Rule, Int32s, frozenset[int]]]:
     """Yield rules that some cart can meet with when they hold, their items and those they need."""
     for rule in rules:
         items, needed = items_of(model.catalogue, rule), needed_of(model.catalogue, rule)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Int32s
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.errors import shown
 from mersalg.engine.merchandising.sections import BlockSection, OffersSection, PinSection
@@ -23,7 +23,7 @@ def category_path(names: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(_BETWEEN_PARTS))
 
 
-def items_of(catalogue: Catalogue, rule: PinSection | BlockSection) -> NDArray[np.int32]:
+def items_of(catalogue: Catalogue, rule: PinSection | BlockSection) -> Int32s:
     """Dense indices of the items a rule speaks of, ascending; none where its name is unknown."""
     if rule.category is None:
         item = catalogue.items.index_of(rule.offered_item or "")
@@ -48,7 +48,7 @@ def needed_of(catalogue: Catalogue, rule: PinSection | BlockSection) -> frozense
     return None if None in items else item_set
 
 
-def sensitive_of(catalogue: Catalogue, names: Sequence[str]) -> NDArray[np.int32]:
+def sensitive_of(catalogue: Catalogue, names: Sequence[str]) -> Int32s:
     """Return which of some categories each item is of, -1 for none; int32 (n_items,).
 
     A category counts with all below it, at whatever level its name is, in any letter case.

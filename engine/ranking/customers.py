@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Int64s
 from mersalg.engine.ranking.purchases import Purchases
 
 
@@ -34,7 +35,7 @@ class Customers:
 
     hashes: NDArray[np.uint64]
     """uint64 (n_customers,): ascending."""
-    rows: NDArray[np.int64]
+    rows: Int64s
     """int64 (n_customers,): the row of `purchases` that belongs to each."""
     purchases: Purchases
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Float32s, Int32s, Int64s, Ragged
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.native.kernels import bought_before
 
@@ -44,9 +43,9 @@ class Purchases:
 class Carts:
     """A batch of carts."""
 
-    indptr: NDArray[np.int64]
+    indptr: Int64s
     """int64 (n_carts + 1,): cart c holds `items[indptr[c]:indptr[c + 1]]`."""
-    items: NDArray[np.int32]
+    items: Int32s
     """int32 (n,): distinct and ascending inside a cart."""
 
     @property
@@ -54,7 +53,7 @@ class Carts:
         """Number of carts."""
         return len(self.indptr) - 1
 
-    def owner(self) -> NDArray[np.int64]:
+    def owner(self) -> Int64s:
         """Return int64 (n,), the cart of each entry."""
         return np.repeat(np.arange(self.n_carts), np.diff(self.indptr))
 
@@ -74,10 +73,10 @@ class Past(Struct, frozen=True, gc=False):
         Ascending; entries of one order share it.
     """
 
-    cart: NDArray[np.int64]
-    item: NDArray[np.int32]
-    age: NDArray[np.float32]
-    order: NDArray[np.int64]
+    cart: Int64s
+    item: Int32s
+    age: Float32s
+    order: Int64s
 
     @classmethod
     def unknown(cls) -> Past:
@@ -89,9 +88,9 @@ class Past(Struct, frozen=True, gc=False):
     def read(
         cls,
         purchases: Purchases,
-        customers: NDArray[np.int64],
-        now: NDArray[np.int64],
-        until: NDArray[np.int64],
+        customers: Int64s,
+        now: Int64s,
+        until: Int64s,
     ) -> Past:
         """Orders before `until` of each cart's customer, as seen from `now`.
 
@@ -133,7 +132,7 @@ class Past(Struct, frozen=True, gc=False):
         return cls(np.zeros(len(age), dtype=np.int64), bought, age, order)
 
     @classmethod
-    def of_orders(cls, orders: Sequence[tuple[float, NDArray[np.int32]]]) -> Past:
+    def of_orders(cls, orders: Sequence[tuple[float, Int32s]]) -> Past:
         """One cart's: (days before the checkout, distinct items) of each order."""
         lengths = [len(items) for _, items in orders]
         ages = np.array([age for age, _ in orders], dtype=np.float32)

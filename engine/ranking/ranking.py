@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Ragged
+from mersalg.engine.arrays import Float32s, Int32s, Ragged
 from mersalg.engine.facts import Mode
 from mersalg.engine.native.kernels import NativeRanking
 from mersalg.engine.ranking.scorer import Scorer
@@ -22,10 +21,10 @@ class Neighbours:
 
     items: Ragged[np.int32]
     """Ragged of int32, n_items rows of n values in all, ascending inside a row."""
-    weight: NDArray[np.float32]
+    weight: Float32s
     """float32 (n,): what the row's item adds to the score of each (EASE: Steck, "Embarrassingly
     Shallow Autoencoders for Sparse Data", 2019); 0 where only counts speak."""
-    n_joint: NDArray[np.int32]
+    n_joint: Int32s
     """int32 (n,): orders that hold both; 0 where too few to be counted."""
 
 
@@ -36,22 +35,22 @@ class ItemSignals:
     A group is what the catalogue calls family, else its category; -1 where it tells neither.
     """
 
-    n_orders: NDArray[np.float32]
+    n_orders: Float32s
     """float32 (n,): orders that hold the item."""
-    n_orders_all: NDArray[np.float32]
+    n_orders_all: Float32s
     """float32 (1,): all orders."""
-    recent: NDArray[np.float32]
-    latest: NDArray[np.float32]
+    recent: Float32s
+    latest: Float32s
     """`recent`, `latest`: float32 (n,), share of the last orders that hold the item, older ones
     counting less: half after 14 and after 4 days."""
-    group: NDArray[np.int32]
-    share: NDArray[np.float32]
+    group: Int32s
+    share: Float32s
     """float32 (n,): of the recent sales of its group."""
-    log_price: NDArray[np.float32]
+    log_price: Float32s
     """float32 (n,): natural logarithm of minor units; 0 where not known."""
-    margin: NDArray[np.float32]
+    margin: Float32s
     """float32 (n,): (price - cost) / price; 0 where not known."""
-    popular: NDArray[np.int32]
+    popular: Int32s
     """int32 (p,): the items most bought lately, most first."""
     leaders: Ragged[np.int32]
     """Ragged of int32 over groups; the best sellers of each lately, best first."""
@@ -66,7 +65,7 @@ class ItemSignals:
         """Number of groups."""
         return len(self.leaders)
 
-    def packed(self) -> NDArray[np.float32]:
+    def packed(self) -> Float32s:
         """Return float32 (n_items, 16): what each is by itself, as `RankedItem` of the kernels."""
         overall = self.n_orders / np.maximum(self.n_orders_all[0], 1)
         floor, little = np.float32(1e-5), np.float32(0.01)
@@ -100,7 +99,7 @@ class Ranking:
     """One for each mode; `discovery` offers what the customer has not bought before, `complete`
     lets repeats in."""
 
-    def native(self, packed: NDArray[np.float32] | None = None) -> NativeRanking:
+    def native(self, packed: Float32s | None = None) -> NativeRanking:
         """Return what ranks; `packed` is `signals.packed()` where that is stored already."""
         return NativeRanking(self, self.signals.packed() if packed is None else packed)
 

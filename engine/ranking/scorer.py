@@ -8,20 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from mersalg.engine.arrays import Float32s, Float64s
 
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
     """A perceptron with rectified layers."""
 
-    mean: Floats
-    scale: Floats
+    mean: Float32s
+    scale: Float32s
     """`mean`, `scale`: float32 (n_features,), of the features in training."""
-    weights: tuple[Floats, ...]
-    biases: tuple[Floats, ...]
+    weights: tuple[Float32s, ...]
+    biases: tuple[Float32s, ...]
     """`weights`, `biases`: of each layer, float32 (n_in, n_out) and (n_out,); the last has one
     output."""
     slope: float
@@ -29,7 +28,7 @@ class Scorer:
     """`slope`, `intercept`: make the last output the log-odds that come true in the back-test
     (Platt, "Probabilistic Outputs for Support Vector Machines", 1999)."""
 
-    def raw(self, features: Floats) -> Floats:
+    def raw(self, features: Float32s) -> Float32s:
         """Log-odds before calibration, shape (n,)."""
         layer = (features - self.mean) / self.scale
         # A value far outside of all that was seen in training is not trusted to mean more.
@@ -41,11 +40,11 @@ class Scorer:
                 layer = np.maximum(layer @ weights + bias, 0)
             return (layer @ self.weights[-1] + self.biases[-1])[:, 0]
 
-    def probability(self, features: Floats) -> NDArray[np.float64]:
+    def probability(self, features: Float32s) -> Float64s:
         """float64 (n,): how likely each candidate is the next thing bought."""
         return self.calibrated(self.raw(features))
 
-    def calibrated(self, raw: Floats) -> NDArray[np.float64]:
+    def calibrated(self, raw: Float32s) -> Float64s:
         """Return the probabilities of raw scores."""
         odds = self.slope * raw.astype(np.float64) + self.intercept
         # Within these bounds a probability is neither 0 nor 1, whatever is rounded.
