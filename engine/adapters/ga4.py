@@ -69,12 +69,7 @@ def translate(payload: object, received_at: int) -> list[Record]:
 
 class _Event:
     def __init__(
-        self,
-        name: str,
-        params: Fields,
-        event: Fields,
-        body: Fields,
-        received_at: int,
+        self, name: str, params: Fields, event: Fields, body: Fields, received_at: int
     ) -> None:
         self._name, self._params, self._body = name, params, body
         stamp = text_of(event, "timestamp_micros") or text_of(body, "timestamp_micros")

@@ -44,9 +44,7 @@ class RuleTable:
         """Items in each antecedent; shape (n,)."""
         return self.antecedents.lengths
 
-    def counts(
-        self,
-    ) -> tuple[Int64s, Int64s, Int64s, int]:
+    def counts(self) -> tuple[Int64s, Int64s, Int64s, int]:
         """In the order every function of `measures` takes them."""
         return self.n_joint, self.n_antecedent, self.n_consequent, self.n_orders
 

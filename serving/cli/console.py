@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Container, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -168,9 +168,16 @@ class _Lines:
 
 
 def print_table(
-    columns: Iterable[str], rows: Iterable[Sequence[str]], title: str | None = None
+    columns: Iterable[str],
+    rows: Iterable[Sequence[str]],
+    title: str | None = None,
+    *,
+    bold: Container[int] = (),
 ) -> None:
-    """Print a table; a column that begins with `>` is of numbers, one with `|` is never broken."""
+    """Print a table; a column that begins with `>` is of numbers, one with `|` is never broken.
+
+    `bold` are the rows that stand out.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -182,8 +189,8 @@ def print_table(
             justify="right" if numbers else "left",
             no_wrap=numbers or name.startswith("|"),
         )
-    for row in rows:
-        table.add_row(*map(Text, row))
+    for index, row in enumerate(rows):
+        table.add_row(*map(Text, row), style="bold" if index in bold else None)
     out.print(table)
 
 

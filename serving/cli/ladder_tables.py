@@ -218,33 +218,23 @@ def print_family(family: dict[str, Any], currency: str) -> None:
 
 def print_ladder(ladder: dict[str, Any]) -> None:
     """Print a ladder, the dearest rung first, for a terminal of 80 columns."""
-    from rich.markup import escape
-    from rich.table import Table
-
     _print_reasons(ladder)
-    rungs, moves = ladder["ladder"], ladder["moves"]
+    rungs, moves = ladder["ladder"][::-1], ladder["moves"]
     followed = moves["purchases_followed"] > 0 if moves is not None else False
-    table = Table()
-    table.add_column("tier", no_wrap=True)
-    table.add_column("item")
-    for name in (ladder["currency"], "orders", *(["to / back"] if followed else [])):
-        table.add_column(name, justify="right", no_wrap=True)
-    for rung in reversed(rungs):
+    rows: list[list[str]] = []
+    for rung in rungs:
         tier, item_id, name, price, unit, orders = _cells(rung)
         lines = [name, item_id] if name != item_id else [item_id]
         lines += ["the shop's own upgrade"] if rung["given"] else []
         lines += ["a bigger pack, for less a unit"] if rung["step"] == "size" else []
         lines += [f"+ {_change_text(change)}" for change in rung["gains"]]
         lines += [f"- {_change_text(change)}" for change in rung["losses"]]
-        table.add_row(
-            f"{'●' if rung['is_item'] else ' '} {tier}",
-            escape("\n".join(lines)),
-            escape(f"{price}\n{unit}" if unit else price),
-            orders,
-            *([_moves_cell(rung)] if followed else []),
-            style="bold" if rung["is_item"] else None,
-        )
-    console.out.print(table)
+        mark = f"{'●' if rung['is_item'] else ' '} {tier}"
+        cells = [mark, "\n".join(lines), f"{price}\n{unit}" if unit else price, orders]
+        rows.append([*cells, _moves_cell(rung)] if followed else cells)
+    columns = ["|tier", "item", f">{ladder['currency']}", ">orders", ">to / back"]
+    bold = [index for index, rung in enumerate(rungs) if rung["is_item"]]
+    console.print_table(columns if followed else columns[:-1], rows, bold=bold)
     if moves is None or not followed:
         console.out.print("nobody's next purchase can be followed: no customer bought here twice")
         return

@@ -177,11 +177,7 @@ async def try_cart(
             lines=tuple(RequestLine(each) for each in chosen),
         )
         decision = decide(
-            model,
-            request,
-            holdout=False,
-            paused=service.guard.paused is not None,
-            recall=False,
+            model, request, holdout=False, paused=service.guard.paused is not None, recall=False
         )
         explained = await asyncio.to_thread(service.explainer.explain, decision, _REJECTED)
         shown = list(display_of(model, request, decision).offers)

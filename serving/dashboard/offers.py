@@ -81,10 +81,7 @@ class OfferRow:
 
 
 def rows_of(
-    groups: Iterable[Report],
-    by: Key,
-    model: Model | None,
-    rules: Sequence[InForce],
+    groups: Iterable[Report], by: Key, model: Model | None, rules: Sequence[InForce]
 ) -> list[OfferRow]:
     """Return a row for each group of a report by `by`, and kind of which something was decided.
 

@@ -36,13 +36,7 @@ def few_digits(amount: Decimal) -> Decimal:
 
 
 class Figures:
-    """Counts, shares, differences, money and days of one language; a dash for what is None.
-
-    Parameters
-    ----------
-    language : {"en", "nb"}
-        Whose signs for decimals and thousands are used.
-    """
+    """Counts, shares, differences, money and days of one language; a dash for what is None."""
 
     def __init__(self, language: Language) -> None:
         self.language: Language = language
@@ -225,9 +219,7 @@ class EntryWords(Figures):
         if entry["value"] is None:
             return self.phrase("not_known", reason=self.reason(entry))
         return self.phrase(
-            "effect",
-            points=self.points(entry["value"]),
-            interval=self.between(entry, self.points),
+            "effect", points=self.points(entry["value"]), interval=self.between(entry, self.points)
         )
 
     def extra_sales(self, entry: Report) -> str:

@@ -66,13 +66,7 @@ _FORMATTER = _Formatter()
 
 
 class Glossary:
-    """Terms and phrases of one language.
-
-    Parameters
-    ----------
-    language : {"en", "nb"}
-        Language of every text.
-    """
+    """Terms and phrases of one language."""
 
     def __init__(self, language: Language) -> None:
         self.language: Language = language

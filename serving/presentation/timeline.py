@@ -107,11 +107,7 @@ def spark_of(report: Report, language: Language, kind: str) -> Markup:
 
 
 def _marks(
-    words: EntryWords,
-    report: Report,
-    step: str,
-    occurred: Occurrences,
-    buckets: Sequence[str],
+    words: EntryWords, report: Report, step: str, occurred: Occurrences, buckets: Sequence[str]
 ) -> list[Mark]:
     """Return what was published, paused and repriced in the buckets, the oldest first."""
     day_of = Buckets(zone_of(report["timezone"])).day

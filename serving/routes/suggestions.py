@@ -159,12 +159,7 @@ def _decide(
     except Exception as error:
         # An error of ours must not cost the shop a checkout: answer as if there were no model.
         decision = decide(
-            None,
-            asked,
-            holdout=not asked.preview,
-            known_arm=buyer.arm,
-            scope=scope,
-            salt=salt,
+            None, asked, holdout=not asked.preview, known_arm=buyer.arm, scope=scope, salt=salt
         )
         logs.decision_id.set(decision.decision_id)
         service.live.note_failure(model, error)

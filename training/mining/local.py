@@ -34,14 +34,10 @@ _Part = TypeVar("_Part")
 class LocalEngine:
     """Counts itemsets by array counters (`engine/native/itemsets.pyx`).
 
-    Infrequent items are dropped first; the others are labelled by ascending frequency, so that
-    what follows a label in a row is short where its occurrences are many. Memory is that of the
-    frequent entries (12 bytes each), of the sets found, and of a few counters a label and thread.
-
-    Parameters
-    ----------
-    threads
-        At most so many; all cores where not given.
+    Infrequent items are dropped first; the others are labelled by ascending frequency, so that what
+    follows a label in a row is short where its occurrences are many. Memory is that of the frequent
+    entries (12 bytes each), of the sets found, and of a few counters a label and thread.
+    At most `threads` are used, all cores where not given.
     """
 
     name = "local"

@@ -117,6 +117,16 @@ def default_min_count(n_orders: int) -> int:
     return max(5, -(-3 * n_orders // 10_000))
 
 
+def least_count(min_count: int | None, min_support: Fraction | None, n_orders: int) -> int:
+    """Return the count an itemset must reach: stated, or of a share of the orders, or the default.
+
+    It is at least 1.
+    """
+    if min_count is None and min_support is not None:
+        min_count = min_count_of_support(min_support, n_orders)
+    return max(min_count or default_min_count(n_orders), 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
     """Totals of a source."""

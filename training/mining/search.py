@@ -26,9 +26,8 @@ from mersalg.training.mining.protocol import (
     Fullness,
     Itemsets,
     MiningEngine,
-    default_min_count,
     get_engine,
-    min_count_of_support,
+    least_count,
 )
 from mersalg.training.mining.rules import Ranks, at_least, rules_from_itemsets
 from mersalg.training.mining.significance import (
@@ -108,12 +107,7 @@ def rules_of(
     """Rules that reach the thresholds and, unless `all_rules`, are significant.
 
     The tests are counted before any threshold on a measure, so that a stricter threshold never
-    makes a rule look more certain.
-
-    Parameters
-    ----------
-    fullness
-        Of the orders behind `itemsets`.
+    makes a rule look more certain. `fullness` is of the orders behind `itemsets`.
     """
     with progress.task("Testing rules"):
         ranks = Ranks(itemsets)
@@ -180,9 +174,7 @@ def count_source(
         if max_basket_size is not None:
             baskets = baskets.take(np.flatnonzero(baskets.sizes <= max_basket_size))
     seconds = time.perf_counter() - started
-    if min_count is None and min_support is not None:
-        min_count = min_count_of_support(min_support, baskets.n_orders)
-    least = min_count or default_min_count(baskets.n_orders)
+    least = least_count(min_count, min_support, baskets.n_orders)
     itemsets = get_engine(engine).itemsets(baskets, least, max_length, progress)
     fullness = fullness_of(baskets, itemsets)
     n_oversized = n_orders - baskets.n_orders

@@ -121,10 +121,7 @@ class Tallies:
 def weights(ordered_at: Int64s, half_life_days: float) -> Int64s:
     """Return the weight of each order, int64 (n_orders,) in 1/UNIT; 0 after eleven half-lives.
 
-    Parameters
-    ----------
-    ordered_at : int64 (n_orders,)
-        Microseconds.
+    `ordered_at`, int64 (n_orders,): microseconds.
     """
     age_days = (ordered_at.max(initial=0) - ordered_at) / clock.MICROS_PER_DAY
     return np.rint(UNIT * np.exp2(-age_days / half_life_days)).astype(np.int64)
@@ -133,10 +130,7 @@ def weights(ordered_at: Int64s, half_life_days: float) -> Int64s:
 def recency_of(table: RuleTable, baskets: Baskets, weight: Int64s) -> Recency:
     """Return the weights of the orders behind every count of `table`.
 
-    Parameters
-    ----------
-    weight : int64 (n_orders,)
-        Of each basket.
+    `weight`, int64 (n_orders,): of each basket.
     """
     n_joint = np.zeros(len(table), dtype=np.int64)
     n_antecedent = np.zeros(len(table), dtype=np.int64)
@@ -185,10 +179,7 @@ def tables_by_stratum(
 ) -> Iterator[tuple[Int64s, Tables]]:
     """Positions of some rules and their tables, until all have been given; memory is bounded.
 
-    Parameters
-    ----------
-    stratum : int64 (n_orders,)
-        In 0..n_strata - 1.
+    `stratum`, int64 (n_orders,): in 0..n_strata - 1.
     """
     tallies = Tallies(baskets)
     n_orders = np.bincount(stratum, minlength=n_strata).astype(np.int64)
@@ -242,10 +233,7 @@ def count_by_store(
 ) -> StoreCounts:
     """Return the counts of every rule in every store, and its flag.
 
-    Parameters
-    ----------
-    store : int64 (n_orders,)
-        -1 where it is not known: those orders are a stratum of their own.
+    `store`, int64 (n_orders,): -1 where it is not known: those orders are a stratum of their own.
     """
     from scipy.stats import norm
 

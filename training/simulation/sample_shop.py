@@ -30,12 +30,9 @@ def sample_names() -> list[str]:
 def sample_files(name: str, now: datetime) -> dict[str, bytes]:
     """Return the contents of a sample shop's files by their names.
 
-    The same day gives the same orders; those of another day differ in their dates alone.
+    The same day gives the same orders; those of another day differ in their dates alone. The last
+    order is of the day before `now`, in the shop's time zone.
 
-    Parameters
-    ----------
-    now
-        The last order is of the day before, in the shop's time zone.
 
     Raises
     ------

@@ -56,14 +56,12 @@ class Truth:
     )
 
     def __add__(self, other: Truth) -> Truth:
-        return Truth(
-            self.n_visits + other.n_visits,
-            self.n_purchases + other.n_purchases,
-            self.n_refunds + other.n_refunds,
-            self.n_control + other.n_control,
-            self.n_events + other.n_events,
-            {kind: self.kinds[kind] + other.kinds[kind] for kind in KINDS},
-        )
+        names = ("n_visits", "n_purchases", "n_refunds", "n_control", "n_events")
+        counts = (getattr(self, name) + getattr(other, name) for name in names)
+        kinds: dict[Kind, KindTruth] = {
+            kind: self.kinds[kind] + other.kinds[kind] for kind in KINDS
+        }
+        return Truth(*counts, kinds=kinds)
 
     def to_json(self) -> dict[str, object]:
         """Return it as JSON holds it."""

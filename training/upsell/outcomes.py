@@ -61,11 +61,8 @@ def outcomes_from_facts(
 ) -> Answers:
     """Return the last shown upsell offers of a database, judged as reports judge them.
 
-    Parameters
-    ----------
-    platt_of
-        How a version calibrated its scores; None for one whose scores mean something else or that
-        is no longer there: its offers are left out.
+    `platt_of`: how a version calibrated its scores; None for one whose scores mean something else
+    or that is no longer there: its offers are left out.
     """
     facts = store.facts.read(FactScope())
     history = build_history(facts, DEFAULT_BOT_RATE, only_vouched=only_vouched)

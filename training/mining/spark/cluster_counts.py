@@ -13,16 +13,15 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+from pyspark import StorageLevel
+from pyspark.sql import Column, DataFrame, GroupedData, SparkSession
+from pyspark.sql import functions as f
 
 from mersalg.engine.arrays import Int64s
 from mersalg.engine.progress import Task
-
-if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, GroupedData, SparkSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,6 @@ class Level:
 @contextmanager
 def kept(frame: DataFrame) -> Generator[DataFrame, None, None]:
     """`frame`, computed once."""
-    from pyspark import StorageLevel
-
     held = frame.persist(StorageLevel.MEMORY_AND_DISK)
     try:
         yield held
@@ -71,8 +68,6 @@ def entries_of(lines: DataFrame) -> DataFrame:
 
 def totals_of(entries: DataFrame, max_basket_size: int | None) -> Totals:
     """Sizes of the orders of `entries`, and the first fault."""
-    from pyspark.sql import functions as f
-
     orders = entries.groupBy("order").agg(f.count("*").alias("size"), f.min("fault").alias("fault"))
     fits = f.lit(True) if max_basket_size is None else f.col("size") <= max_basket_size
     row = orders.agg(
@@ -87,16 +82,12 @@ def totals_of(entries: DataFrame, max_basket_size: int | None) -> Totals:
 
 def without_oversized(entries: DataFrame, max_basket_size: int) -> DataFrame:
     """Return the entries of orders of at most `max_basket_size` items."""
-    from pyspark.sql import functions as f
-
     sizes = entries.groupBy("order").agg(f.count("*").alias("size"))
     return entries.join(sizes.filter(f.col("size") > max_basket_size), "order", "left_anti")
 
 
 def frequent_items(entries: DataFrame, min_count: int) -> pa.Table:
     """`item`, `count`, and `entries` of its orders, of those in at least `min_count` orders."""
-    from pyspark.sql import functions as f
-
     # All lines of an order are in one partition, so neither its size nor the join moves anything.
     sizes = entries.groupBy("order").agg(f.count("*").alias("size"))
     items = entries.join(sizes, "order").groupBy("item")
@@ -106,8 +97,6 @@ def frequent_items(entries: DataFrame, min_count: int) -> pa.Table:
 
 def baskets_of(entries: DataFrame, labels: DataFrame) -> DataFrame:
     """`size` of every order with two or more frequent items, and their labels, ascending."""
-    from pyspark.sql import functions as f
-
     labelled = entries.join(f.broadcast(labels), "item", "left").groupBy("order")
     baskets = labelled.agg(
         f.count("*").alias("size"), f.sort_array(f.collect_list("label")).alias("rest")
@@ -125,10 +114,7 @@ def grow(
 ) -> list[Level]:
     """Return the levels of length 2..`max_length`, labels for items.
 
-    Parameters
-    ----------
-    n_items
-        Frequent items; labels are 0..n_items - 1.
+    `n_items`: frequent items; labels are 0..n_items - 1.
     """
     levels: list[Level] = []
     nothing = np.zeros(0, dtype=np.int64)
@@ -158,8 +144,6 @@ def grow(
 
 def _first_rows(baskets: DataFrame) -> DataFrame:
     """One row an item of a basket: the item as `set`, and the `rest` behind it."""
-    from pyspark.sql import functions as f
-
     rows = baskets.select("size", "rest", f.posexplode("rest").alias("place", "item"))
     ended = rows.filter(f.col("place") + 1 < f.size("rest"))
     tail = f.slice("rest", f.col("place") + 2, f.size("rest"))
@@ -170,8 +154,6 @@ def _first_rows(baskets: DataFrame) -> DataFrame:
 
 def _next_rows(rows: DataFrame, frequent: DataFrame, n_items: int) -> DataFrame:
     """Return the occurrences of the sets one longer, with what is behind their `last` item."""
-    from pyspark.sql import functions as f
-
     each = rows.select("set", "size", "rest", f.posexplode("rest").alias("place", "item"))
     each = each.filter(f.col("place") + 1 < f.size("rest"))
     each = each.withColumn("key", _key("set", "item", n_items))
@@ -188,16 +170,12 @@ def _next_rows(rows: DataFrame, frequent: DataFrame, n_items: int) -> DataFrame:
 
 def _extended(rows: DataFrame) -> DataFrame:
     """Every occurrence with each `item` behind it."""
-    from pyspark.sql import functions as f
-
     kept_columns = [column for column in rows.columns if column != "rest"]
     return rows.select(*kept_columns, f.explode("rest").alias("item"))
 
 
 def _promising(found: DataFrame, frequent: DataFrame, pairs: DataFrame, n_items: int) -> DataFrame:
     """Those whose item is frequent beside the set without its last item, and beside that one."""
-    from pyspark.sql import functions as f
-
     beside_parent = frequent.select(f.col("key").alias("sibling"))
     beside_last = pairs.select(f.col("key").alias("ending"))
     found = found.join(
@@ -209,14 +187,10 @@ def _promising(found: DataFrame, frequent: DataFrame, pairs: DataFrame, n_items:
 
 
 def _key(first: str, item: str, n_items: int) -> Column:
-    from pyspark.sql import functions as f
-
     return f.col(first).cast("long") * f.lit(n_items).cast("long") + f.col(item)
 
 
 def _counted(groups: GroupedData, n_items: int, min_count: int, *, with_entries: bool) -> Level:
-    from pyspark.sql import functions as f
-
     entries = f.sum("size") if with_entries else f.lit(0).cast("long")
     counted = groups.agg(f.count("*").alias("count"), entries.alias("entries"))
     counted = counted.filter(f.col("count") >= min_count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -12,18 +13,12 @@ from mersalg.engine.arrays import Int32s, Int64s
 from mersalg.engine.errors import DataError
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
-from mersalg.training.mining.protocol import (
-    Counted,
-    Fullness,
-    Itemsets,
-    default_min_count,
-    min_count_of_support,
-)
-from mersalg.training.mining.spark import cluster_counts
-from mersalg.training.mining.spark.cluster_counts import Level
-from mersalg.training.mining.spark.lines import lines_of
+from mersalg.training.mining.protocol import Counted, Fullness, Itemsets, least_count
 from mersalg.training.mining.spark.session import open_session, reading
 from mersalg.training.reading.basket_files import numbered_items
+
+if TYPE_CHECKING:
+    from mersalg.training.mining.spark.cluster_counts import Level
 
 _STEPS_BEFORE_GROWING = 3
 
@@ -50,6 +45,8 @@ class SparkEngine:
         names = frequent[np.argsort(counts[frequent], kind="stable")]
         if max_length > 1:
             spark = open_session()
+            from mersalg.training.mining.spark import cluster_counts
+
             with (
                 progress.task("Mining itemsets on Spark", total=max_length - 1) as task,
                 reading("the baskets"),
@@ -69,14 +66,7 @@ def mine_source(
     max_basket_size: int | None = None,
     progress: Progress,
 ) -> Counted:
-    """Count items that occur together in orders; see `mersalg.training.mining.spark.lines`.
-
-    Parameters
-    ----------
-    min_count
-        Else the least count of `min_support`, else `default_min_count`.
-    max_basket_size
-        Orders of more items are left out, and counted.
+    """Count items that occur together in orders, as `mersalg.training.mining.search.count_source`.
 
     Raises
     ------
@@ -87,6 +77,10 @@ def mine_source(
     """
     with progress.task("Starting Spark"):
         spark = open_session()
+    # Now that it is known to be installed: these import pyspark.
+    from mersalg.training.mining.spark import cluster_counts
+    from mersalg.training.mining.spark.lines import lines_of
+
     lines = lines_of(spark, source, query)
     with (
         progress.task("Mining on Spark", total=_STEPS_BEFORE_GROWING + max_length - 1) as task,
@@ -99,9 +93,7 @@ def mine_source(
             raise DataError(totals.fault, file=lines.name)
         if not totals.n_orders + totals.n_oversized:
             raise DataError("there is no basket", file=lines.name)
-        if min_count is None and min_support is not None:
-            min_count = min_count_of_support(min_support, totals.n_orders)
-        least = max(min_count or default_min_count(totals.n_orders), 1)
+        least = least_count(min_count, min_support, totals.n_orders)
         mined = entries
         if max_basket_size is not None and totals.n_oversized:
             mined = cluster_counts.without_oversized(entries, max_basket_size)

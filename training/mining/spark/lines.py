@@ -10,17 +10,17 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as f
+from pyspark.sql.types import StringType, StructField, StructType
 
 from mersalg.engine.config import expand_environment
 from mersalg.engine.errors import ConfigError, DataError
 from mersalg.training.mining.spark.session import reading
 from mersalg.training.reading.database_source import without_password
 from mersalg.training.reading.sources import require_columns
-
-if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
 
 COLUMNS = ("order_id", "item_id")
 _SPACED = (".dat", ".basket")
@@ -96,9 +96,6 @@ def _header(spark: SparkSession, path: str) -> list[str]:
 
 
 def _of_csv(spark: SparkSession, path: str, header: Sequence[str], name: str) -> DataFrame:
-    from pyspark.sql import functions as f
-    from pyspark.sql.types import StringType, StructField, StructType
-
     if len(set(header)) < len(header):
         raise DataError("a column occurs more than once", file=name)
     corrupt = "_row_that_does_not_fit"
@@ -124,8 +121,6 @@ def _of_csv(spark: SparkSession, path: str, header: Sequence[str], name: str) ->
 
 
 def _of_table(frame: DataFrame, name: str, faults: Sequence[Column] = ()) -> DataFrame:
-    from pyspark.sql import functions as f
-
     stripped = [column.strip() for column in frame.columns]
     require_columns(stripped, COLUMNS, name)
     frame = frame.toDF(*stripped)
@@ -152,15 +147,11 @@ def _of_table(frame: DataFrame, name: str, faults: Sequence[Column] = ()) -> Dat
 
 
 def _fault(found: Column, text: str) -> Column:
-    from pyspark.sql import functions as f
-
     return f.when(found, f.lit(text))
 
 
 def _spaced(spark: SparkSession, path: str) -> DataFrame:
     """Items separated by white space."""
-    from pyspark.sql import functions as f
-
     lines = spark.read.text(path, lineSep="\n")
     return _baskets(lines, f.split(_without_mark("value"), _SPACE), f.lit(True), "")
 
@@ -170,8 +161,6 @@ def _separated(spark: SparkSession, path: str) -> DataFrame:
 
     A label may hold a comma or a quote, but no line end: a line is read by itself.
     """
-    from pyspark.sql import functions as f
-
     lines = spark.read.text(path)
     line = f.concat(f.lit(","), _without_mark("value"))
     cells = f.regexp_extract_all(line, f.lit(_CELL), f.lit(1))
@@ -181,22 +170,16 @@ def _separated(spark: SparkSession, path: str) -> DataFrame:
 
 
 def _without_mark(column: str) -> Column:
-    from pyspark.sql import functions as f
-
     return f.regexp_replace(f.col(column), "^\ufeff", "")
 
 
 def _unquoted(cell: Column) -> Column:
-    from pyspark.sql import functions as f
-
     inner = f.regexp_replace(f.substring(cell, f.lit(2), f.length(cell) - 2), '""', '"')
     return f.when(cell.startswith('"'), inner).otherwise(cell)
 
 
 def _baskets(lines: DataFrame, items: Column, fits: Column, fault: str) -> DataFrame:
     """One row an item; of a line that cannot serve, one row with its fault."""
-    from pyspark.sql import functions as f
-
     is_text = f.is_valid_utf8(f.col("value"))
     why = f.when(~is_text, f.lit("not UTF-8 text")).when(~fits, f.lit(fault))
     numbered = lines.select(
