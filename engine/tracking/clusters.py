@@ -6,8 +6,7 @@ play no part. Nor do views, clicks and attribution: both arms are judged alike.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
 from mersalg.engine import money
 from mersalg.engine.facts import Decision, Kind
@@ -18,7 +17,7 @@ from mersalg.engine.tracking.order_lines import (
     refunded_by_line,
     remaining_units,
 )
-from mersalg.engine.tracking.strata import WHOLE, Cluster, Clusters, Stratum
+from mersalg.engine.tracking.strata import WHOLE, Cluster, Stratum
 
 
 def stratum_of(decision: Decision) -> Stratum:
@@ -36,89 +35,9 @@ def first_with_offers(history: History, checkout_id: str, kind: Kind) -> Decisio
     )
 
 
-Judged = Mapping[str, Sequence[PlacedOffer]]
-"""By checkout, the offers of a kind that it is judged by: all are of one decision."""
-
-
-def judged_by(history: History, offers: Iterable[PlacedOffer]) -> Judged:
-    """Return those of some offers of one kind that checkouts are judged by, in their order."""
-    judged: dict[str, list[PlacedOffer]] = {}
-    for placed in offers:
-        checkout_id = placed.decision.checkout_id
-        if placed.decision is first_with_offers(history, checkout_id, placed.offer.kind):
-            judged.setdefault(checkout_id, []).append(placed)
-    return judged
-
-
 def is_drawn(decision: Decision) -> bool:
     """Return whether a decision may have been of either arm; so is one that states no share."""
     return stratum_of(decision)[1] not in (0, WHOLE)
-
-
-def clusters_of(history: History, judged: Judged, currency: str | None) -> Clusters:
-    """Judge checkouts by the offers of one kind that are given for each.
-
-    Money in `currency` only: checkouts with an order in another have no part in it.
-    """
-    # Only treatment can name an offer, so what a line names ties nothing to a checkout here.
-    rule = ConversionRule(history, by_offers=False)
-    clusters: defaultdict[tuple[Stratum, str], Cluster] = defaultdict(Cluster)
-    for of_checkout in judged.values():
-        first = of_checkout[0].decision
-        orders = orders_after(history, first)
-        latest_first = sorted(of_checkout, key=lambda placed: placed.recency, reverse=True)
-        bought = bought_of(rule, latest_first, orders)
-        cluster = clusters[stratum_of(first), history.units[first.decision_id]]
-        cluster.add(checkout_of(history, orders, bought, currency))
-    return clusters
-
-
-class Baskets:
-    """All checkouts that units began, each by its first decision, and what was bought in them.
-
-    Checkouts whose first decision could be of one arm only stay out.
-
-    Parameters
-    ----------
-    history : History
-        All facts.
-    decisions : iterable of Decision
-        Those of the checkouts, in order.
-    currency : str or None
-        Of the money.
-
-    Attributes
-    ----------
-    begun : mapping
-        Unit -> the first decisions of its checkouts, in order.
-    """
-
-    def __init__(
-        self, history: History, decisions: Iterable[Decision], currency: str | None
-    ) -> None:
-        self._history, self._currency = history, currency
-        self._counted: dict[str, Cluster] = {}
-        self.begun: defaultdict[str, list[Decision]] = defaultdict(list)
-        seen: set[str] = set()
-        for decision in decisions:
-            if decision.checkout_id not in seen and is_drawn(decision):
-                self.begun[history.units[decision.decision_id]].append(decision)
-            seen.add(decision.checkout_id)
-
-    def of_unit(self, unit: str, judged: Judged) -> Iterator[tuple[Decision, Cluster]]:
-        """Yield the first decision of each checkout that is not `judged`, and its orders' worth."""
-        for decision in self.begun.get(unit, ()):
-            if decision.checkout_id not in judged:
-                yield decision, self._basket(decision)
-
-    def _basket(self, first: Decision) -> Cluster:
-        counted = self._counted.get(first.checkout_id)
-        if counted is None:
-            orders = orders_after(self._history, first)
-            counted = checkout_of(self._history, orders, (), self._currency)
-            counted.checkouts = 0
-            self._counted[first.checkout_id] = counted
-        return counted
 
 
 def orders_after(history: History, decision: Decision) -> Sequence[Order]:

@@ -22,7 +22,6 @@ from mersalg.engine.tracking.intervals import Interval, welch_quantile
 from mersalg.engine.tracking.order_lines import line_values
 from mersalg.engine.tracking.rates import Entry
 from mersalg.engine.tracking.sequences import anytime_quantile, intrinsic_time
-from mersalg.engine.tracking.strata import Cluster
 
 HISTORY_DAYS = 90
 COVARIATE = f"spend in the {HISTORY_DAYS} days before a unit's first decision"
@@ -68,23 +67,6 @@ def past_spend(history: History, currency: str | None) -> dict[str, int]:
             values = line_values(order.purchase, with_tax=order.with_tax)
             spent[order.unit] = spent.get(order.unit, 0) + sum(value or 0 for value in values)
     return spent
-
-
-def with_past(
-    clusters: Mapping[tuple[int, Arm], Mapping[str, Cluster]], past: Mapping[str, int], name: str
-) -> Spending:
-    """Return the units of all strata, in a fixed order: sums are the same in any order of facts.
-
-    `name` is that of the measure that says what they spent.
-    """
-    return {
-        key: {
-            unit: Unit(*ratio, past.get(unit, 0))
-            for unit in sorted(of_units)
-            if (ratio := of_units[unit].ratio(name))[1]
-        }
-        for key, of_units in clusters.items()
-    }
 
 
 def adjusted_difference(

@@ -9,7 +9,6 @@ nothing to be compared with and stay out.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -94,33 +93,10 @@ class Cluster:
     offered_units: int = 0
     kept_units: int = 0
 
-    def ratio(self, name: str) -> tuple[int, int]:
-        """Return one of `MEASURES` and the number of checkouts that it is of."""
-        return getattr(self, name), self.checkouts - (self.foreign if name in MONEY else 0)
-
-    def add(self, other: Cluster) -> None:
-        """Add the checkouts of another cluster to this one."""
-        for name in self.__slots__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-
-
-Clusters = Mapping[tuple[Stratum, str], Cluster]
-"""By stratum of a checkout's first decision with offers of the kind, and unit of that decision."""
-
 
 def share_of(stated: int | None, holdout: float) -> int:
     """Return the share of a stratum, as decisions state it, else `holdout`."""
     return round(holdout * WHOLE) if stated is None else stated
-
-
-def by_share(clusters: Clusters, holdout: float) -> Mapping[tuple[int, Arm], Mapping[str, Cluster]]:
-    """Return the cluster of each unit by share and arm; see `share_of`."""
-    clusters_of_share: defaultdict[tuple[int, Arm], defaultdict[str, Cluster]] = defaultdict(
-        lambda: defaultdict(Cluster)
-    )
-    for ((arm, stated), unit), cluster in clusters.items():
-        clusters_of_share[share_of(stated, holdout), arm][unit].add(cluster)
-    return clusters_of_share
 
 
 @dataclass(frozen=True, slots=True)

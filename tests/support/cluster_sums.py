@@ -17,16 +17,40 @@ from mersalg.engine.tracking.strata import (
     ARMS,
     COUNTED,
     MEASURES,
+    MONEY,
     WHOLE,
     ArmSums,
     Cluster,
-    Clusters,
     Strata,
-    by_share,
+    Stratum,
     share_of,
 )
 
 Pair = tuple[int, int]
+
+Clusters = Mapping[tuple[Stratum, str], Cluster]
+"""By stratum of a checkout's first decision with offers of the kind, and unit of that decision."""
+
+
+def ratio_of(cluster: Cluster, name: str) -> Pair:
+    """One of `MEASURES` and the number of checkouts that it is of."""
+    return getattr(cluster, name), cluster.checkouts - (cluster.foreign if name in MONEY else 0)
+
+
+def add_to(cluster: Cluster, other: Cluster) -> None:
+    """Add the checkouts of another cluster."""
+    for name in cluster.__slots__:
+        setattr(cluster, name, getattr(cluster, name) + getattr(other, name))
+
+
+def by_share(clusters: Clusters, holdout: float) -> Mapping[tuple[int, Arm], Mapping[str, Cluster]]:
+    """The cluster of each unit by share and arm."""
+    clusters_of_share: defaultdict[tuple[int, Arm], defaultdict[str, Cluster]] = defaultdict(
+        lambda: defaultdict(Cluster)
+    )
+    for ((arm, stated), unit), cluster in clusters.items():
+        add_to(clusters_of_share[share_of(stated, holdout), arm][unit], cluster)
+    return clusters_of_share
 
 
 def sums_of(clusters: Sequence[Pair]) -> RatioSums:
@@ -83,7 +107,7 @@ def strata_of(clusters: Clusters, holdout: float) -> Strata:
         key: ArmSums(
             {
                 name: (sums_of_trials if name in COUNTED else sums_of)(
-                    [ratio for each in units.values() if (ratio := each.ratio(name))[1]]
+                    [ratio for each in units.values() if (ratio := ratio_of(each, name))[1]]
                 )
                 for name in MEASURES
             },
@@ -98,7 +122,7 @@ def strata_of(clusters: Clusters, holdout: float) -> Strata:
             shared = [(one[unit], other[unit]) for unit in one.keys() & other.keys()]
             if shared:
                 across[arm, first, second] = {
-                    name: products_of([(a.ratio(name), b.ratio(name)) for a, b in shared])
+                    name: products_of([(ratio_of(a, name), ratio_of(b, name)) for a, b in shared])
                     for name in MEASURES
                 }
     return Strata(arms, across)
@@ -133,7 +157,10 @@ def between_kinds(
         for (other, other_arm), of_second in second.items():
             shared = of_first.keys() & of_second.keys() if arm == other_arm else ()
             products = products_of(
-                [(of_first[unit].ratio(MEASURE), of_second[unit].ratio(MEASURE)) for unit in shared]
+                [
+                    (ratio_of(of_first[unit], MEASURE), ratio_of(of_second[unit], MEASURE))
+                    for unit in shared
+                ]
             )
             if products.sum_mm:
                 found[arm, share, other] = products

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
-from mersalg.engine.facts import KINDS, Decision, Kind
+from mersalg.engine.facts import KINDS, Arm, Decision, Kind
 from mersalg.engine.tracking.attribution import Outcome
-from mersalg.engine.tracking.clusters import Baskets, clusters_of, judged_by, stratum_of
-from mersalg.engine.tracking.cuped import Spending, with_past
+from mersalg.engine.tracking.clusters import (
+    checkout_of,
+    first_with_offers,
+    is_drawn,
+    orders_after,
+    stratum_of,
+)
+from mersalg.engine.tracking.cuped import Spending, Unit
 from mersalg.engine.tracking.history import History
 from mersalg.engine.tracking.measures import SPENT, Measures, Part
 from mersalg.engine.tracking.per_unit import OF_BASKET
@@ -28,11 +35,14 @@ from mersalg.engine.tracking.rollups.day import (
     write_day,
 )
 from mersalg.engine.tracking.rollups.offer_count import OfferCounter
-from mersalg.engine.tracking.rollups.offer_sums import Marks, totals_of
+from mersalg.engine.tracking.rollups.offer_sums import Marks, Totals, totals_of
 from mersalg.engine.tracking.rollups.sums import measures_of
 from mersalg.engine.tracking.rollups.unit_sums import of_sets
 from mersalg.engine.tracking.sample_ratio import Drawn, drawn_of, first_eligible, group_of
-from mersalg.engine.tracking.strata import Cluster, Stratum, by_share
+from mersalg.engine.tracking.strata import Cluster, Stratum, share_of
+
+_SPENDING: Sequence[tuple[Kind, str]] = tuple(product(KINDS, SPENT))
+_OF_SPENDING = (*SPENT, "checkouts", "foreign")
 
 
 def strata_of(part: Part) -> Mapping[str, Stratum]:
@@ -180,59 +190,79 @@ def measured(
             }
             for number, of_kinds in enumerate(totals.counts)
         ]
-        for measures, outcomes in zip(measures_of(sums, counts), sets, strict=True):
-            spending = None if past is None else _spending(part, outcomes, currency, holdout, past)
+        for number, measures in enumerate(measures_of(sums, counts)):
+            spending = None if past is None else _spending(totals, number, units, holdout, past)
             all_measures.append(replace(measures, drawn=drawn, spending=spending))
     return all_measures
 
 
 def _spending(
-    part: Part,
-    outcomes: Sequence[Outcome],
-    currency: str | None,
-    holdout: float,
-    past: Mapping[str, int],
+    totals: Totals, number: int, names: Sequence[str], holdout: float, past: Mapping[str, int]
 ) -> Mapping[tuple[Kind, str], Spending]:
-    """Return what units spent, and had spent before."""
-    spending: dict[tuple[Kind, str], Spending] = {}
-    for kind in KINDS:
-        placed = [each.placed for each in outcomes if each.placed.offer.kind == kind]
-        clusters = clusters_of(part.history, judged_by(part.history, placed), currency)
-        for name in SPENT:
-            spending[kind, name] = with_past(by_share(clusters, holdout), past, name)
+    """Return what the units of a set spent, and had spent before."""
+    spending = {each: dict[tuple[int, Arm], dict[str, Unit]]() for each in _SPENDING}
+    bounds = totals.ends[number : number + 2]
+    for (arm, stated), columns in totals.columns.items():
+        if arm is None:
+            continue
+        own = slice(*np.searchsorted(columns["unit"], bounds).tolist())
+        numbers: list[int] = totals.units[columns["unit"][own]].tolist()
+        units = [names[unit] for unit in numbers]
+        for kind, name in _SPENDING:
+            # Columns are in the smallest types that hold them.
+            of = {each: columns[f"{kind}_{each}"][own].astype(np.int64) for each in _OF_SPENDING}
+            spent = of[name] + (of[CHANGES[name][0]] if name in CHANGES else 0)
+            of_units = spending[kind, name].setdefault((share_of(stated, holdout), arm), {})
+            both: list[list[int]] = [spent.tolist(), (of["checkouts"] - of["foreign"]).tolist()]
+            for unit, x, m in zip(units, *both, strict=True):
+                if m:
+                    before = of_units.get(unit, Unit(0, 0, 0))
+                    of_units[unit] = Unit(before.x + x, before.m + m, past.get(unit, 0))
     return spending
 
 
 def rows_beside(
     history: History,
     counted: Sequence[Outcome],
-    baskets: Baskets,
+    begun: Iterable[Decision],
+    currency: str | None,
     numbers: Callable[[Sequence[str]], Mapping[str, int]],
     counts_after: Callable[[Kind, int, int], int],
 ) -> Sequence[UnitRows]:
-    """Return the rows of baskets of several days.
+    """Return the rows of checkouts that several days share and that are not judged by any offer.
 
     Parameters
     ----------
     history : History
         All facts.
     counted : sequence of Outcome
-        Those of the same checkouts.
-    baskets : Baskets
-        The checkouts.
+        Those of the checkouts.
+    begun : iterable of Decision
+        The decisions of the checkouts, in order.
+    currency : str or None
+        Of the money.
     numbers : callable
         Returns the number of each unit.
     counts_after : callable
         Returns, of a kind, a unit and the instant at which a basket began, before which day the
         first eligible decision of the unit has to be.
     """
+    first: dict[str, Decision] = {}
+    for decision in begun:
+        first.setdefault(decision.checkout_id, decision)
+    drawn = [decision for decision in first.values() if is_drawn(decision)]
+    of_units = numbers(sorted({history.units[each.decision_id] for each in drawn}))
     rows: list[tuple[int, int, Mapping[str, int]]] = []
-    of_units = numbers(sorted(baskets.begun))
     for kind in KINDS:
-        placed = [each.placed for each in counted if each.placed.offer.kind == kind]
-        judged = judged_by(history, placed)
-        for unit, number in of_units.items():
-            for decision, basket in baskets.of_unit(unit, judged):
+        judged = {
+            decision.checkout_id
+            for decision in (e.placed.decision for e in counted if e.placed.offer.kind == kind)
+            if decision is first_with_offers(history, decision.checkout_id, kind)
+        }
+        for decision in drawn:
+            if decision.checkout_id not in judged:
+                number = of_units[history.units[decision.decision_id]]
+                basket = checkout_of(history, orders_after(history, decision), (), currency)
                 day = counts_after(kind, number, decision.occurred_at)
                 rows.append((number, day, _beside(kind, basket)))
     return [rows_of_days(sorted(rows, key=lambda each: each[:2]))] if rows else []

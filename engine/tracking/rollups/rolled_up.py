@@ -14,7 +14,6 @@ from mersalg.engine.facts import KINDS, Kind
 from mersalg.engine.progress import Progress
 from mersalg.engine.storage.store import Store
 from mersalg.engine.tracking.attribution import Outcome
-from mersalg.engine.tracking.clusters import Baskets
 from mersalg.engine.tracking.local_days import bucket_of
 from mersalg.engine.tracking.measures import NOT_FILLED, Measures, Part, Period, offer_key
 from mersalg.engine.tracking.quality import COUNTED
@@ -225,8 +224,9 @@ class RolledUp:
         # The marks of these checkouts are in the days, which know when they were made.
         day.rows = [each.unmarked() for each in day.rows]
         begun = [each for each in part.decisions if each.checkout_id in self.shared]
-        baskets = Baskets(part.history, begun, currency)
-        day.rows += rows_beside(part.history, outcomes, baskets, self.numbers, self._counts_after)
+        day.rows += rows_beside(
+            part.history, outcomes, begun, currency, self.numbers, self._counts_after
+        )
         return day
 
     def _counts_after(self, kind: Kind, unit: int, instant: int) -> int:

@@ -16,8 +16,8 @@ from mersalg.engine.tracking.intervals import (
     t_quantile,
     wilson,
 )
-from mersalg.engine.tracking.strata import ARMS, Cluster, Clusters
-from tests.support.cluster_sums import strata_of, sums_of_trials
+from mersalg.engine.tracking.strata import ARMS, Cluster
+from tests.support.cluster_sums import Clusters, strata_of, sums_of_trials
 
 CLUSTERS = st.lists(st.integers(0, 6).flatmap(lambda m: st.tuples(st.integers(0, m), st.just(m))))
 

@@ -15,8 +15,8 @@ from mersalg.engine.facts import KINDS, Arm, Kind
 from mersalg.engine.tracking.extra_sales import ExtraSales
 from mersalg.engine.tracking.incremental import effects_of
 from mersalg.engine.tracking.report import ReportQuery, report_of
-from mersalg.engine.tracking.strata import Cluster, Clusters, by_share
-from tests.support.cluster_sums import between_kinds, strata_of
+from mersalg.engine.tracking.strata import Cluster
+from tests.support.cluster_sums import Clusters, between_kinds, by_share, strata_of
 
 DAYS = 28
 CAKE, UPGRADE = 40, 15

@@ -66,13 +66,19 @@ from mersalg.engine.tracking.strata import (
     MEASURES,
     MONEY,
     Cluster,
-    Clusters,
     Strata,
     Stratum,
-    by_share,
 )
 from tests.benchmarks.importing import write_facts
-from tests.support.cluster_sums import between_kinds, ratios_of, strata_of, sums_of
+from tests.support.cluster_sums import (
+    Clusters,
+    add_to,
+    between_kinds,
+    by_share,
+    ratios_of,
+    strata_of,
+    sums_of,
+)
 from tests.support.facts import histories, returning
 from tests.support.repetitions import repetitions
 
@@ -548,16 +554,16 @@ def added_one_by_one(
                     begun.setdefault((kind, unit), day)
                 if row.get(f"{kind}_checkouts"):
                     sums = fields(row, f"{kind}_", OF_CLUSTER, currency)
-                    clusters[kind][(arm, share), str(unit)].add(Cluster(**sums))
+                    add_to(clusters[kind][(arm, share), str(unit)], Cluster(**sums))
 
     def trials(kind: str) -> Clusters:
         totals: defaultdict[int, Cluster] = defaultdict(Cluster)
         for (_, unit), cluster in clusters[kind].items():
-            totals[int(unit)].add(cluster)
+            add_to(totals[int(unit)], cluster)
         for unit, day, currency, row in extra:
             if f"{kind}_beside_orders" in row and day > begun.get((kind, unit), 99):
                 sums = fields(row, f"{kind}_beside_", BASKET, currency)
-                totals[unit].add(Cluster(**sums))
+                add_to(totals[unit], Cluster(**sums))
         for total in totals.values():
             total.checkouts = 1
             for name in (*COUNTED, "foreign"):

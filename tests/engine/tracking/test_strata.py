@@ -14,10 +14,10 @@ from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.tracking.cuped import Unit, adjusted_difference
 from mersalg.engine.tracking.incremental import effects_of
 from mersalg.engine.tracking.report import ReportQuery, report_of
-from mersalg.engine.tracking.strata import Cluster, Clusters, Strata, Stratum
+from mersalg.engine.tracking.strata import Cluster, Strata, Stratum
 from mersalg.serving.presentation.report import present
 from tests.engine.tracking.test_incremental import visit
-from tests.support.cluster_sums import strata_of, sums_of
+from tests.support.cluster_sums import Clusters, strata_of, sums_of
 
 WEEKS = ((100_000, 0.1), (500_000, 0.3))
 """Hold-out share (millionths) of each of two weeks, and how often buyers buy anyway."""
