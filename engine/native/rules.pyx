@@ -156,7 +156,7 @@ cdef class NativeRules:
     def near(self, const int32_t[::1] cart, const int32_t[::1] items, const int32_t[::1] spared):
         """Return which of some ascending items nothing in the cart keeps away, or a rule of it calls
         for, or are `spared`; None where that is all."""
-        cdef int64_t begin = 0, end = 0, place, kind, entry
+        cdef int64_t begin = 0, end = 0, kind
         cdef int32_t line, item
         cdef const RowsOfMatrix *rows
         cdef uint8_t[::1] found
@@ -168,14 +168,11 @@ cdef class NativeRules:
                     raise BrokenArrays(_OUTSIDE)
                 for begin in range(begin, end):
                     item = rows.columns[begin]
-                    if not in_cart(&items[0], items.shape[0], item) or (
-                        self.strongest_of(&cart[0], cart.shape[0], item) >= 0
+                    if (
+                        not in_cart(&items[0], items.shape[0], item)
+                        or self.strongest_of(&cart[0], cart.shape[0], item) >= 0
+                        or item in list(spared)
                     ):
-                        continue
-                    entry = 0
-                    while entry < spared.shape[0] and spared[entry] != item:
-                        entry += 1
-                    if entry < spared.shape[0]:
                         continue
                     if kept is None:
                         kept = np.ones(items.shape[0], dtype=np.bool_)

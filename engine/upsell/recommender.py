@@ -90,29 +90,8 @@ class Upgrade(Struct, frozen=True, gc=False):
         return self.score * self.weight * self.worth_minor * float(self.base.quantity)
 
 
-class _Sibling(NamedTuple):
-    """A better item before its attributes are looked at.
-
-    Attributes
-    ----------
-    base
-        Position of the base item among those asked for.
-    difference
-        Minor units more for one unit.
-    worth
-        Minor units it brings, as of an `Upgrade`.
-    score
-        As of an `Upgrade` that gains something and loses nothing.
-    bound
-        The highest expected gain the upgrade can come to.
-    """
-
-    item: int
-    base: int
-    difference: int
-    worth: int
-    score: float
-    bound: float
+_Found = tuple[int, int, int, int, float, float]
+"""A better item before its texts are compared, as `NativeUpgrades.find` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +169,7 @@ class Upsell:
             return []
         asked = [(base.item, base.unit_price_minor or 0, float(base.quantity)) for base in bases]
         siblings = self.native.find(past or Past.unknown(), asked, eligibility.marks, _MAX_COMPARED)
-        chosen = self._choose(map(_Sibling._make, siblings), bases, limit)
+        chosen = self._choose(siblings, bases, limit)
         if self.newcomers is not None and len(chosen) < limit:
             chosen += self.best_new(bases, eligibility.marks, limit - len(chosen))
         return chosen
@@ -203,12 +182,12 @@ class Upsell:
         A new item is a better version of the trained items of its family, as `Newcomers` has it,
         if it is known to gain something or is a bigger pack at a lower unit price.
         """
-        new = sorted(self._new_siblings(bases, marks), key=lambda each: -each.bound)
+        new = sorted(self._new_siblings(bases, marks), key=lambda found: -found[-1])
         return self._choose(new[:_MAX_COMPARED], bases, limit)
 
     def _new_siblings(
         self, bases: Sequence[BaseItem], marks: NDArray[np.uint8]
-    ) -> Iterator[_Sibling]:
+    ) -> Iterator[_Found]:
         if self.newcomers is None:
             return
         first, (least, most) = self.newcomers.first, self.ratios
@@ -230,35 +209,34 @@ class Upsell:
                 score = paid / prices.item(item) / buyers
                 if worth > 0:
                     bound = score * worth * float(base.quantity)
-                    yield _Sibling(item, index, difference, worth, score, bound)
+                    yield item, index, difference, worth, score, bound
 
     def _choose(
-        self, siblings: Iterable[_Sibling], bases: Sequence[BaseItem], limit: int
+        self, siblings: Iterable[_Found], bases: Sequence[BaseItem], limit: int
     ) -> list[Upgrade]:
         """Return the best of some better items, given in descending order of their bounds."""
         chosen: dict[int, Upgrade] = {}
         # What a better item has to bring to be among those chosen.
         enough = -inf
         cart = [base.item for base in bases]
-        # The bound leaves attributes out, which can only lower it: few items need comparing.
-        for sibling in siblings:
-            if sibling.bound < self.least_minor or sibling.bound <= enough:
+        # What texts say can only lower the bound: few items need comparing.
+        for item, index, difference, worth, score, bound in siblings:
+            if bound < self.least_minor or bound <= enough:
                 break
-            item, base = sibling.item, bases[sibling.base]
+            base = bases[index]
             comparison = self.compare(base.item, item)
-            difference = sibling.difference
             step, saving = self._step(base, item, difference)
             if not self._is_upgrade(base.item, item, comparison, step):
                 continue
             if self._strands(base.item, item, cart):
                 continue
-            score, weight = sibling.score, _EACH_LOSS ** len(comparison.losses)
+            weight = _EACH_LOSS ** len(comparison.losses)
             if not comparison.gains and step != "size":
                 weight *= _NOTHING_KNOWN
             if not self.fitted:
                 score, weight = score * weight, 1.0
             upgrade = Upgrade(
-                item, base, score, difference, comparison, step, weight, sibling.worth, saving
+                item, base, score, difference, comparison, step, weight, worth, saving
             )
             if upgrade.expected_minor < self.least_minor:
                 continue
