@@ -1,7 +1,7 @@
 """The languages offers are written in, and the one message catalogue they are written from.
 
-The catalogue is gettext's: `engine/locale/<language>/LC_MESSAGES/mersalg.po`, compiled in memory
-when a language is first spoken, so that what translators edit is what is served. English sentences
+The catalogue is gettext's: `engine/locale/<language>/LC_MESSAGES/mersalg.po`, read when a
+language is first spoken, so that what translators edit is what is served. English sentences
 are the keys; the English file holds only words whose key is not how they are written.
 """
 
@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from gettext import GNUTranslations
 from importlib import resources
 from io import BytesIO
 from typing import Literal
 
 from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 Language = Literal["en", "nb"]
@@ -44,13 +42,25 @@ def _spoken(locale: str | None) -> Language | None:
     return _LANGUAGES.get(tag.partition("-")[0].casefold())
 
 
+class Messages(dict[tuple[str, str], str]):
+    """The messages of a language by their context, "" where they have none, and their text."""
+
+    def gettext(self, message: str) -> str:
+        """Return a message, unchanged where the language does not translate it."""
+        return self.get(("", message), message)
+
+    def pgettext(self, context: str, message: str) -> str:
+        """Return a message that means something else in another context."""
+        return self.get((context, message), message)
+
+
 @lru_cache
-def messages_of(language: Language) -> GNUTranslations:
-    """Return the messages of a language; those that it does not translate come back unchanged."""
-    compiled = BytesIO()
-    write_mo(compiled, _catalogue_of(language))
-    compiled.seek(0)
-    return GNUTranslations(compiled)
+def messages_of(language: Language) -> Messages:
+    """Return the messages of a language."""
+    catalogue = _catalogue_of(language)
+    return Messages(
+        {(each.context or "", str(each.id)): str(each.string) for each in catalogue if each.string}
+    )
 
 
 def _catalogue_of(language: Language) -> Catalog:

@@ -21,7 +21,7 @@ from mersalg.engine.cross_sell.newcomers import Newcomers
 from mersalg.engine.cross_sell.recommender import CrossSell
 from mersalg.engine.eligibility import Cap, Eligibility
 from mersalg.engine.fact_values import LARGEST_QUANTITY
-from mersalg.engine.facts import CartLine, Quantity
+from mersalg.engine.facts import CartLine, Quantity, UnitPrice
 from mersalg.engine.merchandising.placement import (
     Complement,
     Rejected,
@@ -122,7 +122,8 @@ def build_slate(
     catalogue, newcomers = recommenders.catalogue, recommenders.newcomers
     in_force = recommenders.policy.at(clock.now() if at is None else at)
     items = catalogue.items.indices_of([line.item_id for line in lines])
-    bases = _base_items(catalogue, lines, items)
+    prices = _prices(catalogue, lines, items)
+    bases = _base_items(lines, items, prices)
     cart = np.array([base.item for base in bases], dtype=np.int32)
     held = {base.item for base in bases}
     excluded, declined = _known(catalogue, excluded_item_ids), _known(catalogue, declined_item_ids)
@@ -131,7 +132,7 @@ def build_slate(
         cart,
         excluded,
         declined,
-        cart_price_minor=_price_minor(catalogue, lines, items) if limited else None,
+        cart_price_minor=_price_minor(lines, prices) if limited else None,
         has_unknown=-1 in items,
     )
     in_force.block(eligibility, held)
@@ -194,63 +195,63 @@ def _in_running(
 
 
 def _known(catalogue: Catalogue, item_ids: Sequence[str]) -> list[int]:
+    if not item_ids:
+        return []
     return [item for item in catalogue.items.indices_of(item_ids) if item >= 0]
 
 
-def _price_minor(
+def _prices(
     catalogue: Catalogue, lines: Sequence[CartLine], items: Sequence[int]
-) -> float | None:
+) -> list[UnitPrice]:
+    """Return what a unit of each line costs, as the catalogue says where it has no price itself."""
+    return [
+        line.unit_price_minor
+        if line.unit_price_minor is not None
+        else (catalogue.price_minor.item(item) if item >= 0 else UNKNOWN)
+        for line, item in zip(lines, items, strict=True)
+    ]
+
+
+def _price_minor(lines: Sequence[CartLine], prices: Sequence[UnitPrice]) -> float | None:
     """Return what all lines cost together; None where it is nothing, or a price is not known."""
+    if UNKNOWN in prices:
+        return None
     total = 0.0
-    for line, item in zip(lines, items, strict=True):
-        price = line.unit_price_minor
-        if price is None:
-            price = UNKNOWN if item < 0 else catalogue.price_minor.item(item)
-            if price == UNKNOWN:
-                return None
+    for line, price in zip(lines, prices, strict=True):
         total += max(float(price) * float(line.quantity) - line.discount_minor, 0.0)
     return total or None
 
 
 def _base_items(
-    catalogue: Catalogue, lines: Sequence[CartLine], items: Sequence[int]
+    lines: Sequence[CartLine], items: Sequence[int], prices: Sequence[UnitPrice]
 ) -> list[BaseItem]:
     """Return the known items of a cart, each once, by dense index; its lines added up.
 
     Leave out items in greater numbers than can be recorded. `items` are dense indices of the lines,
     -1 where an item is unknown.
     """
-    lines_of: dict[int, list[CartLine]] = {}
-    for item, line in zip(items, lines, strict=True):
-        if item in lines_of:
-            lines_of[item].append(line)
-        elif item >= 0:
-            lines_of[item] = [line]
+    lines_of: dict[int, list[tuple[CartLine, UnitPrice]]] = {}
+    for item, line, price in zip(items, lines, prices, strict=True):
+        if item >= 0:
+            lines_of.setdefault(item, []).append((line, price))
     bases: list[BaseItem] = []
     for item in sorted(lines_of):
-        own, price = lines_of[item], catalogue.price_minor.item(item)
-        line = own[0]
-        finer = isinstance(line.unit_price_minor, Decimal)
-        if len(own) > 1 or line.discount_minor or finer:
-            together = _of_lines(item, price, own)
+        line, price = lines_of[item][0]
+        if len(lines_of[item]) > 1 or line.discount_minor or isinstance(price, Decimal):
+            together = _of_lines(item, lines_of[item])
             if together.quantity <= LARGEST_QUANTITY:
                 bases.append(together)
-            continue
-        # Nearly every item is like this, and long carts are many of them.
-        if line.unit_price_minor is not None:
-            price = int(line.unit_price_minor)
-        bases.append(BaseItem(item, line.quantity, None if price == UNKNOWN else price))
+        else:  # Nearly every item is like this, and long carts are many of them.
+            bases.append(BaseItem(item, line.quantity, None if price == UNKNOWN else price))
     return bases
 
 
-def _of_lines(item: int, listed_minor: int, lines: Sequence[CartLine]) -> BaseItem:
-    """One item's lines together; a line without a price costs what the catalogue says."""
+def _of_lines(item: int, lines: Sequence[tuple[CartLine, UnitPrice]]) -> BaseItem:
     quantity: Quantity = 0
     priced: Quantity = 0
     paid: Quantity = 0
-    for line in lines:
+    for line, price in lines:
         quantity += line.quantity
-        price = listed_minor if line.unit_price_minor is None else line.unit_price_minor
         if price == UNKNOWN:
             continue
         priced += line.quantity

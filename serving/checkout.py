@@ -303,7 +303,11 @@ def _cross_sell_offer(
     model: Model, complement: Complement, position: int, language: Language
 ) -> Offer:
     catalogue, counts = model.catalogue, complement.counts
-    names = [catalogue.names[item] or catalogue.items[item] for item in counts.antecedent]
+    ids = [catalogue.items[item] for item in counts.antecedent]
+    names = [
+        catalogue.names[item] or item_id
+        for item, item_id in zip(counts.antecedent, ids, strict=True)
+    ]
     price = catalogue.price_minor.item(complement.item)
     item_id = catalogue.items[complement.item]
     # Orders say nothing of an item that is newer than all of them.
@@ -320,14 +324,7 @@ def _cross_sell_offer(
         name=catalogue.names[complement.item] or item_id,
         score=complement.score,
         text=text,
-        evidence=Evidence(
-            antecedent_item_ids=tuple(catalogue.items[item] for item in counts.antecedent),
-            n_joint=counts.n_joint,
-            n_antecedent=counts.n_antecedent,
-            confidence=counts.confidence,
-            lift=counts.lift,
-            lift_lower=counts.lift_lower,
-        ),
+        evidence=Evidence(tuple(ids), *counts[1:]),
         family=_family(model, complement.item),
     )
 
