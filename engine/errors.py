@@ -5,6 +5,7 @@ MersalgError
 ├── ConfigError            a shop file or setting is wrong
 ├── DataError              an input file cannot serve (names file, row and column)
 ├── FactRejected           one fact (event or decision) cannot be taken; the rest go on
+│   └── FieldRejected      a field of a fact or of another body; names it
 ├── GateRefused            a gate said no (exit code 1)
 ├── ModelError
 │   ├── ModelNotFound      no such version, or nothing published
@@ -105,6 +106,14 @@ class FactRejected(MersalgError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class FieldRejected(FactRejected, ValueError):
+    """A field cannot be taken; a ValueError too, which `msgspec` takes from structs that check."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__("invalid", f"{field} {problem}")
+        self.field, self.problem = field, problem
 
 
 class GateRefused(MersalgError):

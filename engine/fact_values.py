@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from msgspec import UNSET
 
 from mersalg.engine import clock, money
-from mersalg.engine.errors import FactRejected, shown
+from mersalg.engine.errors import FieldRejected, shown
 from mersalg.engine.facts import Quantity, UnitPrice
 
 LONGEST_ID = 200
@@ -45,9 +45,9 @@ _NUMBERS = frozenset({int, float, Decimal})
 _Minor = TypeVar("_Minor", int, UnitPrice)
 
 
-def invalid(field: str, message: str, where: str = "") -> FactRejected:
+def invalid(field: str, problem: str, where: str = "") -> FieldRejected:
     """Return the error of a field that cannot be taken; `where` is what the field belongs to."""
-    return FactRejected("invalid", f"{where}{'.' if where else ''}{field} {message}")
+    return FieldRejected(f"{where}.{field}" if where else field, problem)
 
 
 def is_text(value: str) -> bool:
@@ -112,14 +112,14 @@ def storefront_id(event_id: str) -> str:
 
     Raises
     ------
-    FactRejected
+    FieldRejected
         The id is too long.
     """
     if event_id.startswith(STOREFRONT_PREFIX):
         return event_id
     longest = LONGEST_ID - len(STOREFRONT_PREFIX)
     if len(event_id) > longest:
-        raise FactRejected("invalid", f"event_id must have at most {longest} characters")
+        raise invalid("event_id", f"must have at most {longest} characters")
     return STOREFRONT_PREFIX + event_id
 
 

@@ -15,9 +15,8 @@ from fastapi import Request
 from msgspec import Struct
 
 from mersalg.engine.decoding import exact_number, meant, problem_of, strictly, unknown_fields
-from mersalg.engine.errors import shown
+from mersalg.engine.errors import FieldRejected, shown
 from mersalg.serving import errors
-from mersalg.serving.schemas import FieldError
 from mersalg.serving.security import Caller
 from mersalg.serving.settings import ServeSettings
 
@@ -231,8 +230,8 @@ def _problems_of_fields(
             msgspec.convert(rest, struct)
         except msgspec.ValidationError as error:
             cause = error.__cause__
-            assert isinstance(cause, FieldError)
-            name, message = cause.field, cause.message
+            assert isinstance(cause, FieldRejected)
+            name, message = cause.field, cause.problem
             yield {"where": prefix + name, "message": message}
             rest[name] = acceptable[name]
         else:

@@ -14,8 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from mersalg.engine import fact_values
 from mersalg.engine.fact_schema import LONGEST_LIST, DecisionBody
+from mersalg.engine.fact_values import (
+    LONGEST_ID,
+    LONGEST_NUMBER,
+    invalid,
+    is_label,
+    parse_number,
+    parse_quantity,
+    read_id,
+    read_required_id,
+)
 from mersalg.engine.facts import Kind, Mode, Quantity
 from mersalg.engine.merchandising.reasons import REJECTIONS
 from mersalg.engine.words import customer_of
@@ -28,14 +37,6 @@ _SPELT: Mapping[str, bool] = {
 }
 
 
-class FieldError(ValueError):
-    """A field of a body that cannot be taken, for a reason that its type does not state."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field} {message}")
-        self.field, self.message = field, message
-
-
 if TYPE_CHECKING:
     # Many shops number their orders, items and customers: a struct, once made, holds texts.
     Id = str
@@ -45,11 +46,10 @@ if TYPE_CHECKING:
     Price = Decimal
     Consent = bool
 else:
-    _LONGEST = fact_values.LONGEST_ID
-    _NUMBER = {"type": "string", "maxLength": fact_values.LONGEST_NUMBER}
-    Id = Annotated[str, Meta(min_length=1, max_length=_LONGEST)] | int
+    _NUMBER = {"type": "string", "maxLength": LONGEST_NUMBER}
+    Id = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)] | int
     # An empty text says as little as none.
-    OptionalId = Annotated[str, Meta(max_length=_LONGEST)] | int | None
+    OptionalId = Annotated[str, Meta(max_length=LONGEST_ID)] | int | None
     Label = Annotated[str, Meta(max_length=_LONGEST_LABEL)] | int | None
     Units = Annotated[
         Any,
@@ -87,7 +87,7 @@ class RequestLine(Struct):
 
     def __post_init__(self) -> None:
         """Check and convert what the types of the fields do not."""
-        self.item_id = _id(self.item_id, "item_id")
+        self.item_id = read_required_id(self.item_id, "item_id")
         self.quantity = _units(self.quantity)
         if self.unit_price is not None:
             self.unit_price = _price(self.unit_price, "unit_price")
@@ -176,17 +176,21 @@ class SuggestionRequest(Struct):
 
     def __post_init__(self) -> None:
         """Check and convert what the types of the fields do not."""
-        self.checkout_id = _id(self.checkout_id, "checkout_id")
-        self.session_id = _optional_id(self.session_id, "session_id")
-        self.customer_id = _optional_id(self.customer_id, "customer_id")
-        self.checkout_token = _optional_id(self.checkout_token, "checkout_token")
+        self.checkout_id = read_required_id(self.checkout_id, "checkout_id")
+        self.session_id = read_id(self.session_id, "session_id")
+        self.customer_id = read_id(self.customer_id, "customer_id")
+        self.checkout_token = read_id(self.checkout_token, "checkout_token")
         self.placement = _label(self.placement, "placement")
         self.store_id = _label(self.store_id, "store_id")
         self.segment = _label(self.segment, "segment")
         if self.exclude_item_ids:
-            self.exclude_item_ids = _ids(self.exclude_item_ids, "exclude_item_ids")
+            self.exclude_item_ids = tuple(
+                [read_required_id(each, "exclude_item_ids") for each in self.exclude_item_ids]
+            )
         if self.declined_item_ids:
-            self.declined_item_ids = _ids(self.declined_item_ids, "declined_item_ids")
+            self.declined_item_ids = tuple(
+                [read_required_id(each, "declined_item_ids") for each in self.declined_item_ids]
+            )
         if self.consent is not None and type(self.consent) is not bool:
             self.consent = _consent(self.consent)
 
@@ -198,60 +202,42 @@ class SuggestionRequest(Struct):
         return [f"customer_id {word!r} is a word for no customer and was ignored"]
 
 
-def _id(value: str | int, field: str) -> str:
-    if not isinstance(value, str):
-        if abs(value) >= fact_values.LARGEST_ID:
-            raise FieldError(field, "must be text")
-        return str(value)
-    if not fact_values.is_text(value):
-        raise FieldError(field, "holds characters that are not text")
-    return value
-
-
-def _optional_id(value: str | int | None, field: str) -> str | None:
-    return None if value is None or value == "" else _id(value, field)
-
-
 def _label(value: str | int | None, field: str) -> str | None:
-    label = _optional_id(value, field)
-    if label is not None and not fact_values.is_label(label):
-        raise FieldError(field, "holds control characters")
+    label = read_id(value, field)
+    if label is not None and not is_label(label):
+        raise invalid(field, "holds control characters")
     return label
-
-
-def _ids(values: Sequence[str | int], field: str) -> tuple[str, ...]:
-    return tuple([_id(value, field) for value in values])
 
 
 def _consent(value: str | int) -> bool:
     consent = _SPELT.get(str(value).lower())
     if consent is None:
-        raise FieldError("consent", "must be true or false")
+        raise invalid("consent", "must be true or false")
     return consent
 
 
 def _units(value: object) -> Quantity:
     try:
-        return fact_values.parse_quantity(_bounded(value))
+        return parse_quantity(_bounded(value))
     except ValueError as error:
-        raise FieldError("quantity", str(error)) from error
+        raise invalid("quantity", str(error)) from error
 
 
 def _price(value: object, field: str) -> Decimal:
     try:
-        price = fact_values.parse_number(_bounded(value))
+        price = parse_number(_bounded(value))
     except ValueError as error:
-        raise FieldError(field, "must be a decimal string or a number") from error
+        raise invalid(field, "must be a decimal string or a number") from error
     if not price.is_finite() or price < 0:
-        raise FieldError(field, "must be a finite amount of at least 0")
+        raise invalid(field, "must be a finite amount of at least 0")
     if price.adjusted() >= _PRICE_DIGITS:
-        raise FieldError(field, f"must have at most {_PRICE_DIGITS} digits before the point")
+        raise invalid(field, f"must have at most {_PRICE_DIGITS} digits before the point")
     return price
 
 
 def _bounded(value: object) -> object:
-    if isinstance(value, str) and len(value) > fact_values.LONGEST_NUMBER:
-        raise ValueError(f"must have at most {fact_values.LONGEST_NUMBER} characters")
+    if isinstance(value, str) and len(value) > LONGEST_NUMBER:
+        raise ValueError(f"must have at most {LONGEST_NUMBER} characters")
     return value
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from mersalg.engine.fact_bodies import digest_and_pack
 from mersalg.engine.fact_values import STOREFRONT_PREFIX, is_id
-from mersalg.engine.facts import Decision, Event, Fact
+from mersalg.engine.facts import Event, Fact
 from mersalg.engine.storage.pseudonyms import Pseudonyms
 
 Row = tuple[Any, ...]
@@ -57,17 +57,17 @@ class FactRow(NamedTuple):
 
 def row_of(fact: Fact, pseudonyms: Pseudonyms, *, trusted: bool = False) -> FactRow:
     """Return the row of a fact, its customer and session under pseudonyms."""
+    problem = _problem_of(fact)
     fact = pseudonyms.applied(fact, trusted=trusted)
+    offer_id = transaction_id = decision_id = None
+    offer_ids = named = ()
     if isinstance(fact, Event):
         kind, offer_id, transaction_id = fact.type, fact.offer_id, fact.transaction_id
-        decision_id, offer_ids = None, ()
-        is_apart = fact.scope in (None, "server") and fact.event_id.startswith(STOREFRONT_PREFIX)
-        problem = _NOT_APART if is_apart else None
-        named = tuple(sorted({each.offer_id for each in fact.items if each.offer_id}))
+        if fact.items:
+            named = tuple(sorted({each.offer_id for each in fact.items if each.offer_id}))
     else:
-        kind, offer_id, transaction_id, named = "decision", None, None, ()
-        decision_id, offer_ids = fact.decision_id, tuple([offer.offer_id for offer in fact.offers])
-        problem = None if all(map(is_id, _ids_of(fact))) else _NO_IDS
+        kind, decision_id = "decision", fact.decision_id
+        offer_ids = tuple([offer.offer_id for offer in fact.offers])
     digest, body = (b"", b"") if problem else digest_and_pack(fact)
     return FactRow(
         fact.event_id,
@@ -87,16 +87,19 @@ def row_of(fact: Fact, pseudonyms: Pseudonyms, *, trusted: bool = False) -> Fact
     )
 
 
-def _ids_of(decision: Decision) -> Iterator[str | None]:
-    """Yield what was not checked: decisions are made from a catalogue, all other facts are read."""
-    yield from (decision.event_id, decision.decision_id, decision.checkout_id)
-    yield from (decision.model_version, decision.placement)
-    for line in decision.lines:
-        yield line.item_id
-    for offer in decision.offers:
-        yield from (offer.offer_id, offer.item_id)
-        if offer.replaces is not None:
-            yield offer.replaces.item_id
+def _problem_of(fact: Fact) -> str | None:
+    """Return why a fact cannot be taken, None where it can.
+
+    Ids of decisions were not checked: they are made from a catalogue, all other facts are read.
+    """
+    if isinstance(fact, Event):
+        is_apart = fact.scope in (None, "server") and fact.event_id.startswith(STOREFRONT_PREFIX)
+        return _NOT_APART if is_apart else None
+    ids = [fact.event_id, fact.decision_id, fact.checkout_id, fact.model_version, fact.placement]
+    ids += [line.item_id for line in fact.lines]
+    for offer in fact.offers:
+        ids += (offer.offer_id, offer.item_id)
+    return None if all(map(is_id, ids)) else _NO_IDS
 
 
 @dataclass(frozen=True, slots=True)

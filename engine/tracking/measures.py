@@ -139,6 +139,7 @@ class Period:
             cause: sum(map(self._has, instants))
             for cause, instants in counted_at(history, query.checkout_days).items()
         }
+        self._n_logged = n_logged(history, self.all.decisions, self.all.orders)
 
     @cached_property
     def shared_checkouts(self) -> Mapping[str, tuple[str, str]]:
@@ -191,9 +192,7 @@ class Period:
 
     def knows_only_accepted(self) -> bool:
         """Return whether all decisions and orders are of offer logs; see `without_buyers`."""
-        part = self.all
-        logged = n_logged(self.history, part.decisions, part.orders)
-        return 0 < logged == len(part.decisions) + len(part.orders)
+        return 0 < self._n_logged == len(self.all.decisions) + len(self.all.orders)
 
     def immature(self, part: Part, since: date) -> int:
         """Return how many decisions of a part are not before a local day; see `open_since`."""
