@@ -1,4 +1,4 @@
-"""Group commit: a thread that takes all waiting jobs of many callers and commits them together."""
+"""Group commit: threads that take all waiting jobs of many callers and commit them together."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ _Settled = tuple["asyncio.Future[Result]", Result | Exception]
 
 
 class GroupCommit(Generic[Job, Result]):
-    """Call `commit(jobs)` in a thread of its own, with all jobs that wait at that moment.
+    """Call `commit(jobs)` in threads of its own, with all jobs that wait at that moment.
+
+    A batch is one piece of the queue, and the results of writes come in its order.
 
     Parameters
     ----------
@@ -60,10 +62,10 @@ class GroupCommit(Generic[Job, Result]):
         come back together, and one write for all of them beats many small ones; a caller who is
         alone never waits.
     threads
-        Number of threads; more than one where `commit` only reads, so that one that hangs does not
-        stop all.
-    only_awaited
-        Whether jobs are left out whose callers gave up meanwhile.
+        Number of batches that are committed at the same time.
+    only_reads
+        Whether jobs are left out whose callers gave up meanwhile, and no batch waits for an earlier
+        one, which may hang.
     """
 
     def __init__(
@@ -76,16 +78,20 @@ class GroupCommit(Generic[Job, Result]):
         backlog: int = 20_000,
         linger: float = 0.005,
         threads: int = 1,
-        only_awaited: bool = False,
+        only_reads: bool = False,
     ) -> None:
         self._commit, self._weight = commit, weight
         self._maximum, self._backlog = maximum, backlog
-        self._linger, self._only_awaited = linger, only_awaited
+        self._linger, self._only_reads = linger, only_reads
         self._expected = self._wanted = 1
         self._jobs: deque[Waiting[Job, Result]] = deque()
         # What wakes each thread that waits: of several that wait for one thing all would wake.
         self._idle: deque[queue.SimpleQueue[None]] = deque()
+        self._lingering: queue.SimpleQueue[None] | None = None
         self._is_called = False
+        self._collecting = threading.Lock()
+        self._last_settled = threading.Event()
+        self._last_settled.set()
         self._threads = [
             threading.Thread(target=self._run, name=name, daemon=True) for _ in range(threads)
         ]
@@ -119,27 +125,30 @@ class GroupCommit(Generic[Job, Result]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._jobs.append(Waiting(job, loop, future))
-        # One thread takes all jobs: to wake one for each would cost the event loop its turn.
-        is_enough = len(self._jobs) >= self._wanted or self._weight(job) >= _LIGHT
+        # One thread takes all jobs: to wake one for each would cost the event loop its turn. While
+        # a batch is written, light jobs are not worth another one.
+        is_enough = self._weight(job) >= _LIGHT or (
+            len(self._jobs) >= self._wanted and self._last_settled.is_set()
+        )
         if is_enough and not self._is_called:
             self._call()
         return future
 
     def close(self, timeout: float | None = None) -> None:
-        """Write the waiting jobs, then end the threads; block up to `timeout` seconds for each."""
-        if not self._closed:
-            self._closed = True
-            for _ in self._threads:
-                self._call()
+        """Write the waiting jobs, then end the threads; block up to `timeout` seconds."""
+        until = None if timeout is None else time.monotonic() + timeout
+        self._closed = True
+        for wake in tuple(self._idle):
+            wake.put(None)
         for thread in self._threads:
             if thread.ident is not None:
-                thread.join(timeout)
+                thread.join(until and max(0.0, until - time.monotonic()))
 
     def _call(self) -> None:
-        """Wake the thread that went to sleep last."""
+        """Wake the thread that collects a batch, else the one that went to sleep last."""
         self._is_called = True
         try:
-            wake = self._idle.pop()
+            wake = self._lingering or self._idle.pop()
         except IndexError:  # All work; they look for jobs before they sleep.
             self._is_called = False
         else:
@@ -160,8 +169,27 @@ class GroupCommit(Generic[Job, Result]):
         wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         while not self._closed or self._jobs:
             self._sleep(wake)
-            while batch := self._collect(wake):
-                self._write(batch)
+            while self._commit_next(wake):
+                pass
+
+    def _commit_next(self, wake: queue.SimpleQueue[None]) -> bool:
+        """Commit a batch; return False where no job waits."""
+        with self._collecting:
+            batch = self._collect(wake)
+            if not batch:
+                return False
+            earlier, settled = self._last_settled, threading.Event()
+            if self._only_reads:
+                batch = [waiting for waiting in batch if not waiting.future.done()]
+            else:
+                self._last_settled = settled
+        try:
+            results = self._results([waiting.job for waiting in batch]) if batch else ()
+            earlier.wait()
+            _settle(batch, results)
+        finally:
+            settled.set()
+        return True
 
     def _collect(self, wake: queue.SimpleQueue[None]) -> list[Waiting[Job, Result]]:
         """Return the jobs of the next batch, none where no job waits."""
@@ -171,13 +199,14 @@ class GroupCommit(Generic[Job, Result]):
             try:
                 waiting = self._jobs.popleft()
             except IndexError:
-                missing = self._expected - len(batch)
-                left = until - time.monotonic()
-                if not batch or missing <= 0 or left <= 0 or weight >= _LIGHT or self._closed:
+                if not batch or weight >= _LIGHT or self._closed:
                     break
-                self._wanted = missing
+                missing, left = self._expected - len(batch), until - time.monotonic()
+                if missing <= 0 or left <= 0:
+                    break
+                self._wanted, self._lingering = missing, wake
                 self._sleep(wake, left)
-                self._wanted = 1
+                self._wanted, self._lingering = 1, None
             else:
                 batch.append(waiting)
                 weight += self._weight(waiting.job)
@@ -185,22 +214,14 @@ class GroupCommit(Generic[Job, Result]):
             self._expected = len(batch)
         return batch
 
-    def _write(self, batch: list[Waiting[Job, Result]]) -> None:
-        if self._only_awaited:
-            batch = [waiting for waiting in batch if not waiting.future.done()]
-            if not batch:
-                return
+    def _results(self, jobs: Sequence[Job]) -> Sequence[Result | Exception]:
         try:
-            results = self._commit([waiting.job for waiting in batch])
+            return self._commit(jobs)
         except Exception as error:
-            if len(batch) > 1:
-                for waiting in batch:
-                    self._write([waiting])
-                return
+            if len(jobs) > 1:
+                return [result for job in jobs for result in self._results([job])]
             _log.exception("%s failed", threading.current_thread().name)
-            _settle(batch, [error])
-        else:
-            _settle(batch, results)
+            return [error]
 
 
 def _settle(batch: Sequence[Waiting[Job, Result]], results: Sequence[Result | Exception]) -> None:

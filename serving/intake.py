@@ -65,7 +65,11 @@ class Intake:
         self._store, self._spool, self._metrics = store, spool, metrics
         self._deadlines, self._when_mended = deadlines, mended
         self._to_database: GroupCommit[Job, AppendResult] = GroupCommit(
-            "mersalg-database", self._append, weight=len, maximum=batch_facts
+            "mersalg-database",
+            self._append,
+            weight=len,
+            maximum=batch_facts,
+            threads=store.facts.n_writers,
         )
         self._to_spool: GroupCommit[bytes, bool] = GroupCommit("mersalg-spool", self._keep)
         self._mending = threading.Thread(target=self._mend, name="mersalg-mending", daemon=True)
@@ -215,7 +219,7 @@ class Intake:
         return result
 
     def _append(self, jobs: Sequence[Job]) -> Sequence[AppendResult | Exception]:
-        """Write the facts of several calls as one batch, in the thread of the writer."""
+        """Write the facts of several calls as one batch, in a thread of the queue."""
         rows = [row for job in jobs for row in job]
         if not rows:
             return [AppendResult(0, 0)] * len(jobs)
@@ -258,7 +262,7 @@ class Intake:
         """
         until = time.monotonic() + self._deadlines.events
         try:
-            # Both queues keep their order: once these marks are done, so are all earlier jobs.
+            # Results of both queues come in order: after these marks all earlier jobs are done.
             marks = (self._to_database.submit(()), self._to_spool.submit(b""))
         except QueueFull as error:
             raise StorageUnavailable("too many facts wait for the database") from error

@@ -48,7 +48,7 @@ class KnownBuyers:
                 return [error] * len(queries)
 
         self._reads: GroupCommit[BuyerQuery, KnownBuyer] = GroupCommit(
-            "mersalg-reads", answer, linger=0, threads=_THREADS, only_awaited=True
+            "mersalg-reads", answer, linger=0, threads=_THREADS, only_reads=True
         )
         self._reads.start()
 

@@ -57,11 +57,11 @@ class Facts:
     def __init__(
         self,
         database: Database,
-        writer: Writer,
+        writers: Sequence[Writer],
         pseudonyms: Callable[[], Pseudonyms],
         committing: Committing,
     ) -> None:
-        self._database, self._writer = database, writer
+        self._database, self._writers = database, writers
         self._pseudonyms, self._committing = pseudonyms, committing
 
     def append(self, batch: Sequence[Fact], *, trusted: bool = False) -> AppendResult:
@@ -81,8 +81,14 @@ class Facts:
 
     def append_rows(self, rows: Sequence[FactRow], note: NoteOf | None = None) -> AppendResult:
         """Record rows as `append` does facts; for `note` see `Writer.write`."""
+        writer = next((each for each in self._writers if not each.is_busy), self._writers[0])
         with self._committing(rows):
-            return self._writer.write(self._untied(rows), note)
+            return writer.write(self._untied(rows), note)
+
+    @property
+    def n_writers(self) -> int:
+        """Number of batches that the database takes at the same time from this process."""
+        return len(self._writers)
 
     def _untied(self, rows: Sequence[FactRow]) -> Sequence[FactRow]:
         """Return rows of which none names the person of an order that was erased.

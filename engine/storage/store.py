@@ -37,7 +37,7 @@ from mersalg.engine.storage.pseudonyms import Pseudonyms, load_secret
 from mersalg.engine.storage.questions import Questions
 from mersalg.engine.storage.rollups import Reports
 from mersalg.engine.storage.tables import decisions
-from mersalg.engine.storage.writer import writer_for
+from mersalg.engine.storage.writer import writers_for
 
 SCHEMA_VERSION = "0016"
 """The migration this code was written for."""
@@ -101,8 +101,8 @@ class Store:
         committing: Committing = nullcontext,
     ) -> None:
         self._database = database
-        self._writer = writer_for(database)
-        self.facts = Facts(database, self._writer, pseudonyms, committing)
+        self._writers = writers_for(database)
+        self.facts = Facts(database, self._writers, pseudonyms, committing)
         self.questions = Questions(database, pseudonyms)
         self.reports = Reports(database)
         self.people = People(database, self.facts, pseudonyms)
@@ -138,7 +138,8 @@ class Store:
         self.people.claim()
         self.salt()
         if serving:
-            self._writer.serve()
+            for writer in self._writers:
+                writer.serve()
 
     def upgrade(self) -> None:
         """Bring the schema to this version without the secret; write nothing where it is.
@@ -199,7 +200,8 @@ class Store:
 
     def check_files(self) -> None:
         """Raise StorageUnavailable where the files of SQLite were exchanged under the writer."""
-        self._writer.check_files()
+        for writer in self._writers:
+            writer.check_files()
 
     def try_writing(self) -> None:
         """Write as much as a batch of decisions takes, and delete it again.
@@ -243,6 +245,7 @@ class Store:
 
     def close(self) -> None:
         """Close all connections; a later call opens new ones."""
-        self._writer.close()
+        for writer in self._writers:
+            writer.close()
         self.questions.close()
         self._database.close()

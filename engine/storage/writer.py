@@ -55,10 +55,12 @@ NOTED_SINGLY = 1_000
 """Maximum number of facts that a batch marks as fresh one by one; of more it marks the days."""
 
 
-def writer_for(database: Database) -> Writer:
-    """Return the writer for the kind of `database`."""
-    kind = PostgresWriter if database.engine.dialect.name == "postgresql" else SqliteWriter
-    return kind(database)
+def writers_for(database: Database) -> Sequence[Writer]:
+    """Return as many writers as `database` has a use for at the same time."""
+    if database.engine.dialect.name == "postgresql":
+        # While one waits for its commit to be on disk, the other inserts.
+        return PostgresWriter(database), PostgresWriter(database)
+    return (SqliteWriter(database),)
 
 
 class Writer(ABC):
@@ -91,12 +93,18 @@ class Writer(ABC):
             try:
                 return self._attempt(batch_facts, note)
             except self._driver.Error as error:
-                if not self._can_try_again(error):
+                # A connection kept from before may have ended with its server, which may be back.
+                if not is_connection_lost(error):
                     raise unavailable(self._database.url, error) from error
             try:
                 return self._attempt(batch_facts, note)
             except self._driver.Error as error:
                 raise unavailable(self._database.url, error) from error
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a batch that came now would wait for another one."""
+        return self._lock.locked()
 
     def close(self) -> None:
         """Close the connection; the next batch opens another one."""
@@ -203,11 +211,6 @@ class Writer(ABC):
     @abstractmethod
     def _insert_keys(self, cursor: Any, table: Table, rows: Sequence[Row]) -> set[str]:
         """Insert (key, event_id) where the key is new; return the keys of the others."""
-
-    def _can_try_again(self, error: Exception) -> bool:
-        """Return whether the same batch may succeed over a new connection."""
-        del error
-        return False
 
 
 class SqliteWriter(Writer):
@@ -321,10 +324,6 @@ class PostgresWriter(Writer):
 
     def _set_up(self, connection: Any) -> None:
         """Leave the connection as it is made."""
-
-    def _can_try_again(self, error: Exception) -> bool:
-        # A connection kept from before may have ended with its server, which may be back.
-        return is_connection_lost(error)
 
     def _write(self, connection: Any, batch: Batch, note: NoteOf | None) -> None:
         self._months.ensure(row[OCCURRED_AT] for row in batch.rows)

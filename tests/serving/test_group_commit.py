@@ -169,6 +169,58 @@ def test_a_heavy_batch_waits_for_no_other() -> None:
     assert disk.batches == [[100, 200], [300]]
 
 
+def test_a_heavy_batch_is_written_beside_another_and_its_result_comes_after_it() -> None:
+    written: list[int] = []
+    begun, gate = threading.Event(), threading.Event()
+
+    def commit(jobs: Sequence[int]) -> list[int]:
+        if 100 in jobs:
+            begun.set()
+            assert gate.wait(WAIT_SECONDS)
+        written.extend(jobs)
+        return list(jobs)
+
+    group = GroupCommit("test", commit, weight=lambda job: job, threads=2)
+    group.start()
+
+    async def run() -> None:
+        first = group.submit(100)
+        await eventually_async(begun.is_set)
+        light = group.submit(1)
+        heavy = group.submit(200)
+        await eventually_async(lambda: written == [1, 200])
+        for _ in range(5):
+            await asyncio.sleep(0.01)
+            assert not light.done()
+            assert not heavy.done()
+        gate.set()
+        assert await asyncio.gather(first, light, heavy) == [100, 1, 200]
+
+    asyncio.run(run())
+    group.close()
+    assert written == [1, 200, 100]
+
+
+def test_light_jobs_wait_for_the_batch_that_is_written() -> None:
+    disk = Disk()
+    disk.gate.clear()
+    group = GroupCommit("test", disk.commit, threads=2)
+    group.start()
+
+    async def run() -> None:
+        futures = [group.submit(1)]
+        await eventually_async(disk.begun.is_set)
+        for job in (2, 3, 4):
+            futures.append(group.submit(job))
+            await asyncio.sleep(0.01)
+        disk.gate.set()
+        assert await asyncio.gather(*futures) == [10, 20, 30, 40]
+
+    asyncio.run(run())
+    group.close()
+    assert disk.batches == [[1], [2, 3, 4]]
+
+
 def test_a_question_that_hangs_does_not_hold_up_the_next() -> None:
     begun, gate = threading.Event(), threading.Event()
 
@@ -178,7 +230,7 @@ def test_a_question_that_hangs_does_not_hold_up_the_next() -> None:
             assert gate.wait(WAIT_SECONDS)
         return list(jobs)
 
-    group = GroupCommit("test", answer, linger=0, threads=2, only_awaited=True)
+    group = GroupCommit("test", answer, linger=0, threads=2, only_reads=True)
     group.start()
 
     async def run() -> None:
@@ -217,7 +269,7 @@ def test_no_job_is_left_while_threads_sleep(threads: int, linger: float) -> None
 def test_questions_nobody_waits_for_any_more_are_not_asked() -> None:
     disk = Disk()
     disk.gate.clear()
-    group = GroupCommit("test", disk.commit, linger=0, only_awaited=True)
+    group = GroupCommit("test", disk.commit, linger=0, only_reads=True)
     group.start()
 
     async def run() -> None:

@@ -89,6 +89,8 @@ def row(fact: Fact) -> FactRow:
 class FakeStore:
     """The part of a store that intake uses, with a switch for every misfortune."""
 
+    n_writers = 2
+
     def __init__(self) -> None:
         self.recorded: dict[str, FactRow] = {}
         self.n_appends = 0

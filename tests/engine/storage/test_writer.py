@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import cast
@@ -19,11 +20,11 @@ from sqlalchemy import create_engine, text
 from mersalg.engine.errors import StorageUnavailable
 from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.facts import Fact
-from mersalg.engine.storage.fact_rows import row_of
+from mersalg.engine.storage.fact_rows import AppendResult, row_of
 from mersalg.engine.storage.linked_facts import FactScope
 from mersalg.engine.storage.store import Store, open_store
 from tests.support.fact_files import RECORDS, SECRET
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_SECONDS, eventually
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -140,6 +141,57 @@ def test_a_connection_that_ended_since_the_last_batch_costs_no_fact(
     assert store.facts.append([view(1), view(2)]).recorded == 1
     assert recorded(store) == ["e1", "e2"]
     store.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("is_first_written", [True, False])
+def test_a_batch_beside_another_waits_for_what_becomes_of_the_same_ids(
+    fresh_postgres_url: str, is_first_written: bool
+) -> None:
+    """The first batch stops before its commit, or fails there, as the second one comes."""
+    store = open_store(fresh_postgres_url, secret=SECRET)
+    store.migrate(serving=True)
+    assert store.facts.n_writers == 2
+    inserted, gate = threading.Event(), threading.Event()
+
+    def note(result: AppendResult) -> None:
+        inserted.set()
+        assert gate.wait(WAIT_SECONDS)
+        if not is_first_written:
+            raise OSError("no room")
+
+    first, second = (store.facts.rows_of(batch) for batch in ([view(1), view(2)], later()))
+    with ThreadPoolExecutor(2) as threads:
+        writing = threads.submit(store.facts.append_rows, first, note)
+        assert inserted.wait(WAIT_SECONDS)
+        beside = threads.submit(store.facts.append_rows, second)
+        engine = create_engine(store.url)
+        with engine.connect() as connection:
+            eventually(lambda: connection.scalar(text(_N_BLOCKED)) == 1)
+        engine.dispose()
+        assert not beside.done()
+        gate.set()
+        if is_first_written:
+            assert writing.result().recorded == 2
+            result = beside.result()
+            assert (result.recorded, result.duplicate_indices) == (1, (0,))
+            assert [(each.index, each.code) for each in result.rejected] == [(1, "conflict")]
+        else:
+            assert isinstance(writing.exception(), OSError)
+            assert beside.result().recorded == 3
+    assert recorded(store) == ["e1", "e2", "e3"]
+    store.close()
+
+
+_N_BLOCKED = (
+    "select count(*) from pg_stat_activity"
+    " where datname = current_database() and wait_event_type = 'Lock'"
+)
+
+
+def later() -> list[Fact]:
+    """Return the first of two views again, the second with another offer, and a third."""
+    return [view(1), view(2, "other"), view(3)]
 
 
 @pytest.mark.postgres
