@@ -69,7 +69,7 @@ def show(
 ) -> None:
     """Show what a version holds, whether its files are intact, and its strongest rules."""
     from mersalg.engine.errors import ModelCorrupt, ModelIncompatible
-    from mersalg.serving.cli.store_tables import print_stores, stores_as_json
+    from mersalg.serving.cli.model_tables import print_stores, stores_as_json
 
     registry, wanted = _wanted(models, version)
     if family is not None or ladder is not None:
@@ -118,7 +118,7 @@ def _wanted(models: Path, version: str | None) -> tuple[Registry, str]:
 
 
 def _show_upsell(model: Model, family: str | None, ladder: str | None, *, as_json: bool) -> None:
-    from mersalg.serving.cli.ladder_tables import (
+    from mersalg.serving.cli.model_tables import (
         family_as_json,
         ladder_as_json,
         print_family,

@@ -15,8 +15,7 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.training.mining.local import LocalEngine
 from mersalg.training.mining.protocol import Itemsets
-from mersalg.training.mining.rules import Ranks, rules_from_itemsets
-from mersalg.training.mining.significance import upper_tails
+from mersalg.training.mining.rules import Ranks, rules_from_itemsets, upper_tails
 from tests.support.repetitions import repetitions
 
 _ROWS = st.lists(st.sets(st.integers(0, 8), max_size=7), min_size=1, max_size=30)

@@ -20,14 +20,14 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.training.mining.local import fullness_of
 from mersalg.training.mining.protocol import get_engine
-from mersalg.training.mining.search import MinedRules, mine_rules
-from mersalg.training.mining.significance import (
+from mersalg.training.mining.rules import (
     combined_p_values,
     n_hypotheses,
     p_values,
     q_values,
     significant,
 )
+from mersalg.training.mining.search import MinedRules, mine_rules
 from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
 

@@ -29,11 +29,13 @@ from mersalg.training.mining.protocol import (
     get_engine,
     least_count,
 )
-from mersalg.training.mining.rules import Ranks, at_least, rules_from_itemsets
-from mersalg.training.mining.significance import (
+from mersalg.training.mining.rules import (
+    Ranks,
+    at_least,
     combined_p_values,
     n_hypotheses,
     p_values,
+    rules_from_itemsets,
     significant,
 )
 
