@@ -293,10 +293,7 @@ def by_family(dataset: Dataset) -> Dataset:
 
     Items without a family are left out.
 
-    Raises
-    ------
-    DataError
-        The catalogue names no family.
+    Raises DataError: the catalogue names no family.
     """
     catalogue, family = dataset.catalogue, dataset.catalogue.family
     n_families = len(catalogue.family_names)

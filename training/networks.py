@@ -140,11 +140,6 @@ def _one_core() -> Generator[None, None, None]:
     waiting for each other than on the arithmetic (seven times the CPU on two busy cores). The
     result then also does not depend on the number of cores. scikit-learn turns an interrupt into a
     warning and continues with a half-fitted network; here the interrupt ends the fit.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        The user interrupted the fit.
     """
     with warnings.catch_warnings(), threadpool_limits(limits=1, user_api="blas"):
         warnings.filterwarnings("error", message="Training interrupted", category=UserWarning)

@@ -88,10 +88,7 @@ class _Answers:
     def ask(self, question: Question) -> tuple[str, bool]:
         """Return an answer and whether it is a guess.
 
-        Raises
-        ------
-        ConfigError
-            There is no likely answer, and nobody gives one.
+        Raises ConfigError: there is no likely answer, and nobody gives one.
         """
         choices = f"; one of {', '.join(question.choices)}" if question.choices else ""
         while not self._yes and not self._unanswered:

@@ -26,10 +26,7 @@ _SHOWN_STORES = 3
 def family_as_json(model: Model, wanted: str) -> dict[str, Any]:
     """Return the family of that name, or that of the item with that id.
 
-    Raises
-    ------
-    DataError
-        No family is called so, and no item of a ladder has this id.
+    Raises DataError: no family is called so, and no item of a ladder has this id.
     """
     from mersalg.engine.errors import DataError
 
@@ -90,10 +87,7 @@ def _close(wanted: str, known: dict[str, str]) -> str:
 def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
     """Return the ladder that an item is on, seen from the item.
 
-    Raises
-    ------
-    DataError
-        The item is not known, or is on no ladder and has no given upgrades.
+    Raises DataError: the item is not known, or is on no ladder and has no given upgrades.
     """
     from mersalg.engine.errors import DataError
     from mersalg.engine.upsell.gains import compare_items

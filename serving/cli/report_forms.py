@@ -219,10 +219,7 @@ def html_file(
 def last_week(store: Store, query: ReportQuery, progress: Progress) -> Report:
     """Return the report of the last full ISO week with facts, beside that of the week before.
 
-    Raises
-    ------
-    DataError
-        No week that is over has facts.
+    Raises DataError: no week that is over has facts.
     """
     today = clock.to_datetime(clock.now()).astimezone(zone_of(query.timezone or "UTC")).date()
     over = replace(query, until=today - timedelta(days=today.isoweekday()), by=("week",))

@@ -35,10 +35,7 @@ AuditDatabase = Annotated[
 def source(file: str | Path) -> Generator[IO[bytes]]:
     """Yield a file to read, or standard input where it is `-`.
 
-    Raises
-    ------
-    DataError
-        It cannot be opened.
+    Raises DataError: the file cannot be opened.
     """
     if str(file) == "-":
         yield sys.stdin.buffer
@@ -55,10 +52,7 @@ def source(file: str | Path) -> Generator[IO[bytes]]:
 def target(path: Path | None) -> Generator[IO[bytes]]:
     """Yield a file to write, which appears whole or not at all, or standard output for None.
 
-    Raises
-    ------
-    DataError
-        It cannot be written.
+    Raises DataError: the file cannot be written.
     """
     if path is None:
         yield sys.stdout.buffer

@@ -133,10 +133,7 @@ def hold_port(host: str, port: int) -> socket.socket:
     Workers share their port by SO_REUSEPORT, so a second service could silently share it too and
     answer every other call: also while the first one is being started, and nobody listens yet.
 
-    Raises
-    ------
-    ConfigError
-        The port is taken, or does not exist.
+    Raises ConfigError: the port is taken, or does not exist.
     """
     from mersalg.engine.errors import ConfigError
 

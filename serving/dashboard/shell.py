@@ -182,11 +182,8 @@ class Visit:
     async def form(self, scope: Scope = "admin") -> Mapping[str, str]:
         """Return the fields of a form that somebody with a key sent from a page of ours.
 
-        Raises
-        ------
-        ApiError
-            403 for other keys, and where the form does not carry the page's token: another site
-            may have sent it.
+        Raises ApiError: 403 for other keys, and where the form does not carry the page's token:
+        another site may have sent it.
         """
         fields = parse_qs((await read_body(self.request)).decode("utf-8", "replace"))
         form = {name: values[0].strip() for name, values in fields.items()}

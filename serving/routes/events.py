@@ -175,10 +175,8 @@ async def take(
 def _dated(event: Event, now: int, *, is_server: bool) -> Event:
     """Return an event of which the instant is possible: a page's wrong one is that of arrival.
 
-    Raises
-    ------
-    FactRejected
-        Reason `out_of_bounds`: a server states an instant that is too far from now.
+    Raises FactRejected: reason `out_of_bounds`: a server states an instant that is too far from
+    now.
     """
     back, ahead = _OF_SERVERS if is_server else _OF_PAGES
     if -back <= event.occurred_at - now <= ahead:

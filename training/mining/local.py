@@ -50,10 +50,7 @@ class LocalEngine:
     ) -> Itemsets:
         """Return all sets of 1..`max_length` items in at least `min_count` (>= 1) orders.
 
-        Raises
-        ------
-        DataError
-            Over 2**31 entries of frequent items.
+        Raises DataError: over 2**31 entries of frequent items.
         """
         min_count = max(min_count, 1)
 
@@ -188,10 +185,7 @@ def label_rows(
 
     `with_sizes`: the size of each order behind its row, which slows a search down.
 
-    Raises
-    ------
-    DataError
-        Over 2**31 entries of frequent items.
+    Raises DataError: over 2**31 entries of frequent items.
     """
     long = _long_orders(baskets, min_count)
     walked = baskets

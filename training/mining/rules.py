@@ -36,10 +36,7 @@ _WORTH_A_THREAD = 10_000
 def parse_threshold(text: str, *, name: str, at_most: Fraction | None = None) -> Fraction:
     """Return the exact number that `text` writes: `0.25`, `1e-3` or `1/4`.
 
-    Raises
-    ------
-    ConfigError
-        No number, below zero, above `at_most`, or written with a vast exponent.
+    Raises ConfigError: no number, below zero, above `at_most`, or written with a vast exponent.
     """
     exponent = re.search(r"[eE]([-+]?\d+)\s*$", text)
     if exponent is not None and abs(int(exponent[1][:_LONGEST_EXPONENT])) > _VASTEST:
@@ -62,10 +59,7 @@ class Ranks:
     levels
         Entry k holds the sets of k items, int32 (n_k, k); entry 0 the empty set.
 
-    Raises
-    ------
-    ValueError
-        The items of a listed set but the last are not listed.
+    Raises ValueError: the items of a listed set but the last are not listed.
     """
 
     def __init__(self, itemsets: Itemsets) -> None:
@@ -84,10 +78,7 @@ class Ranks:
     def of(self, rows: Int32s) -> Int64s:
         """Ranks of `rows`, shape (n, k), ascending inside a row.
 
-        Raises
-        ------
-        ValueError
-            One is not listed.
+        Raises ValueError: one is not listed.
         """
         rank = np.zeros(len(rows), dtype=np.int64)
         for index in range(rows.shape[1]):
@@ -102,10 +93,7 @@ class Ranks:
     def parts(self, length: int) -> Int64s:
         """int64 (n, length): the rank of each set of `length` items without each of its items.
 
-        Raises
-        ------
-        ValueError
-            One is not listed.
+        Raises ValueError: one is not listed.
         """
         while len(self._parts) < length:
             longer = len(self._parts) + 1
@@ -130,10 +118,7 @@ def rules_from_itemsets(
 
     A rule exactly on a threshold is kept. `ranks`: those of `itemsets`, where they are at hand.
 
-    Raises
-    ------
-    ValueError
-        A subset of a listed set is not listed.
+    Raises ValueError: a subset of a listed set is not listed.
     """
     ranks = ranks or Ranks(itemsets)
     asked: list[tuple[Int64s, Int64s]] = []

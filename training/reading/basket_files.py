@@ -152,11 +152,8 @@ def read_baskets(path: Path) -> tuple[Baskets, StringTable]:
     refused. An item repeated in a basket counts once. A line without items is no basket, neither is
     an empty label an item.
 
-    Raises
-    ------
-    DataError
-        No such file, another kind of file, one that cannot be read (with its row), or one without a
-        basket.
+    Raises DataError: no such file, another kind of file, one that cannot be read (with its row), or
+    one without a basket.
     """
     if not path.is_file():
         raise DataError("no such file", file=str(path))
@@ -305,11 +302,8 @@ def numbered_items(
 ) -> tuple[Int32s, StringTable]:
     """Return (codes, ids): the ids of a column sorted by text, and each row's place among them.
 
-    Raises
-    ------
-    DataError
-        Its cells are not single values, or a cell is empty (with its row) and `blanks` does not
-        allow for that.
+    Raises DataError: its cells are not single values, or a cell is empty (with its row) and
+    `blanks` does not allow for that.
     """
     keys = read_keys(single(table, file), (name,), exact=True)
     if not blanks:

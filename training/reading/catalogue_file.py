@@ -72,10 +72,7 @@ def read_catalogue(
 
     Brand and pack size become the attributes `brand` and `pack_size`.
 
-    Raises
-    ------
-    DataError
-        A column is missing, or no row has an item id.
+    Raises DataError: a column is missing, or no row has an item id.
     """
     columns = section.columns
     keys = read_keys(source, columns.item_id)

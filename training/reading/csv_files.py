@@ -36,10 +36,7 @@ class RaggedRow:
 def read_csv(path: Path, *, separator: str, encoding: str) -> tuple[pa.Table, list[RaggedRow]]:
     """Every column as text; rows of another width than the header's are set aside.
 
-    Raises
-    ------
-    DataError
-        Empty, unreadable, or not text of that encoding.
+    Raises DataError: empty, unreadable, or not text of that encoding.
     """
     ragged: list[RaggedRow] = []
 

@@ -38,10 +38,7 @@ def read_query(url: str, query: str, folder: Path) -> tuple[pa.Table, str]:
 def without_password(url: str) -> str:
     """Return which database a URL names.
 
-    Raises
-    ------
-    ConfigError
-        It is none, or a variable in it is not set.
+    Raises ConfigError: it is no URL of a database, or a variable in it is not set.
     """
     return shown_url(_parsed(expand_environment(url, "url")))
 

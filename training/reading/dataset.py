@@ -315,10 +315,7 @@ def split_by_time(dataset: Dataset, test_share: float) -> tuple[Dataset, Dataset
     would otherwise learn from the few early ones. Where the shop gives no times it is the last
     `test_share` of the orders, at least one.
 
-    Raises
-    ------
-    DataError
-        One side would be empty.
+    Raises DataError: one side would be empty.
     """
     moments = dataset.ordered_at
     if not len(moments):
@@ -334,10 +331,7 @@ def split_by_time(dataset: Dataset, test_share: float) -> tuple[Dataset, Dataset
 def split_at(dataset: Dataset, micros: int) -> tuple[Dataset, Dataset]:
     """(orders before the instant, orders from it on).
 
-    Raises
-    ------
-    DataError
-        One side would be empty.
+    Raises DataError: one side would be empty.
     """
     return _parted(dataset, dataset.ordered_at >= micros, f" at {clock.to_iso(micros)}")
 

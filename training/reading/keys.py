@@ -76,10 +76,7 @@ def read_keys(source: SourceTable, columns: Sequence[str], *, exact: bool = Fals
     `as_written`) unless `exact`. Several are joined by `|`, with `|` and the backslash inside a
     part escaped by a backslash, so that different keys never look the same.
 
-    Raises
-    ------
-    DataError
-        No such column.
+    Raises DataError: no such column.
     """
     parts = [_part(source.column(name)) for name in columns]
     if not exact:

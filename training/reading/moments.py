@@ -62,10 +62,7 @@ def read_moments(
     by English name. Of a file whose dates are of another form, the few that could be read two ways
     are bad.
 
-    Raises
-    ------
-    DataError
-        No such column, or dates that could be read two ways.
+    Raises DataError: no such column, or dates that could be read two ways.
     """
     arrays = [source.column(name) for name in columns]
     kind = arrays[0].type

@@ -136,10 +136,8 @@ def read_numbers(
 def decimal_mark(source: SourceTable, column: str) -> str | None:
     """Return the decimal mark that the numbers of a column show; None where none is needed.
 
-    Raises
-    ------
-    AmbiguousColumn
-        The numbers can be read by either mark, or some by one and some by the other.
+    Raises AmbiguousColumn: the numbers can be read by either mark, or some by one and some by the
+    other.
     """
     array = source.column(column)
     if not pa.types.is_dictionary(array.type):

@@ -88,10 +88,7 @@ def read_order_lines(
 
     `catalogue_ids` can be offered; without a catalogue it is None, else `catalogue_file` its name.
 
-    Raises
-    ------
-    DataError
-        A column is missing, or no line is left.
+    Raises DataError: a column is missing, or no line is left.
     """
     section, columns, currency = config.orders, config.orders.columns, config.shop.currency
     stated, items = (read_keys(source, each) for each in (columns.order_id, columns.item_id))

@@ -71,10 +71,7 @@ class SourceTable:
         Text is dictionary-encoded, so that whatever is asked of it is asked of each distinct text
         once; blank text and `nothing` are null, and every text of the dictionary is in use.
 
-        Raises
-        ------
-        DataError
-            No such column, or two of that name.
+        Raises DataError: no such column, or two of that name.
         """
         require_columns(self.table.column_names, (name,), self.files[0])
         column = self.table.column(name)
@@ -169,10 +166,7 @@ def read_source(section: SourceSection, folder: Path, needed: Sequence[str]) -> 
 def matching_files(path: str, folder: Path) -> list[Path]:
     """Return the file, or the files of a glob in the order of their names.
 
-    Raises
-    ------
-    DataError
-        Nothing there.
+    Raises DataError: there is none.
     """
     whole = folder / path
     if whole.is_file():
@@ -263,10 +257,7 @@ def _read_parquet(path: Path) -> pa.Table:
 def is_parquet(path: Path) -> bool:
     """Return whether a file is called as Parquet files are; else it is CSV.
 
-    Raises
-    ------
-    DataError
-        It is called as spreadsheets are.
+    Raises DataError: it is called as spreadsheets are.
     """
     if path.suffix.lower() in _SPREADSHEETS:
         raise DataError("spreadsheets are not read; save the sheet as CSV", file=str(path))
@@ -276,10 +267,8 @@ def is_parquet(path: Path) -> bool:
 def read_files(paths: Sequence[Path], *, separator: str, encoding: str) -> SourceTable:
     """Return the rows of CSV or Parquet files, with the columns in the order of the first file.
 
-    Raises
-    ------
-    DataError
-        A file that is unreadable, of a kind that is not read, or of other columns than the first.
+    Raises DataError: a file that is unreadable, of a kind that is not read, or of other columns
+    than the first.
     """
     tables: list[pa.Table] = []
     ragged: list[list[RaggedRow]] = []

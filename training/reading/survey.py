@@ -169,10 +169,8 @@ def survey(
 ) -> Survey:
     """Read files of the same columns, finding out how they are written where that is not given.
 
-    Raises
-    ------
-    DataError
-        A file cannot be read, or its columns cannot be separated or are not those of the first.
+    Raises DataError: a file cannot be read, or its columns cannot be separated or are not those of
+    the first.
     """
     path = paths[0]
     if is_parquet(path):

@@ -56,10 +56,7 @@ def write_shop(folder: Path, n_households: int = N_HOUSEHOLDS) -> Path:
     A shop that is already complete is left as it is. The shop file comes last and each file appears
     whole, so that an interrupted run is made good by the next.
 
-    Raises
-    ------
-    MersalgError
-        The package is not installed.
+    Raises MersalgError: the package is not installed.
     """
     shop_file = folder / "shop.toml"
     names = ("orders.parquet", "products.parquet")
@@ -98,10 +95,7 @@ def read_package(n_households: int = N_HOUSEHOLDS) -> tuple[pd.DataFrame, pd.Dat
     coupon_match_disc) / quantity. Lines of products without a type, of no goods, and without units
     or sales are dropped.
 
-    Raises
-    ------
-    MersalgError
-        The package is not installed.
+    Raises MersalgError: the package is not installed.
     """
     lines, products = map(_packaged, ("transactions", "products"))
     products = products[products["product_type"].notna() & ~products["department"].isin(_NO_GOODS)]
@@ -198,10 +192,7 @@ def write_campaigns(folder: Path) -> tuple[Path, Path]:
     A campaign was sent to chosen households and to nobody else, so nobody tells what they would
     have bought without it: redemption can be counted, an effect cannot.
 
-    Raises
-    ------
-    MersalgError
-        The data package is missing, or the folder cannot be written.
+    Raises MersalgError: the data package is missing, or the folder cannot be written.
     """
     sent, redeemed = read_campaigns()
     rows = pd.concat([sent, redeemed], ignore_index=True)
@@ -223,10 +214,7 @@ def read_campaigns() -> tuple[pd.DataFrame, pd.DataFrame]:
     A coupon stays open to the end of its campaign's last day. A household that redeemed a coupon
     of a campaign it was not sent stays in the log; no open offer will be found for it.
 
-    Raises
-    ------
-    MersalgError
-        The data package is missing.
+    Raises MersalgError: the data package is missing.
     """
     campaigns, described, redemptions = map(
         _packaged, ("campaigns", "campaign_descriptions", "coupon_redemptions")

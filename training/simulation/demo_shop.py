@@ -91,10 +91,7 @@ def prepare_shop(folder: Path, progress: Progress, n_households: int) -> DemoSho
     All households, the sample and samples of other sizes have folders of their own, so that none
     replaces another.
 
-    Raises
-    ------
-    MersalgError
-        The demo's data are not installed.
+    Raises MersalgError: the demo's data are not installed.
     """
     usual = {N_HOUSEHOLDS: "full", SAMPLE_HOUSEHOLDS: "sample"}
     shop = DemoShop(folder / usual.get(n_households, f"sample-{n_households}"), n_households)

@@ -129,10 +129,7 @@ def replay(
 ) -> Replay:
     """Play `visits`, several at a time; the outcomes do not depend on how threads take turns.
 
-    Raises
-    ------
-    ServiceFailed
-        The service failed a call or rejected a fact; the replay stops there.
+    Raises ServiceFailed: the service failed a call or rejected a fact; the replay stops there.
     """
     begun = datetime.now(UTC)
     stopped, lock = threading.Event(), threading.Lock()

@@ -34,10 +34,7 @@ def sample_files(name: str, now: datetime) -> dict[str, bytes]:
     order is of the day before `now`, in the shop's time zone.
 
 
-    Raises
-    ------
-    ConfigError
-        No such sample.
+    Raises ConfigError: no such sample.
     """
     if name not in sample_names():
         raise ConfigError(f"no such sample {shown(name)}; there is {', '.join(sample_names())}")

@@ -91,10 +91,7 @@ def outcomes_from_facts(
 def recalibrated(likelihood: Likelihood, answers: Answers) -> Likelihood:
     """With the log-odds at which shown offers were taken (Platt, 1999).
 
-    Raises
-    ------
-    ValueError
-        The answers are too few.
+    Raises ValueError: the answers are too few.
     """
     if not answers.enough:
         raise ValueError(f"{counted(len(answers.odds), 'shown offer')}: too few")
@@ -108,10 +105,7 @@ def with_outcomes(model: Model, url: str, registry: Registry) -> tuple[Model, li
 
     `registry` holds the versions the offers were made by.
 
-    Raises
-    ------
-    StorageError
-        The database cannot be read.
+    Raises StorageError: the database cannot be read.
     """
     if model.likelihood is None:
         return model, ["outcomes are not used: customers' histories were too few to fit upgrades"]

@@ -33,10 +33,7 @@ class SparkEngine:
     ) -> Itemsets:
         """All sets of 1..`max_length` items in at least `min_count` orders.
 
-        Raises
-        ------
-        ConfigError
-            Pyspark or Java is missing, or the cluster cannot be used.
+        Raises ConfigError: Pyspark or Java is missing, or the cluster cannot be used.
         """
         min_count = max(min_count, 1)
         counts = baskets.item_counts()

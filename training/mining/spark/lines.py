@@ -193,10 +193,7 @@ def _baskets(lines: DataFrame, items: Column, fits: Column, fault: str) -> DataF
 def name_of(url: str) -> str:
     """Return a source's name in messages: no password, and no query of a `jdbc:` URL.
 
-    Raises
-    ------
-    ConfigError
-        No database URL, or a variable in it is not set.
+    Raises ConfigError: no database URL, or a variable in it is not set.
     """
     if url.startswith("jdbc:"):
         return url.partition("?")[0]
@@ -209,10 +206,7 @@ def _read_database(spark: SparkSession, url: str, query: str) -> DataFrame:
     PostgreSQL is asked by several connections at once, each for its share of the orders: an order
     is always read whole. Another database (`jdbc:...`) is asked by one.
 
-    Raises
-    ------
-    ConfigError
-        The URL cannot be used.
+    Raises ConfigError: the URL cannot be used.
     """
     # On lines of its own: the query may end in a comment.
     inner = f"(\n{query.strip().rstrip(';')}\n) AS shop_orders"

@@ -49,10 +49,8 @@ def open_session() -> SparkSession:
     MERSALG_SPARK_CONF, MERSALG_SPARK_MASTER. Without a master all cores of this machine are used,
     and nothing listens beyond loopback.
 
-    Raises
-    ------
-    ConfigError
-        Pyspark or Java is missing, a setting cannot be read, or Spark does not start.
+    Raises ConfigError: Pyspark or Java is missing, a setting cannot be read, or Spark does not
+    start.
     """
     try:
         from py4j.protocol import Py4JJavaError
@@ -84,10 +82,7 @@ def open_session() -> SparkSession:
 def application_settings() -> dict[str, str]:
     """Return the settings that a new application is started with.
 
-    Raises
-    ------
-    ConfigError
-        MERSALG_SPARK_CONF is not made of spark.NAME=VALUE.
+    Raises ConfigError: MERSALG_SPARK_CONF is not made of spark.NAME=VALUE.
     """
     given = {**_defaults_file(), **_inline(os.environ.get(CONF, ""))}
     master = os.environ.get(MASTER) or given.get("spark.master") or "local[*]"
