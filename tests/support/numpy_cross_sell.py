@@ -7,14 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mersalg.engine.arrays import Float64s, Int32s
 from mersalg.engine.cross_sell import measures
-from mersalg.engine.cross_sell.recommender import (
-    _OTHER_RULES_WEIGHT,
-    CrossSell,
-    Items,
-    RuleCounts,
-    Scores,
-)
+from mersalg.engine.cross_sell.recommender import _OTHER_RULES_WEIGHT, CrossSell, RuleCounts
 from mersalg.engine.ranking.ranking import Ranking
 
 
@@ -22,11 +17,11 @@ from mersalg.engine.ranking.ranking import Ranking
 class Fired:
     """The rules whose antecedent lies in the cart; all arrays have shape (n_fired,)."""
 
-    consequent: Items
+    consequent: Int32s
     strength: NDArray[np.float32]
     rule: NDArray[np.int32]
 
-    def combined(self) -> tuple[Items, Scores]:
+    def combined(self) -> tuple[Int32s, Float64s]:
         """Each consequent once, ascending, with its score.
 
         The score is 1 - (1 - c) * prod(1 - c_i)**w over the strongest confidence c and the others
@@ -47,7 +42,7 @@ class Fired:
         return items[last], -np.expm1(-(best + _OTHER_RULES_WEIGHT * (total - best)))
 
 
-def fire(cross_sell: CrossSell, cart: Items) -> Fired:
+def fire(cross_sell: CrossSell, cart: Int32s) -> Fired:
     """Return the rules that attract and whose antecedent is in an ascending, distinct `cart`."""
     parts = cross_sell.single.consequents.slices(cart)
     consequents = [cross_sell.single.consequents.values[part] for part in parts]
@@ -75,7 +70,7 @@ def counts_behind(antecedent: tuple[int, ...], *counts: int) -> RuleCounts:
     return RuleCounts(antecedent, counts[0], counts[1], counts[0] / counts[1], lift, lower)
 
 
-def strongest(cross_sell: CrossSell, cart: Items, item: int) -> RuleCounts | None:
+def strongest(cross_sell: CrossSell, cart: Int32s, item: int) -> RuleCounts | None:
     """The most confident rule that fires for an item, the first of ties."""
     fired, table = fire(cross_sell, cart), cross_sell.table
     behind = np.flatnonzero(fired.consequent == item)
@@ -86,7 +81,7 @@ def strongest(cross_sell: CrossSell, cart: Items, item: int) -> RuleCounts | Non
     return counts_behind(tuple(table.antecedents[rule].tolist()), *counts, table.n_orders)
 
 
-def best_pair(ranking: Ranking, cart: Items, item: int) -> RuleCounts | None:
+def best_pair(ranking: Ranking, cart: Int32s, item: int) -> RuleCounts | None:
     """The pair of `item` with something in the cart whose lower bound of lift is highest."""
     near, signals = ranking.neighbours, ranking.signals
     best = None
