@@ -74,22 +74,9 @@ def adjusted_difference(
 ) -> Adjusted | None:
     """Return the difference of sum(x) / sum(m) between the arms, less what the past explains of it.
 
-    Strata are weighted by the checkouts of both arms. One slope serves all: it explains what it can
-    within arms and strata, so that it cannot move the effect.
-
-    Parameters
-    ----------
-    strata : sequence of (Units, Units)
-        Treatment and control of each.
-    level : float
-        Confidence level.
-    watched : bool
-        Whether the interval stays valid however often the report is looked at.
-
-    Returns
-    -------
-    Adjusted or None
-        None where an arm has fewer than two units, or no unit's past differs from another's.
+    Of each stratum there are treatment and control; they are weighted by the checkouts of both. One
+    slope serves all: it explains what it can within arms and strata, so that it cannot move the
+    effect. None where an arm has fewer than two units, or no unit's past differs from another's.
     """
     if not strata or min(len(units) for arms in strata for units in arms) < 2:
         return None
@@ -127,18 +114,8 @@ def adjusted_entry(
 ) -> Entry:
     """Return the entry `cuped` of a report beside the plain effect on revenue per checkout.
 
-    Parameters
-    ----------
-    spending : sequence of (Units, Units)
-        Of treatment and control, within each stratum compared.
-    plain : Entry
-        The effect; where it has no value, neither has this one, for its reason.
-    currency : str or None
-        Of the amounts.
-    level : float
-        Confidence level.
-    watched : bool
-        Whether the interval has to hold however often it is looked at.
+    `spending` is of treatment and control within each stratum compared. Where the `plain` effect
+    has no value, neither has this one, for its reason.
     """
     adjusted = None
     if plain["status"] == "ok":

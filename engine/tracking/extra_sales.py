@@ -33,22 +33,8 @@ Between = Mapping[tuple[Arm, int, int], CrossSums]
 class ExtraSales:
     """The effect in money of a row of a report.
 
-    Parameters
-    ----------
-    effects : mapping
-        The `net_incremental` entry of each kind of the report.
-    strata : mapping
-        What these are computed from.
-    between : mapping
-        Products of units that have both kinds.
-    currency : str or None
-        Of the money in the counts.
-    level : float
-        Confidence level.
-    watched : bool
-        Whether intervals stay valid however often the report is looked at.
-    days : float or None
-        Length of the period; None where it is not known.
+    `effects` are the `net_incremental` entries of its kinds, `strata` and `between` (of units that
+    have both kinds) what they come from, `days` the length of the period, None where not known.
     """
 
     def __init__(

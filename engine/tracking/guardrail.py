@@ -18,7 +18,6 @@ import orjson
 from mersalg.engine import clock
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.storage.store import Store
-from mersalg.engine.tracking.local_days import zone_of
 from mersalg.engine.tracking.query import ReportQuery
 from mersalg.engine.tracking.report import build_report
 
@@ -131,9 +130,8 @@ def measured(
     """
     count = "vouched" if only_vouched else None
     query = ReportQuery.from_store(store, watched=True, level=LEVEL, count=count)
-    zone = zone_of(query.timezone or "UTC")
     begun, today = (
-        clock.to_datetime(instant).astimezone(zone).date() for instant in (state.since, now)
+        clock.to_datetime(instant).astimezone(query.zone).date() for instant in (state.since, now)
     )
     if begun >= today:
         since = clock.to_datetime(state.since).astimezone(UTC)

@@ -68,22 +68,9 @@ def effects_of(
 ) -> tuple[Entry, Entry]:
     """Return the entries `incremental` and `net_incremental` of a report.
 
-    Parameters
-    ----------
-    strata : Strata
-        Counts of both arms.
-    of_units : Strata
-        Those with units as trials.
-    reason : str or None
-        Why the entries are blocked; None where they are not.
-    currency : str or None
-        Of the money in the counts.
-    level : float
-        Confidence level of intervals.
-    watched : bool
-        Whether intervals stay valid however often the report is looked at.
-    unstated_by : str
-        Who stated the share of decisions without one.
+    `of_units` are the strata with units as trials, `reason` says why the entries are blocked,
+    `unstated_by` who stated the share of decisions without one. `watched` intervals stay valid
+    however often the report is looked at.
     """
     checkouts = _Effects(strata, reason, currency, level, watched)
     if why := why_checkouts_differ(strata, checkouts.shares):

@@ -220,10 +220,7 @@ def effective_counts(sums: RatioSums, level: float = 0.95) -> tuple[float, float
 def clustered_difference(
     first: Mean, second: Mean, level: float = 0.95, *, quantile: float | None = None
 ) -> Interval:
-    """Return Welch's interval of the difference of two means of clusters.
-
-    `quantile` replaces that of Student's t.
-    """
+    """Return Welch's interval of the difference of two means of clusters, or that by `quantile`."""
     difference = first.value - second.value
     if quantile is None:
         quantile = welch_quantile((*first.parts, *second.parts), level)
@@ -232,17 +229,10 @@ def clustered_difference(
 
 
 def welch_quantile(parts: Sequence[tuple[float, int]], level: float) -> float:
-    """Return Student's quantile for a sum or difference of several means.
+    """Return Student's quantile for a sum or difference of means, from variance and units of each.
 
     B. L. Welch (1947), "The generalization of Student's problem when several different population
     variances are involved"; degrees of freedom by F. E. Satterthwaite (1946).
-
-    Parameters
-    ----------
-    parts : sequence of (float, int)
-        Of each mean its variance and how many units it is of.
-    level : float
-        Confidence level.
     """
     total = math.fsum(variance for variance, _ in parts)
     if not 0 < total < math.inf:

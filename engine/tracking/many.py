@@ -113,9 +113,21 @@ def exact_p_value(tables: Sequence[Table]) -> float:
         of_table, least = _hypergeometric(x1 + x2, n2, n1 + n2)
         chances, offset = np.convolve(chances, of_table), offset + least
     seen = sum(x2 for _, _, x2, _ in tables) - offset
+    return extreme_chance(chances, seen)
+
+
+def extreme_chance(chances: NDArray[np.float64], seen: int) -> float:
+    """Return the chance of numbers that are as likely as what was seen, or less."""
     # Equal chances differ by rounding.
     extreme = chances <= chances[seen] * (1 + 1e-7)
     return min(1.0, float(chances[extreme].sum()))
+
+
+def chances_of(ratios: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return chances from the ratio of each to the one before it."""
+    logs = np.concatenate([np.zeros(1), np.cumsum(np.log(ratios))])
+    chances = np.exp(logs - logs.max())
+    return chances / chances.sum()
 
 
 def _hypergeometric(successes: int, drawn: int, total: int) -> tuple[NDArray[np.float64], int]:
@@ -123,9 +135,7 @@ def _hypergeometric(successes: int, drawn: int, total: int) -> tuple[NDArray[np.
     least, most = max(0, successes + drawn - total), min(successes, drawn)
     k = np.arange(least, most, dtype=np.float64)
     ratios = (successes - k) * (drawn - k) / ((k + 1) * (total - successes - drawn + k + 1))
-    logs = np.concatenate([np.zeros(1), np.cumsum(np.log(ratios))])
-    chances = np.exp(logs - logs.max())
-    return chances / chances.sum(), least
+    return chances_of(ratios), least
 
 
 def shrunken(counts: Sequence[tuple[int, int]]) -> list[float | None]:

@@ -15,7 +15,7 @@ from mersalg.engine.tracking.attribution import Outcome, outcomes
 from mersalg.engine.tracking.cuped import Spending
 from mersalg.engine.tracking.extra_sales import Between
 from mersalg.engine.tracking.history import History, Order, PlacedOffer, build_history
-from mersalg.engine.tracking.local_days import Buckets, ends_at, starts_at, zone_of
+from mersalg.engine.tracking.local_days import Buckets, ends_at, starts_at
 from mersalg.engine.tracking.quality import counted_at, n_logged
 from mersalg.engine.tracking.query import UNKNOWN, ReportQuery
 from mersalg.engine.tracking.rates import Counts, Ratios
@@ -116,8 +116,7 @@ class Period:
         assert query.attribution_window_days is not None, NOT_FILLED
         assert query.checkout_days is not None, NOT_FILLED
         assert query.prices_include_tax is not None, NOT_FILLED
-        assert query.timezone is not None, NOT_FILLED
-        self._buckets = Buckets(zone_of(query.timezone))
+        self._buckets = Buckets(query.zone)
         self._since, self._until = bounds_of(query)
         history = build_history(
             facts,
@@ -216,9 +215,7 @@ class Period:
 
 def bounds_of(query: ReportQuery) -> tuple[int | None, int | None]:
     """Return the first instant of the period and the first after it; None where unbounded."""
-    assert query.timezone is not None, NOT_FILLED
-    zone = zone_of(query.timezone)
-    since, until = starts_at(query.since, zone), ends_at(query.until, zone)
+    since, until = starts_at(query.since, query.zone), ends_at(query.until, query.zone)
     if since is not None and until is not None and since > until:
         raise ConfigError(f"from: {query.since} is after {query.until}")
     return since, until

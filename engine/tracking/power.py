@@ -113,16 +113,8 @@ def _arms(entry: Mapping[str, Any]) -> tuple[int, int]:
 def _watched(effect: float, beyond: float, holdout: float, level: float, at_least: float) -> float:
     """Return the checkouts at which the effect is `beyond` standard errors outside the sequence.
 
-    Parameters
-    ----------
-    effect : float
-        In standard deviations of the difference at one checkout.
-    beyond : float
-        Normal quantile of the power.
-    holdout, level : float
-        As in `checkouts_needed`.
-    at_least : float
-        The checkouts of a single look: watching never takes fewer.
+    `effect` is in standard deviations of the difference at one checkout, `beyond` the normal
+    quantile of the power. Watching never takes fewer than `at_least`, those of a single look.
     """
 
     def is_enough(checkouts: float) -> bool:

@@ -8,7 +8,7 @@ from datetime import date
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.facts import OFFER_LOG, Decision
 from mersalg.engine.tracking.history import CAUSES, History, Order
-from mersalg.engine.tracking.local_days import Buckets, zone_of
+from mersalg.engine.tracking.local_days import Buckets
 from mersalg.engine.tracking.query import ReportQuery
 from mersalg.engine.tracking.rates import RATES, Counts, Entry
 
@@ -83,18 +83,11 @@ def without_buyers(rates: Mapping[str, Entry]) -> dict[str, Entry]:
 def open_since(query: ReportQuery, newest: int | None) -> date:
     """Return the first local day whose decisions may still be credited with purchases.
 
-    Parameters
-    ----------
-    query : ReportQuery
-        Filled.
-    newest : int or None
-        Time of the newest fact: attribution goes on until it is `checkout_days`, or the window,
-        after a decision. None without facts.
+    Attribution goes on until the `newest` fact is `checkout_days`, or the window, after a decision.
     """
-    assert query.timezone is not None
     if newest is None:
         return date.max
-    last = Buckets(zone_of(query.timezone)).day(newest).toordinal()
+    last = Buckets(query.zone).day(newest).toordinal()
     return date.fromordinal(
         max(last - max(query.checkout_days or 0, query.attribution_window_days or 0), 1)
     )

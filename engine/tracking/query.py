@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from mersalg.engine import clock, money
 from mersalg.engine.config import (
@@ -37,11 +39,8 @@ OTHER = "other"
 UNKNOWN = "unknown"
 """The group of offers that do not have the property."""
 
-_T = TypeVar("_T")
-
 MAX_WINDOW_DAYS = 30
 MAX_CHECKOUT_DAYS = 365
-_DEFAULT_HOLDOUT = 0.1
 DEFAULT_BOT_RATE = 120
 _PREVIOUS = "previous"
 
@@ -117,6 +116,11 @@ class ReportQuery:
     fold_below: int = 0
 
     @property
+    def zone(self) -> ZoneInfo:
+        """The time zone; UTC where none was filled in."""
+        return zone_of(self.timezone or "UTC")
+
+    @property
     def time_keys(self) -> tuple[str, ...]:
         """Those of `by` that are of time."""
         return tuple(key for key in self.by if key in TIME_KEYS)
@@ -133,45 +137,33 @@ class ReportQuery:
         return cls(**given).filled(store.reports.settings())
 
     def filled(self, settings: Mapping[str, str]) -> ReportQuery:
-        """Return the query, checked, with the shop's settings where it leaves them open.
-
-        Parameters
-        ----------
-        settings : mapping
-            What `Store.settings` returned.
+        """Return the query, checked, with the shop's `Store.settings` where it leaves them open.
 
         Raises
         ------
         ConfigError
             A setting or a part of the question is impossible.
         """
-        own = parse_query({name: settings.get(name) for name in _SETTINGS})
+        own = parse_query({name: settings.get(name) for name in _DEFAULTS})
+        chosen: dict[str, Any] = {
+            name: _first(getattr(self, name), getattr(own, name), default)
+            for name, default in _DEFAULTS.items()
+        }
+        by = (
+            "query"
+            if self.holdout is not None
+            else "shop"
+            if own.holdout is not None
+            else "default"
+        )
         query = replace(
             self,
-            timezone=self.timezone or own.timezone or "UTC",
-            currency=self.currency or own.currency,
-            impressions=self.impressions or own.impressions or "viewed",
-            attribution_window_days=_first(
-                self.attribution_window_days, own.attribution_window_days, 0
-            ),
-            checkout_days=_first(self.checkout_days, own.checkout_days, CHECKOUT_DAYS),
-            holdout=_first(self.holdout, own.holdout, _DEFAULT_HOLDOUT),
-            holdout_by=self.holdout_by or _stated_by(self.holdout, own.holdout),
-            prices_include_tax=_first(self.prices_include_tax, own.prices_include_tax, True),
-            bot_decisions_per_hour=_first(
-                self.bot_decisions_per_hour, own.bot_decisions_per_hour, DEFAULT_BOT_RATE
-            ),
-            count=self.count or own.count or "all",
+            **chosen,
+            holdout_by=self.holdout_by or by,
             shop=self.shop or settings.get("shop") or settings.get("name"),
         )
         _check(query)
         return query
-
-
-def _stated_by(asked: float | None, own: float | None) -> str:
-    if asked is not None:
-        return "query"
-    return "default" if own is None else "shop"
 
 
 def report_settings(
@@ -193,10 +185,18 @@ def report_settings(
     }
 
 
-_SETTINGS = (
-    *("timezone", "currency", "impressions", "attribution_window_days", "holdout"),
-    *("checkout_days", "prices_include_tax", "bot_decisions_per_hour", "count"),
-)
+_DEFAULTS: Mapping[str, object] = {
+    "timezone": "UTC",
+    "currency": None,
+    "impressions": "viewed",
+    "attribution_window_days": 0,
+    "checkout_days": CHECKOUT_DAYS,
+    "holdout": 0.1,
+    "prices_include_tax": True,
+    "bot_decisions_per_hour": DEFAULT_BOT_RATE,
+    "count": "all",
+}
+"""What a setting is that neither the query nor the shop states."""
 
 
 def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
@@ -219,11 +219,11 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
     def text(*names: str) -> str | None:
         return next((value for name in names if (value := (texts.get(name) or "").strip())), None)
 
-    window = text("window", "attribution_window_days")
-    days = None if window is None else int(_number("window", window, whole=True))
-    checkout = text("checkout_days")
-    holdout, level = text("holdout"), text("level")
-    rate, taxed = text("bot_decisions_per_hour"), text("prices_include_tax")
+    def number(*names: str, whole: bool = False) -> Any:
+        value = text(*names)
+        return None if value is None else _number(names[0], value, whole=whole)
+
+    taxed = text("prices_include_tax")
     query = ReportQuery(
         since=_bound("from", text("from", "since")),
         until=_bound("to", text("to", "until")),
@@ -232,17 +232,13 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
         timezone=text("timezone"),
         currency=text("currency"),
         impressions=cast("Impressions | None", text("impressions")),
-        attribution_window_days=days,
-        checkout_days=None
-        if checkout is None
-        else int(_number("checkout_days", checkout, whole=True)),
-        holdout=None if holdout is None else _number("holdout", holdout),
+        attribution_window_days=number("window", "attribution_window_days", whole=True),
+        checkout_days=number("checkout_days", whole=True),
+        holdout=number("holdout"),
         prices_include_tax=None if taxed is None else _flag("prices_include_tax", taxed),
-        bot_decisions_per_hour=None
-        if rate is None
-        else int(_number("bot_decisions_per_hour", rate, whole=True)),
+        bot_decisions_per_hour=number("bot_decisions_per_hour", whole=True),
         count=cast("Counting | None", text("count")),
-        level=0.95 if level is None else _number("level", level),
+        level=_first(number("level"), 0.95),
         compare=text("compare"),
         watched=_flag("watched", text("watched")),
         adjusted=_flag("adjusted", text("adjusted")),
@@ -295,26 +291,14 @@ def folded_group(query: ReportQuery, group: tuple[str, ...], n_units: int) -> tu
 def length_of(query: ReportQuery, first: date | None, last: date | None) -> float | None:
     """Return the length of a filled query's period in days, an integer where it is of whole days.
 
-    Parameters
-    ----------
-    query : ReportQuery
-        Filled.
-    first, last : date or None
-        Local days of the first and last decision or order of the period: its ends where the query
-        leaves them open. None where there are none.
-
-    Returns
-    -------
-    float or None
-        None for an open period without facts.
+    `first` and `last` are the local days of its first and last decision or order: its ends where
+    the query leaves them open. None for an open period without facts.
     """
-    assert query.timezone is not None
     since, until = _first(query.since, first), _first(query.until, last)
     if since is None or until is None:
         return None
     if isinstance(since, datetime) or isinstance(until, datetime):
-        zone = zone_of(query.timezone)
-        begin, end = starts_at(since, zone), ends_at(until, zone)
+        begin, end = starts_at(since, query.zone), ends_at(until, query.zone)
         return None if begin is None or end is None else (end - begin) / clock.MICROS_PER_DAY
     return (until - since).days + 1
 
@@ -352,6 +336,16 @@ def _number(field: str, text: str, *, whole: bool = False) -> float:
         raise ConfigError(f"{field}: {shown(text)} is not {wanted}") from error
 
 
+_RANGES = {
+    "attribution_window_days": ("window", 0, MAX_WINDOW_DAYS, f"0 to {MAX_WINDOW_DAYS} days"),
+    "checkout_days": ("checkout_days", 1, MAX_CHECKOUT_DAYS, f"1 to {MAX_CHECKOUT_DAYS} days"),
+    "holdout": ("holdout", 0, 1, "a share from 0 to 1"),
+    "bot_decisions_per_hour": ("bot_decisions_per_hour", 0, math.inf, "0 or more"),
+    "level": ("level", 0.5, 0.9999, "from 0.5 to 0.9999"),
+}
+"""Of fields: their names in messages, the least and the most they may be, and that in words."""
+
+
 def _check(query: ReportQuery) -> None:
     _among("by", query.by, GROUP_KEYS)
     _among("kind", query.kinds, KINDS)
@@ -364,19 +358,10 @@ def _check(query: ReportQuery) -> None:
     code = query.currency
     if code is not None and not money.is_currency(code):
         raise ConfigError(f"currency: {shown(code)} is not an ISO 4217 code such as NOK")
-    days = query.attribution_window_days
-    if days is not None and not 0 <= days <= MAX_WINDOW_DAYS:
-        raise ConfigError(f"window: must be 0 to {MAX_WINDOW_DAYS} days, not {days}")
-    days = query.checkout_days
-    if days is not None and not 1 <= days <= MAX_CHECKOUT_DAYS:
-        raise ConfigError(f"checkout_days: must be 1 to {MAX_CHECKOUT_DAYS} days, not {days}")
-    if query.holdout is not None and not 0 <= query.holdout <= 1:
-        raise ConfigError(f"holdout: must be a share from 0 to 1, not {query.holdout}")
-    rate = query.bot_decisions_per_hour
-    if rate is not None and rate < 0:
-        raise ConfigError(f"bot_decisions_per_hour: must be 0 or more, not {rate}")
-    if not 0.5 <= query.level <= 0.9999:
-        raise ConfigError(f"level: must be from 0.5 to 0.9999, not {query.level}")
+    for field, (name, least, most, wanted) in _RANGES.items():
+        value = getattr(query, field)
+        if value is not None and not least <= value <= most:
+            raise ConfigError(f"{name}: must be {wanted}, not {value}")
     since, until = query.since, query.until
     if since is not None and until is not None and _day(since) > _day(until):
         raise ConfigError(f"from: {since} is after {until}")
@@ -396,5 +381,5 @@ def _day(bound: date | datetime) -> date:
     return bound.date() if isinstance(bound, datetime) else bound
 
 
-def _first(*values: _T | None) -> _T | None:
-    return next((value for value in values if value is not None), None)
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value not in (None, "")), None)

@@ -68,16 +68,9 @@ def build_report(
 ) -> dict[str, object]:
     """Return the report JSON over the facts of a store.
 
-    Parameters
-    ----------
-    store : Store
-        The facts.
-    query : ReportQuery
-        Settings that it leaves open are the shop's own.
-    progress : Progress, optional
-        Shows how many days are done where some have to be rolled up first.
-    from_facts : bool
-        Whether to count from the facts where roll-ups have the answer, too.
+    Settings that the query leaves open are the shop's own. `progress` shows how many days are done
+    where some have to be rolled up first; `from_facts` counts from the facts where roll-ups have
+    the answer, too.
 
     Raises
     ------
@@ -136,16 +129,9 @@ def report_of(
 ) -> dict[str, object]:
     """Return the report JSON over `facts`, in any order; see `build_report`.
 
-    Parameters
-    ----------
-    facts : iterable of Fact
-        All of the period, and those of other days that belong to its checkouts.
-    query : ReportQuery
-        What is left open has its default.
-    newest : int, optional
-        Time of the newest fact where `facts` are some of all; the last of them by default.
-    n_refused : int
-        Number of webhooks of the period that were refused.
+    They are all of the period, and those of other days that belong to its checkouts. What the query
+    leaves open has its default. `newest` is the time of the newest fact where these are not all,
+    `n_refused` the number of webhooks of the period that were refused.
     """
     from mersalg.engine.tracking.rollups.day_count import measured
 

@@ -8,24 +8,14 @@ from datetime import date, timedelta
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.progress import Progress
 from mersalg.engine.storage.store import Store
-from mersalg.engine.tracking.local_days import starts_at, zone_of
+from mersalg.engine.tracking.local_days import starts_at
 from mersalg.engine.tracking.query import ReportQuery
 from mersalg.engine.tracking.rollups.stored import folded, refresh
 
 
 @dataclass(frozen=True, slots=True)
 class Retained:
-    """Counts of dropped rows.
-
-    Attributes
-    ----------
-    since : date
-        The first day whose facts are stored.
-    dropped : int
-        Number of facts that were deleted.
-    days : int
-        Number of days that are final.
-    """
+    """The first day whose facts are stored, and how many facts were deleted and days are final."""
 
     since: date
     dropped: int
@@ -103,7 +93,6 @@ def _days_until(first: str, last: str, before: str) -> list[str]:
 
 
 def _instant(store: Store, since: date) -> int:
-    zone = zone_of(ReportQuery().filled(store.reports.settings()).timezone or "UTC")
-    instant = starts_at(since, zone)
+    instant = starts_at(since, ReportQuery.from_store(store).zone)
     assert instant is not None, "a date has a first instant"
     return instant

@@ -20,7 +20,7 @@ from mersalg.engine.facts import KINDS, Decision, Kind
 from mersalg.engine.tracking.clusters import first_with_offers, is_drawn, stratum_of
 from mersalg.engine.tracking.history import History
 from mersalg.engine.tracking.intervals import chi2_p_value
-from mersalg.engine.tracking.many import holm
+from mersalg.engine.tracking.many import chances_of, extreme_chance, holm
 from mersalg.engine.tracking.query import UNKNOWN
 from mersalg.engine.tracking.rates import Entry
 from mersalg.engine.tracking.strata import MISMATCH, WHOLE, Stratum, share_of
@@ -121,12 +121,7 @@ class SampleRatio:
 def sample_ratio(drawn: Drawn, holdout: float) -> SampleRatio:
     """Test the units of a kind, and those of each group where there are several.
 
-    Parameters
-    ----------
-    drawn : Drawn
-        The units.
-    holdout : float
-        Control share where none is stated.
+    `holdout` is the control share where none is stated.
     """
     everybody: dict[int, Arms] = {}
     groups: defaultdict[tuple[str, str], dict[int, Arms]] = defaultdict(dict)
@@ -191,9 +186,7 @@ def mismatch_p_value(arms: Mapping[int, Arms]) -> float | None:
         chances, least = np.convolve(chances, of_share), least + begin
     if not least <= control < least + len(chances):
         return 0.0
-    # Equal chances differ by rounding.
-    extreme = chances <= chances[control - least] * (1 + 1e-7)
-    return min(1.0, float(chances[extreme].sum()))
+    return extreme_chance(chances, control - least)
 
 
 def _binomial(n: int, share: float) -> tuple[NDArray[np.float64], int]:
@@ -203,6 +196,4 @@ def _binomial(n: int, share: float) -> tuple[NDArray[np.float64], int]:
     least, most = max(0, math.floor(mean - far)), min(n, math.ceil(mean + far))
     k = np.arange(least, most, dtype=np.float64)
     ratios = (n - k) / (k + 1) * share / (1 - share)
-    logs = np.concatenate([np.zeros(1), np.cumsum(np.log(ratios))])
-    chances = np.exp(logs - logs.max())
-    return chances / chances.sum(), least
+    return chances_of(ratios), least

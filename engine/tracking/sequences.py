@@ -13,18 +13,12 @@ TIGHTEST = 2_000.0
 def anytime_quantile(trials: float, level: float = 0.95) -> float:
     """Return what replaces the normal quantile where a report is looked at again and again.
 
-    It falls to its minimum near `TIGHTEST` and grows like sqrt(log) after it.
+    It falls to its minimum near `TIGHTEST` trials (see `intrinsic_time`) and grows like sqrt(log)
+    after it.
 
     The boundary of the normal mixture: I. Waudby-Smith, D. Arbour, R. Sinha, E. H. Kennedy and
     A. Ramdas (2024), "Time-uniform central limit theory and asymptotic confidence sequences",
     theorem 2.2, with rho chosen for `TIGHTEST` as in its appendix.
-
-    Parameters
-    ----------
-    trials : float
-        Intrinsic time, above 0: n1 n2 / (n1 + n2) for two arms, times two.
-    level : float
-        Of the confidence sequence.
     """
     scaled = _scaled(trials, level)
     return math.sqrt(2 * (1 + 1 / scaled) * math.log(math.sqrt(scaled + 1) / (1 - level)))
@@ -34,16 +28,7 @@ def anytime_p_value(deviation: float, trials: float, level: float = 0.95) -> flo
     """Return a p-value that holds however often it is looked at: at most p with probability p.
 
     It is the error at which the confidence sequence, tuned for `level`, ends at 0: it is below
-    1 - level where that of `level` excludes 0.
-
-    Parameters
-    ----------
-    deviation : float
-        The estimate over its standard error.
-    trials : float
-        Intrinsic time; see `anytime_quantile`.
-    level : float
-        Of the confidence sequence.
+    1 - level where that of `level` excludes 0. `deviation` is the estimate over its standard error.
     """
     scaled = _scaled(trials, level)
     return min(1.0, math.sqrt(scaled + 1) * math.exp(-(deviation**2) / (2 * (1 + 1 / scaled))))

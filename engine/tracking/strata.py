@@ -220,18 +220,8 @@ class Strata:
     ) -> tuple[float, float]:
         """Return (x, n) of independent trials as informative as an arm's standardised share.
 
-        Parameters
-        ----------
-        name : str
-            A measure that is 0 or 1 for each checkout.
-        arm : Arm
-            Treatment or control.
-        shares : sequence of int
-            Strata, each of which has the arm.
-        level : float
-            Confidence level; see `effective_counts`.
-        clustered : bool
-            Whether units are the trials; else each checkout is one.
+        The measure is 0 or 1 for each checkout. Units are the trials where `clustered`, else each
+        checkout is one; for the level see `effective_counts`.
         """
         parts = {share: self.arms[share, arm].of[name] for share in shares}
         trials = {

@@ -61,15 +61,14 @@ def day_of(
     currency: str | None,
     numbers: Callable[[Sequence[str]], Mapping[str, int]],
 ) -> bytes:
-    """Count what falls into one day (or any period).
+    """Count what falls into one day (or any period), as the roll-up that `Day` reads.
 
     Parameters
     ----------
     part : Part
         What falls into it.
     counted : sequence of Outcome
-        Of all its outcomes, those that are counted in it: without those in checkouts that several
-        days share.
+        Its outcomes, without those in checkouts that several days share.
     begun : sequence of Decision
         Its decisions in the checkouts that are counted in it.
     quality : mapping
@@ -78,11 +77,6 @@ def day_of(
         Of all money; None where it is the only one that the facts name.
     numbers : callable
         Returns the number of each unit, the same for every day.
-
-    Returns
-    -------
-    bytes
-        The roll-up, as `Day` reads it.
     """
     history, currencies = part.history, part.currencies()
     if currency is None and len(currencies) == 1:
@@ -155,18 +149,10 @@ def measured(
     holdout: float,
     past: Mapping[str, int] | None = None,
 ) -> list[Measures]:
-    """Measure sets of outcomes, one after the other.
+    """Measure sets of outcomes, each set of those that fall into a period, one after the other.
 
-    Parameters
-    ----------
-    parts : iterable of (Part, sequence of sequence of Outcome)
-        What falls into a period, and sets of its outcomes.
-    currency : str or None
-        Of all money.
-    holdout : float
-        Control share of decisions that state none.
-    past : mapping, optional
-        What each unit spent before its first decision.
+    `holdout` is the control share of decisions that state none, `past` what each unit spent before
+    its first decision.
     """
     all_measures: list[Measures] = []
     for part, sets in parts:
@@ -231,21 +217,9 @@ def rows_beside(
 ) -> Sequence[UnitRows]:
     """Return the rows of checkouts that several days share and that are not judged by any offer.
 
-    Parameters
-    ----------
-    history : History
-        All facts.
-    counted : sequence of Outcome
-        Those of the checkouts.
-    begun : iterable of Decision
-        The decisions of the checkouts, in order.
-    currency : str or None
-        Of the money.
-    numbers : callable
-        Returns the number of each unit.
-    counts_after : callable
-        Returns, of a kind, a unit and the instant at which a basket began, before which day the
-        first eligible decision of the unit has to be.
+    `counted` are their outcomes, `begun` their decisions in order. `counts_after` returns, of a
+    kind, a unit and the instant at which a checkout began, before which day the first eligible
+    decision of the unit has to be.
     """
     first: dict[str, Decision] = {}
     for decision in begun:

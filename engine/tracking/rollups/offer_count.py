@@ -41,18 +41,8 @@ _Row = Counter[str]
 class OfferCounter:
     """Counts sets of offers of some checkouts, which it makes a table of.
 
-    Parameters
-    ----------
-    history : History
-        All facts.
-    decisions : iterable of Decision
-        Those of the checkouts, in order.
-    currency : str or None
-        Of all money.
-    last_orders : mapping
-        When each unit last bought.
-    day : callable, optional
-        Returns the number of the day of an instant.
+    `decisions` are those of the checkouts, in order; `last_orders` says when each unit last bought,
+    `day` returns the number of the day of an instant.
     """
 
     def __init__(

@@ -113,14 +113,8 @@ class Totals:
 class Marks(NamedTuple):
     """Notes of a day about its units, beside their totals over offers.
 
-    Attributes
-    ----------
-    strata, units : sequence
-        Of each note.
-    columns : mapping
-        `flags`, and `drawn` of each kind.
-    first : mapping
-        Of each kind the visits that are the first eligible decisions of units.
+    Each is of a stratum and unit, in the columns `flags` and `drawn` of each kind. `first` has of
+    each kind the visits that are the first eligible decisions of units.
     """
 
     strata: Sequence[AnyStratum]
@@ -137,21 +131,11 @@ def totals_of(
     marks: Marks | None = None,
     last_ordered: Ints | None = None,
 ) -> Totals:
-    """Add up the rows of sets of offers.
+    """Add up the rows of sets of offers; `sets` (n,) has the set of each row.
 
-    Parameters
-    ----------
-    table : OfferTable
-        The rows.
-    sets : int (n,)
-        The set of each.
-    n_sets : int
-        Number of sets.
-    marks : Marks, optional
-        Notes of a day. All its units then have rows, also without an offer, and those without an
-        arm have what units ordered before their first eligible decision.
-    last_ordered : int (n_units,), optional
-        The last day on which each unit bought.
+    With the `marks` of a day all its units have rows, also without an offer, and those without an
+    arm have what units ordered before their first eligible decision. `last_ordered` (n_units,) is
+    the last day on which each unit bought.
     """
     return _Adder(table, sets, n_sets, marks).totals(last_ordered)
 

@@ -21,7 +21,7 @@ from mersalg.engine.storage.linked_facts import FactScope
 from mersalg.engine.storage.rollups import StaleDay
 from mersalg.engine.storage.store import Store, open_existing_store
 from mersalg.engine.tracking.attribution import Outcome, outcomes
-from mersalg.engine.tracking.local_days import Buckets, zone_of
+from mersalg.engine.tracking.local_days import Buckets
 from mersalg.engine.tracking.measures import NOT_FILLED, Period, bounds_of
 from mersalg.engine.tracking.query import ReportQuery
 from mersalg.engine.tracking.rollups import format_1
@@ -56,27 +56,12 @@ def made_with(query: ReportQuery) -> str:
 
 
 def refresh(store: Store, query: ReportQuery, progress: Progress) -> bool:
-    """Roll up every stale day by the shop's own settings.
+    """Roll up every stale day by the shop's own settings, which the filled `query` has.
 
-    Days whose facts were dropped keep their numbers.
-
-    Parameters
-    ----------
-    store : Store
-        The facts and their roll-ups.
-    query : ReportQuery
-        Filled, with the shop's own settings.
-    progress : Progress
-        Shows how many days are done.
-
-    Returns
-    -------
-    bool
-        False where it cannot be done: the database is read-only, or facts come in so fast that
-        some day is always stale.
+    Days whose facts were dropped keep their numbers. False where it cannot be done: the database is
+    read-only, or facts come in so fast that some day is always stale.
     """
-    assert query.timezone is not None, NOT_FILLED
-    rollups, buckets = store.reports.rollups, Buckets(zone_of(query.timezone))
+    rollups, buckets = store.reports.rollups, Buckets(query.zone)
 
     def local_day(instant: int) -> str:
         return buckets.text("day", instant)

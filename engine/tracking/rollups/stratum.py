@@ -42,13 +42,7 @@ class Column:
         return Column(self.values - other.values, self.ends)
 
     def per(self, m: Column, *, trials: bool = False) -> Ints:
-        """Return the sums of the ratio of this column to `m`, which is 0 for units without any.
-
-        Returns
-        -------
-        (n_groups, 8)
-            The fields of `RatioSums`.
-        """
+        """Return `RatioSums` (n_groups, 8) of this column to `m`, 0 for units without any."""
         parts = [m.n_some, self.sum, m.sum, self.squares, self.times(m)]
         outcomes = _outcomes(self.values, m.values, self.ends) if trials else [0 * m.sum] * 2
         return np.stack([*parts, m.squares, *outcomes], axis=1)
@@ -173,15 +167,7 @@ class _Source(NamedTuple):
 
 
 class Rows:
-    """Rows of several days and strata, with the place of the unit of each.
-
-    Parameters
-    ----------
-    parts : sequence of UnitRows
-        The rows, in order of time.
-    places : intp (n_rows,)
-        The places.
-    """
+    """Rows of several days and strata, in order of time, with the place of the unit of each."""
 
     def __init__(self, parts: Sequence[UnitRows], places: Ints) -> None:
         self.parts, self.places = parts, places
@@ -212,12 +198,7 @@ class Rows:
 class Stratum:
     """The rows of an arm and share, and the totals of their units.
 
-    Parameters
-    ----------
-    rows : Rows
-        The rows.
-    ends : int (n_groups + 1,)
-        Of each group among the places of their units.
+    `ends` (n_groups + 1,) are those of each group among the places of units.
     """
 
     def __init__(self, rows: Rows, ends: Ints) -> None:
@@ -328,13 +309,7 @@ class Shared(NamedTuple):
     ends: Ints
 
     def products(self, kinds: Sequence[Kind], name: str) -> Ints:
-        """Return the products of a measure for each group, of one kind in each stratum.
-
-        Returns
-        -------
-        (n_groups, 4)
-            The fields of `CrossSums`.
-        """
+        """Return `CrossSums` of a measure for each group (n_groups, 4), of a kind in each stratum."""
         (x, m), (y, n) = (
             [Column(values[at], self.ends) for values in stratum.ratio(kind, name)]
             for stratum, kind, at in zip(

@@ -35,16 +35,10 @@ _OF_UNITS = ("units_shown", "units_converted", "units_kept", "units_buying")
 def add_up(
     buckets: Sequence[Sequence[Day]], currency: str | None, holdout: float
 ) -> list[Measures]:
-    """Add up the days of each bucket, with each unit counted once.
+    """Add up the days of each bucket, in order of time, with each unit counted once.
 
-    Parameters
-    ----------
-    buckets : sequence of sequence of Day
-        Each in order of time, with their numbers.
-    currency : str or None
-        The money of days in other currencies is left out.
-    holdout : float
-        Control share where decisions state none.
+    The money of days in other currencies is left out; `holdout` is the control share where
+    decisions state none.
     """
     groups: list[Group] = []
     with_sums: list[list[Day]] = []

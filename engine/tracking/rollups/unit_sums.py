@@ -49,12 +49,7 @@ class Group:
 def of_units(groups: Sequence[Group], holdout: float) -> Iterator[tuple[Sequence[int], Sums]]:
     """Yield the places of some groups and sums over some of their units, until all were in one.
 
-    Parameters
-    ----------
-    groups : sequence of Group
-        Those without rows have no sums.
-    holdout : float
-        Control share where decisions state none.
+    Groups without rows have no sums; `holdout` is the control share where decisions state none.
     """
     for batch in _batches(groups):
         units = [each.columns["unit"] for at in batch for each in groups[at].rows]
@@ -94,16 +89,9 @@ def _between(begin: np.int32, end: np.int32, rows: Sequence[UnitRows]) -> Sequen
 
 
 def of_sets(rows: Sequence[UnitRows], ends: Ints, holdout: float) -> Sums:
-    """Return the sums of sets whose units are numbered one set after the other.
+    """Return the sums of sets whose units are numbered one set after the other, up to its `ends`.
 
-    Parameters
-    ----------
-    rows : sequence of UnitRows
-        Each has rows of all sets.
-    ends : int (n_sets + 1,)
-        Where the numbers of the units of each set end; the first is 0.
-    holdout : float
-        Control share where decisions state none.
+    `ends` (n_sets + 1,) begin with 0, and `holdout` is the control share that is not stated.
     """
     if not rows:
         return {}

@@ -29,20 +29,8 @@ def trials_of(
 ) -> Mapping[tuple[int, Arm], Mapping[str, Ints]]:
     """Return for each stratum and measure the sums of each group with units as trials.
 
-    Parameters
-    ----------
-    kind : Kind
-        Of the offers.
-    rows : Rows
-        All rows.
-    first : int (n_units,)
-        The part of `rows` that has the first eligible decision of each unit; -1 for none.
-    strata : mapping
-        The checkouts of each share and arm.
-    ends : int (n_groups + 1,)
-        Of each group among the units.
-    holdout : float
-        Control share where decisions state none.
+    Of each unit `first` (n_units,) is the part of the rows that has its first eligible decision, -1
+    for none. `ends` (n_groups + 1,) are those of groups among the units.
     """
     drawn = {key: each for key, each in strata.items() if 0 < key[0] < WHOLE}
     own = {
