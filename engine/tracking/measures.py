@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -116,7 +116,7 @@ class Period:
         assert query.attribution_window_days is not None, NOT_FILLED
         assert query.checkout_days is not None, NOT_FILLED
         assert query.prices_include_tax is not None, NOT_FILLED
-        self._buckets = Buckets(query.zone)
+        self._buckets, self._time_keys = Buckets(query.zone), query.time_keys
         self._since, self._until = bounds_of(query)
         history = build_history(
             facts,
@@ -193,9 +193,25 @@ class Period:
         """Return whether all decisions and orders are of offer logs; see `without_buyers`."""
         return 0 < self._n_logged == len(self.all.decisions) + len(self.all.orders)
 
-    def immature(self, part: Part, since: date) -> int:
-        """Return how many decisions of a part are not before a local day; see `open_since`."""
-        return sum(self._buckets.day(decision.occurred_at) >= since for decision in part.decisions)
+    def currencies(self) -> frozenset[str]:
+        """Return all that facts of the period name."""
+        return self.all.currencies()
+
+    def other_currency(self, currency: str | None) -> int:
+        """Return how many orders of the period are in another currency."""
+        return sum(order.currency not in (None, currency) for order in self.all.orders)
+
+    def immature(self, since: date) -> Counter[tuple[str, ...]]:
+        """Return how many decisions of each bucket of time are not before a day; see `open_since`.
+
+        Buckets are by the query's keys of time.
+        """
+        instants = [decision.occurred_at for decision in self.all.decisions]
+        return Counter(
+            tuple(self._buckets.text(key, instant) for key in self._time_keys)
+            for instant in instants
+            if self._buckets.day(instant) >= since
+        )
 
     def parts(self, time_keys: Sequence[str]) -> Mapping[tuple[str, ...], Part]:
         """Split the period by local days, weeks or months; no part is empty."""

@@ -8,7 +8,7 @@ settings it is added up from roll-ups, to the same bytes.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
@@ -27,7 +27,7 @@ from mersalg.engine.tracking.cuped import adjusted_entry, past_spend
 from mersalg.engine.tracking.extra_sales import ExtraSales
 from mersalg.engine.tracking.incremental import effects_of
 from mersalg.engine.tracking.local_days import bound_text
-from mersalg.engine.tracking.many import EFFECTS, Measured, judge_together
+from mersalg.engine.tracking.many import EFFECTS, judge_together
 from mersalg.engine.tracking.measures import (
     NOT_FILLED,
     SPENT,
@@ -57,6 +57,8 @@ __all__ = ["ReportQuery", "build_report", "parse_query", "report_of"]
 Report = Mapping[str, Any]
 Bucket = tuple[str, ...]
 Group = tuple[tuple[str, ...], dict[str, object]]
+Measured = tuple[Bucket, Sequence[tuple[Bucket, Measures]]]
+"""A bucket of time, and its measures by keys of offers."""
 
 
 def build_report(
@@ -92,7 +94,7 @@ def build_report(
         if not from_facts:
             rolled = rolled_up(store, asked, own, progress or SilentProgress())
             if rolled is not None:
-                return _report_of_days(rolled, asked, newest, n_refused)
+                return _report(rolled, asked, newest, n_refused)
         _check_facts_are_there(store, asked)
         return report_of(store.facts.read(_scope_of(asked)), asked, newest, n_refused)
 
@@ -133,36 +135,51 @@ def report_of(
     leaves open has its default. `newest` is the time of the newest fact where these are not all,
     `n_refused` the number of webhooks of the period that were refused.
     """
-    from mersalg.engine.tracking.rollups.day_count import measured
-
     filled = query.filled({})
     period = Period(facts, filled)
-    assert filled.holdout is not None, NOT_FILLED
-    currency, status = currency_of(period.all.currencies(), filled.currency)
-    days = length_of(filled, *period.ends())
-    past = past_spend(period.history, currency) if filled.adjusted else None
-    rows = _rows(period, filled)
-    sets = [(period.all, [period.all.outcomes])]
-    sets += [(part, [*each.values()]) for _, part, each in rows]
-    total, *of_rows = measured(sets, currency, filled.holdout, past)
-    since = open_since(filled, period.history.newest if newest is None else newest)
-    entries = _Entries(filled, currency, total.drawn, period.knows_only_accepted(), days)
-    others = [order for order in period.all.orders if order.currency not in (None, currency)]
+    return _report(period, filled, period.history.newest if newest is None else newest, n_refused)
+
+
+def _report(
+    source: Period | RolledUp, query: ReportQuery, newest: int | None, n_refused: int
+) -> dict[str, object]:
+    currency, status = currency_of(source.currencies(), query.currency)
+    total, rows = (
+        _measured(source, query, currency)
+        if isinstance(source, Period)
+        else source.measures(currency)
+    )
+    immature = source.immature(open_since(query, newest))
+    days = length_of(query, *source.ends())
+    entries = _Entries(query, currency, total.drawn, source.knows_only_accepted(), days)
     quality = {
-        **period.quality,
+        **source.quality,
         "refused_webhooks": n_refused,
         "srm_p_value": entries.p_value(),
-        **lines_in_doubt(total.counts[kind] for kind in filled.kinds),
-        "other_currency": len(others),
-        "immature": period.immature(period.all, since),
+        **lines_in_doubt(total.counts[kind] for kind in query.kinds),
+        "other_currency": source.other_currency(currency),
+        "immature": immature.total(),
         "currency": status,
     }
+    return entries.report(total, _groups(query, entries, rows, immature), quality)
+
+
+def _measured(
+    period: Period, query: ReportQuery, currency: str | None
+) -> tuple[Measures, list[Measured]]:
+    """Return the measures of a period, and of its groups in each bucket of time."""
+    from mersalg.engine.tracking.rollups.day_count import measured
+
+    assert query.holdout is not None, NOT_FILLED
+    past = past_spend(period.history, currency) if query.adjusted else None
+    rows = _rows(period, query)
+    sets = [(period.all, [period.all.outcomes])]
+    sets += [(part, [*groups.values()]) for _, part, groups in rows]
+    total, *of_rows = measured(sets, currency, query.holdout, past)
     following = iter(of_rows)
-    measures = [
-        (bucket, period.immature(part, since), [(group, next(following)) for group in groups])
-        for bucket, part, groups in rows
+    return total, [
+        (bucket, [(group, next(following)) for group in groups]) for bucket, _, groups in rows
     ]
-    return entries.report(total, _groups(filled, entries, measures), quality)
 
 
 def _rows(
@@ -187,12 +204,13 @@ def _rows(
 def _groups(
     query: ReportQuery,
     entries: _Entries,
-    rows: Iterable[tuple[Bucket, int, Iterable[tuple[Bucket, Measures]]]],
+    rows: Iterable[Measured],
+    n_immature: Mapping[Bucket, int],
 ) -> list[Group]:
-    """Return the groups of a report from each bucket of time, how immature it is, and its rows."""
+    """Return the groups of a report from each bucket of time and its rows."""
     groups: list[Group] = []
-    for bucket, n_immature, of_bucket in rows:
-        immature = {"immature": n_immature} if query.time_keys else {}
+    for bucket, of_bucket in rows:
+        immature = {"immature": n_immature[bucket]} if query.time_keys else {}
         beside: list[dict[str, object]] = []
         ratios: Mapping[Kind, SampleRatio] | None = None
         for group, own in of_bucket:
@@ -205,37 +223,8 @@ def _groups(
             beside.append({**immature, **kinds, **in_money})
             groups.append((tuple(named[name] for name in query.by), beside[-1]))
         for kind in query.kinds if query.offer_keys else ():
-            judge_together([cast("Measured", each[kind]) for each in beside])
+            judge_together([cast("dict[str, Any]", each[kind]) for each in beside])
     return groups
-
-
-def _report_of_days(
-    rolled: RolledUp, query: ReportQuery, newest: int | None, n_refused: int
-) -> dict[str, object]:
-    currency, status = currency_of(rolled.currencies(), query.currency)
-    total, buckets = rolled.measures(currency)
-    immature = rolled.immature(open_since(query, newest))
-    days = length_of(query, *rolled.ends())
-    entries = _Entries(query, currency, total.drawn, rolled.knows_only_accepted(), days)
-    quality = {
-        **rolled.quality(),
-        "refused_webhooks": n_refused,
-        "srm_p_value": entries.p_value(),
-        **lines_in_doubt(total.counts[kind] for kind in query.kinds),
-        "other_currency": rolled.other_currency(currency),
-        "immature": immature.total(),
-        "currency": status,
-    }
-    wholes = buckets if query.time_keys else [((), total)] if query.by else []
-    rows = [
-        (
-            bucket,
-            immature[bucket],
-            rolled.by_offers(bucket, whole, currency) if query.offer_keys else [((), whole)],
-        )
-        for bucket, whole in wholes
-    ]
-    return entries.report(total, _groups(query, entries, rows), quality)
 
 
 class _Entries:

@@ -126,28 +126,35 @@ class RolledUp:
         names = [date.fromisoformat(name) for name, day in self.days.items() if day.rows]
         return (names[0], names[-1]) if names else (None, None)
 
-    def measures(self, currency: str | None) -> tuple[Measures, list[tuple[Bucket, Measures]]]:
-        """Return the measures of the period, and of each bucket of time with a decision or order.
+    def measures(
+        self, currency: str | None
+    ) -> tuple[Measures, list[tuple[Bucket, Sequence[tuple[Bucket, Measures]]]]]:
+        """Return the measures of the period, and of its groups in each bucket of time.
 
-        Without keys of time in the query there are no buckets; `currency` is that of all money.
+        These have a decision or order; `currency` is that of all money.
         """
-        assert self.query.holdout is not None, NOT_FILLED
-        parts = self.spanning.parts(self.query.time_keys)
+        query = self.query
+        assert query.holdout is not None, NOT_FILLED
+        parts = self.spanning.parts(query.time_keys)
         buckets: list[Bucket] = []
         periods = [[*self.days.values(), self._shared_day(self.spanning.all, currency)]]
-        for bucket, names in groupby(
-            self.days if self.query.time_keys else (), key=self._bucket_of
-        ):
+        for bucket, names in groupby(self.days if query.time_keys else (), key=self._bucket_of):
             together = [self.days[name] for name in names]
             if bucket in parts:
                 together.append(self._shared_day(parts[bucket], currency))
             if any(day.rows for day in together):
                 buckets.append(bucket)
                 periods.append(together)
-        total, *measured = add_up(periods, currency, self.query.holdout)
-        return total, list(zip(buckets, measured, strict=True))
+        total, *measured = add_up(periods, currency, query.holdout)
+        wholes = zip(buckets, measured, strict=True)
+        if not query.time_keys:
+            wholes = [((), total)] if query.by else []
+        return total, [
+            (bucket, self._by_offers(bucket, each, currency) if query.offer_keys else [((), each)])
+            for bucket, each in wholes
+        ]
 
-    def by_offers(
+    def _by_offers(
         self, bucket: Bucket, whole: Measures, currency: str | None
     ) -> list[tuple[tuple[str, ...], Measures]]:
         """Return the measures of a bucket by the query's keys of offers; `whole` is all of it."""
@@ -235,8 +242,9 @@ class RolledUp:
         first = self.days[name].notes.first.get(kind, {}).get(str(unit), 0)
         return _number(name) + (first <= instant)
 
+    @property
     def quality(self) -> dict[str, int]:
-        """Return each of `COUNTED`."""
+        """Each of `COUNTED`."""
         days = self.days.values()
         return {
             cause: sum(day.notes.quality.get(cause, 0) for day in days) + self.strays.get(cause, 0)

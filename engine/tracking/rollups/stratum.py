@@ -309,7 +309,7 @@ class Shared(NamedTuple):
     ends: Ints
 
     def products(self, kinds: Sequence[Kind], name: str) -> Ints:
-        """Return `CrossSums` of a measure for each group (n_groups, 4), of a kind in each stratum."""
+        """Return `CrossSums` (n_groups, 4) of a measure, of one kind in each stratum."""
         (x, m), (y, n) = (
             [Column(values[at], self.ends) for values in stratum.ratio(kind, name)]
             for stratum, kind, at in zip(
