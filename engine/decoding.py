@@ -122,10 +122,8 @@ def decode_fact(raw: bytes | str | msgspec.Raw, unknown: set[str] | None = None)
         if unknown is not None and not isinstance(raw, str):
             unknown.update(unknown_fields(decode_any(raw), body.__class__))
         return body
-    except msgspec.ValidationError as error:
-        raise _refusal(error) from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise _no_json(error, raw) from error
+        raise _refusal(error, raw) from error
 
 
 def decode_any(raw: bytes | msgspec.Raw) -> object:
@@ -133,7 +131,15 @@ def decode_any(raw: bytes | msgspec.Raw) -> object:
     try:
         return _any_decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise _no_json(error, raw) from error
+        raise _refusal(error, raw) from error
+
+
+def convert_fact(data: object) -> FactBody:
+    """Return the body of a fact from a decoded JSON object; raise as `decode_fact`."""
+    try:
+        return cast(FactBody, msgspec.convert(data, FactBody))
+    except (msgspec.ValidationError, UnicodeError, RecursionError) as error:
+        raise _refusal(error) from error
 
 
 def people_in(events: Iterable[msgspec.Raw | dict[str, object]]) -> Iterator[object]:
@@ -148,7 +154,10 @@ def people_in(events: Iterable[msgspec.Raw | dict[str, object]]) -> Iterator[obj
             yield cast("dict[str, object]", named).get("session_id")
 
 
-def _no_json(error: Exception, raw: bytes | str | msgspec.Raw = "") -> FactRejected:
+def _refusal(error: Exception, raw: bytes | str | msgspec.Raw = "") -> FactRejected:
+    if isinstance(error, msgspec.ValidationError):
+        field, message = problem_of(error)
+        return FactRejected("invalid", f"{field or 'fact'} {message}")
     is_text = not isinstance(error, UnicodeError)
     if not isinstance(raw, str):
         try:
@@ -157,16 +166,6 @@ def _no_json(error: Exception, raw: bytes | str | msgspec.Raw = "") -> FactRejec
         except UnicodeDecodeError:
             is_text = False
     return FactRejected("invalid", f"not JSON: {error}" if is_text else "not UTF-8 text")
-
-
-def convert_fact(data: object) -> FactBody:
-    """Return the body of a fact from a decoded JSON object; raise as `decode_fact`."""
-    try:
-        return cast(FactBody, msgspec.convert(data, FactBody))
-    except msgspec.ValidationError as error:
-        raise _refusal(error) from error
-    except (UnicodeError, RecursionError) as error:
-        raise _no_json(error) from error
 
 
 def meant(path: str, struct: type[Struct]) -> str | None:
@@ -252,8 +251,3 @@ def problem_of(error: msgspec.ValidationError, whole: str = "") -> tuple[str, st
             message = match.expand(words)
             break
     return field, message or problem
-
-
-def _refusal(error: msgspec.ValidationError) -> FactRejected:
-    field, message = problem_of(error)
-    return FactRejected("invalid", f"{field or 'fact'} {message}")

@@ -12,7 +12,6 @@ import hashlib
 import math
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, cast
 
 import msgspec
 from msgspec.structs import astuple
@@ -32,6 +31,7 @@ from mersalg.engine.facts import (
 )
 
 _body_encoder = msgspec.json.Encoder()
+_N_OUTWARD = len(schema.OfferBody.__struct_fields__)
 _digest_encoder = msgspec.json.Encoder(order="sorted")
 
 
@@ -48,10 +48,9 @@ def digest_and_pack(fact: Fact) -> tuple[bytes, bytes]:
         for item, line in zip(fact.items, lines or (), strict=True):
             line.price = _whole(item.price_minor, fact.currency) or line.price
     else:
-        outward = offer_bodies(fact)
-        body = decision_body(fact, explained_bodies(fact, outward))
+        body = decision_body(fact)
         packed = _body_encoder.encode(body)
-        body.offers = cast("list[schema.ExplainedOfferBody]", outward)
+        body.offers = without_explanation(body)
         for item, line in zip(fact.lines, body.lines or (), strict=True):
             line.unit_price = _whole(item.unit_price_minor, fact.currency) or line.unit_price
     return hashlib.blake2b(_digest_encoder.encode(body), digest_size=16).digest(), packed
@@ -107,10 +106,8 @@ def event_body(event: Event) -> schema.EventBody:
     return body
 
 
-def decision_body(
-    decision: Decision, offers: Sequence[schema.ExplainedOfferBody] = ()
-) -> schema.DecisionBody:
-    """Return a decision, with `offers` as its offers."""
+def decision_body(decision: Decision) -> schema.DecisionBody:
+    """Return all of a decision."""
     currency = decision.currency
     return schema.DecisionBody(
         decision.event_id,
@@ -143,30 +140,18 @@ def decision_body(
             for line in decision.lines
         ],
         decision.lines_omitted or None,
-        offers,
+        [_offer_body(offer, currency) for offer in decision.offers],
     )
 
 
-def offer_bodies(decision: Decision) -> list[schema.OfferBody]:
+def without_explanation(body: schema.DecisionBody) -> list[schema.ExplainedOfferBody]:
     """Return the offers of a decision as the outward schema has them, without explanation."""
-    return [schema.OfferBody(*_outward(offer, decision.currency)) for offer in decision.offers]
+    return [schema.ExplainedOfferBody(*astuple(each)[:_N_OUTWARD]) for each in body.offers or ()]
 
 
-def explained_bodies(
-    decision: Decision, bodies: Sequence[schema.OfferBody]
-) -> list[schema.ExplainedOfferBody]:
-    """Return the `offer_bodies` of a decision with the explanation of each."""
-    currency = decision.currency
-    return [
-        schema.ExplainedOfferBody(*astuple(body), *_explanation(offer, currency))
-        for offer, body in zip(decision.offers, bodies, strict=True)
-    ]
-
-
-def _outward(offer: Offer, currency: str | None) -> tuple[Any, ...]:
-    """Return the fields of an `OfferBody`."""
-    base = offer.replaces
-    return (
+def _offer_body(offer: Offer, currency: str | None) -> schema.ExplainedOfferBody:
+    base, evidence = offer.replaces, offer.evidence
+    body = schema.ExplainedOfferBody(
         offer.offer_id,
         offer.kind,
         offer.item_id,
@@ -181,23 +166,20 @@ def _outward(offer: Offer, currency: str | None) -> tuple[Any, ...]:
             quantity_text(base.quantity),
             amount_text(base.price_difference_minor, currency),
         ),
+        _written(offer.score),
+        display(offer.text, LONGEST_TEXT),
+        None if evidence is None else _mended_evidence(evidence),
     )
-
-
-def _explanation(offer: Offer, currency: str | None) -> tuple[Any, ...]:
-    """Return the fields of an `ExplainedOfferBody` that an `OfferBody` has not."""
-    evidence = offer.evidence
-    counts = None if evidence is None else _mended_evidence(evidence)
-    common = (_written(offer.score), _shown(offer.text), counts)
-    if offer.kind != "upsell":
-        return common
-    total = amount_text(offer.total_difference_minor, currency)
-    return (*common, _mended_changes(offer.gains), _mended_changes(offer.losses), offer.step, total)
+    if offer.kind == "upsell":
+        body.gains, body.losses = _mended_changes(offer.gains), _mended_changes(offer.losses)
+        body.step = offer.step
+        body.total_difference = amount_text(offer.total_difference_minor, currency)
+    return body
 
 
 def _mended_evidence(evidence: Evidence) -> Evidence:
     return Evidence(
-        tuple([_shown(item) for item in evidence.antecedent_item_ids]),
+        tuple([display(item, LONGEST_TEXT) for item in evidence.antecedent_item_ids]),
         evidence.n_joint,
         evidence.n_antecedent,
         _written(evidence.confidence),
@@ -207,14 +189,7 @@ def _mended_evidence(evidence: Evidence) -> Evidence:
 
 
 def _mended_changes(changes: Sequence[Change]) -> list[Change]:
-    return [
-        Change(_shown(change.attribute), _shown(change.before), _shown(change.after))
-        for change in changes
-    ]
-
-
-def _shown(words: str) -> str:
-    return display(words, LONGEST_TEXT)
+    return [Change(*(display(word, LONGEST_TEXT) for word in astuple(each))) for each in changes]
 
 
 def _written(number: float) -> float:

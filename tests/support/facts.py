@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mersalg.engine import clock
-from mersalg.engine.fact_bodies import decision_body, event_body, offer_bodies, pack
+from mersalg.engine.fact_bodies import decision_body, event_body, pack, without_explanation
 from mersalg.engine.fact_json import unpack
 from mersalg.engine.fact_values import STOREFRONT_PREFIX
 from mersalg.engine.facts import (
@@ -289,4 +289,4 @@ def fact_to_json(fact: Fact) -> dict[str, object]:
     if isinstance(fact, Event):
         return msgspec.to_builtins(event_body(fact))
     body = decision_body(fact)
-    return msgspec.to_builtins(msgspec.structs.replace(body, offers=offer_bodies(fact)))
+    return msgspec.to_builtins(msgspec.structs.replace(body, offers=without_explanation(body)))
