@@ -171,18 +171,10 @@ class _Recommender(BaseEstimator):
         mode: Mode = getattr(self, "mode", "discovery")
         if mode not in get_args(Mode):
             raise ValueError(f"mode must be one of {', '.join(get_args(Mode))}, not {mode!r}")
+        limits: dict[str, Any] = {"cross_sell": 0, "upsell": 0, self._kind: k}
         for cart_id, item_ids in carts_of(carts):
             lines = [CartLine(item_id, 1, None) for item_id in item_ids]
-            yield (
-                cart_id,
-                build_slate(
-                    recommenders,
-                    lines,
-                    cross_sell=k if self._kind == "cross_sell" else 0,
-                    upsell=k if self._kind == "upsell" else 0,
-                    mode=mode,
-                ),
-            )
+            yield cart_id, build_slate(recommenders, lines, **limits, mode=mode)
 
 
 class CrossSellRecommender(_Recommender):

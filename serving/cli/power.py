@@ -42,29 +42,12 @@ def command(
         for change in (effect,) if effect is not None else _EFFECTS:
             if effect is None and 0 < share < 1 and share + change >= 1:
                 continue
-            needed = checkouts_needed(
-                share,
-                change,
-                holdout,
-                power=power,
-                level=level,
-                design_effect=widened,
-                watched=watched,
-            )
-            rows.append(
-                {
-                    **({"kind": kind} if kind else {}),
-                    "baseline": share,
-                    "effect": change,
-                    "holdout": holdout,
-                    "power": power,
-                    "level": level,
-                    "design_effect": widened,
-                    "watched": watched,
-                    "checkouts": needed,
-                    "days": None if per_day is None else needed / per_day,
-                }
-            )
+            plan: dict[str, Any] = {"holdout": holdout, "power": power, "level": level}
+            plan |= {"design_effect": widened, "watched": watched}
+            needed = checkouts_needed(share, change, **plan)
+            days = None if per_day is None else needed / per_day
+            row = {"baseline": share, "effect": change, **plan, "checkouts": needed, "days": days}
+            rows.append({"kind": kind, **row} if kind else row)
     if as_json:
         console.print_json({"needed": rows})
         return

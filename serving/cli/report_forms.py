@@ -228,14 +228,8 @@ def last_week(store: Store, query: ReportQuery, progress: Progress) -> Report:
         raise DataError("no week that is over has facts yet: run this again after next Sunday")
     newest: str = weeks[-1]["key"]["week"]
     monday = date.fromisocalendar(int(newest[:4]), int(newest[-2:]), 1)
-    of_week = replace(
-        query,
-        since=monday,
-        until=monday + timedelta(days=6),
-        by=("day",),
-        compare="previous",
-        watched=True,
-    )
+    query = replace(query, since=monday, until=monday + timedelta(days=6), watched=True)
+    of_week = replace(query, by=("day",), compare="previous")
     return build_report(store, of_week, progress=progress)
 
 

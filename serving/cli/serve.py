@@ -25,6 +25,7 @@ _BACKLOG = 4096
 
 
 def command(
+    context: typer.Context,
     models: console.ModelsOption = Path("models"),
     database: Annotated[str, typer.Option(envvar="MERSALG_DATABASE")] = "sqlite:///mersalg.db",
     host: Annotated[str, typer.Option(envvar="MERSALG_HOST")] = "127.0.0.1",
@@ -55,22 +56,10 @@ def command(
     # Networks of this size are too small to share: threads would only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     held = hold_port(host, port)
-    settings = load_settings(
-        os.environ,
-        models=models,
-        database=database,
-        host=host,
-        port=held.getsockname()[1],
-        workers=workers,
-        config=config,
-        spool=spool,
-        database_deadline_ms=database_deadline_ms,
-        access_log=access_log,
-        log_format=log_format.lower(),
-        log_level=log_level.lower(),
-        drain_seconds=drain_seconds,
-        parent=os.getpid(),
-    )
+    options = {name: value for name, value in context.params.items() if name != "as_json"}
+    options |= {"log_format": log_format.lower(), "log_level": log_level.lower()}
+    options |= {"port": held.getsockname()[1], "parent": os.getpid()}
+    settings = load_settings(os.environ, **options)
     if settings.traces:
         from mersalg.serving.tracing import require_library
 

@@ -81,12 +81,9 @@ async def show_offers(
     start = min(start, max(0, len(rows) - 1)) // _ON_A_PAGE * _ON_A_PAGE
     shown = rows[start : start + _ON_A_PAGE]
     worth = await _worth(visit) if name == "items" else None
-    parameters: dict[str, Any] = {
-        "q": q or None,
-        "show": show or None,
-        "sort": sort,
-        "order": order,
-    }
+    asked: dict[str, Any] = {"q": q, "show": show, "sort": sort, "order": order}
+    parameters = {name: value or None for name, value in asked.items()}
+    following = start + _ON_A_PAGE
     return await visit.page(
         name,
         "offers.html",
@@ -98,17 +95,12 @@ async def show_offers(
         n_all=len(every),
         start=start,
         stop=start + len(shown),
-        next_page=visit.address(**parameters, start=start + _ON_A_PAGE)
-        if start + _ON_A_PAGE < len(rows)
-        else None,
+        next_page=visit.address(**parameters, start=following) if following < len(rows) else None,
         last_page=visit.address(**parameters, start=max(0, start - _ON_A_PAGE)) if start else None,
         kept=parameters,
         csv=visit.address(**parameters, format="csv"),
-        q=q,
-        show=show,
+        **asked,
         shown=SHOWN,
-        sort=sort,
-        order=order,
         currency=report["currency"] or "",
         level=visit.figures.level(report["level"]),
         days=report["days"],

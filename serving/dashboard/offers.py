@@ -97,20 +97,11 @@ def rows_of(
             measured = group.get(kind)
             if measured is None or not is_decided(measured):
                 continue
-            rows.append(
-                OfferRow(
-                    by,
-                    key,
-                    kind,
-                    item_id,
-                    names[item_id] if item_id else "",
-                    beside,
-                    names.joined(beside),
-                    measured,
-                    evidence_of(model, beside, item_id) if by == "rule" else None,
-                    rule_of(rules, beside, item_id) if item_id else None,
-                )
-            )
+            name = names[item_id] if item_id else ""
+            evidence = evidence_of(model, beside, item_id) if by == "rule" else None
+            changed = rule_of(rules, beside, item_id) if item_id else None
+            given = (item_id, name, beside, names.joined(beside), measured, evidence, changed)
+            rows.append(OfferRow(by, key, kind, *given))
     return rows
 
 

@@ -84,22 +84,14 @@ class Tallies:
         sequence = np.lexsort(antecedents.T[::-1])
         rows = np.ascontiguousarray(antecedents[sequence], dtype=np.int32)
         starts = np.flatnonzero(np.append(True, (rows[1:] != rows[:-1]).any(axis=1)))
-        n_antecedent = np.zeros((n_rules, n_parts), dtype=np.int64)
-        n_joint = np.zeros((n_rules, n_parts), dtype=np.int64)
+        n_antecedent, n_joint = np.zeros((2, n_rules, n_parts), dtype=np.int64)
         if n_rules:
+            last = np.ascontiguousarray(consequents[sequence], dtype=np.int32)
             kernels.tally(
-                self._indptr,
-                self._items,
-                self._first,
-                self._orders,
-                rows[starts],
-                np.append(starts, n_rules),
-                np.ascontiguousarray(consequents[sequence], dtype=np.int32),
-                self._of_orders(part, 0),
-                self._of_orders(weight, 1),
-                self._slot,
-                n_antecedent,
-                n_joint,
+                *(self._indptr, self._items, self._first, self._orders),
+                *(rows[starts], np.append(starts, n_rules), last),
+                *(self._of_orders(part, 0), self._of_orders(weight, 1), self._slot),
+                *(n_antecedent, n_joint),
             )
         back = np.empty(n_rules, dtype=np.int64)
         back[sequence] = np.arange(n_rules)

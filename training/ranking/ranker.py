@@ -201,16 +201,9 @@ def fit_scorers(
     for mode in modes:
         rounds: list[Examples] = []
         for turn in range(_TURNS):
-            rounds.append(
-                hide_one(
-                    later,
-                    is_sold,
-                    N_EXAMPLES[mode] - sum(map(len, rounds)),
-                    earlier,
-                    seed=_SEED + turn,
-                    only_new=mode == "discovery",
-                )
-            )
+            most, only_new = N_EXAMPLES[mode] - sum(map(len, rounds)), mode == "discovery"
+            drawn = hide_one(later, is_sold, most, earlier, seed=_SEED + turn, only_new=only_new)
+            rounds.append(drawn)
             if len(rounds[0]) < MIN_EXAMPLES:
                 break
         examples = Examples.joined(rounds)

@@ -65,17 +65,8 @@ def _orders(folder: Traversable, today: date) -> str:
         moment = last - (habits["orders"] - 1 - number) * apart
         customer = f"c{draw.randrange(habits['customers']):03}"
         bought = {item["item_id"]: item for item in _basket(habits, families, items, draw)}
-        writer.writerows(
-            [
-                f"o{number + 1:05}",
-                customer,
-                moment.isoformat(" ", "minutes"),
-                item_id,
-                1,
-                item["price"],
-            ]
-            for item_id, item in bought.items()
-        )
+        order = (f"o{number + 1:05}", customer, moment.isoformat(" ", "minutes"))
+        writer.writerows([*order, item_id, 1, item["price"]] for item_id, item in bought.items())
     return file.getvalue()
 
 

@@ -284,29 +284,18 @@ def groups_of(catalogue: Catalogue, learned: LearnedFamilies | None = None) -> G
     """Group of each item: its family, else the one that was learned, else its category."""
     learned = learned or LearnedFamilies.none(len(catalogue))
     n_given, n_learned = len(catalogue.family_names), len(learned.names)
-    group = np.where(
-        catalogue.family >= 0,
-        catalogue.family,
-        np.where(
-            learned.family >= 0,
-            learned.family + n_given,
-            np.where(catalogue.category >= 0, catalogue.category + n_given + n_learned, UNKNOWN),
-        ),
-    ).astype(np.int64)
+    category = catalogue.category + n_given + n_learned
+    group = np.where(catalogue.category >= 0, category, UNKNOWN).astype(np.int64)
+    group = np.where(learned.family >= 0, learned.family + n_given, group)
+    group = np.where(catalogue.family >= 0, catalogue.family, group)
     n_categories = len(catalogue.category_names)
     method = np.repeat([GIVEN, LEARNED, CATEGORY], [n_given, n_learned, n_categories])
-    n_groups = len(method)
-    similarity = np.full(n_groups, np.nan)
+    similarity = np.full(len(method), np.nan)
     similarity[n_given : n_given + n_learned] = learned.similarity
-    return Groups(
-        group,
-        [*catalogue.family_names, *learned.names, *catalogue.category_names],
-        method.astype(np.int8),
-        similarity,
-        np.zeros(n_groups),
-        np.zeros(n_groups),
-        [""] * n_groups,
-    )
+    names = [*catalogue.family_names, *learned.names, *catalogue.category_names]
+    nothing, no_words = np.zeros(len(method)), [""] * len(method)
+    kinds = method.astype(np.int8)
+    return Groups(group, names, kinds, similarity, nothing, nothing, no_words)
 
 
 def find_groups(catalogue: Catalogue, baskets: Baskets, progress: Progress) -> Groups:
