@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
 
-from mersalg.engine import money
 from mersalg.engine.facts import Event, PurchaseItem, Quantity
 
 
@@ -62,7 +61,7 @@ def _stated(line: PurchaseItem) -> int | None:
     """Return minor units of a line as its price states it."""
     if line.price_minor is None:
         return None
-    return money.scale(line.price_minor, line.quantity, 1) - line.discount_minor
+    return round(line.price_minor * line.quantity) - line.discount_minor  # half to even
 
 
 def remaining_units(
