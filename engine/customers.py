@@ -8,7 +8,7 @@ from pathlib import Path
 from mersalg.engine import clock
 from mersalg.engine.forgotten import Forgotten
 from mersalg.engine.model import Model
-from mersalg.engine.ranking.customers import hash_of
+from mersalg.engine.ranking.purchases import hash_of
 from mersalg.engine.storage.pseudonyms import customer_key
 from mersalg.engine.storage.store import Store
 

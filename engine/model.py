@@ -18,12 +18,11 @@ from mersalg.engine.config import (
 )
 from mersalg.engine.cross_sell.affinity import Affinity
 from mersalg.engine.cross_sell.newcomers import Newcomers
-from mersalg.engine.cross_sell.rule_index import RuleIndexes
-from mersalg.engine.cross_sell.rules import Recency, RuleTable
+from mersalg.engine.cross_sell.rules import Recency, RuleIndexes, RuleTable
 from mersalg.engine.cross_sell.stores import Stores
 from mersalg.engine.errors import ModelCorrupt
 from mersalg.engine.native.packed_items import Packed
-from mersalg.engine.ranking.customers import Customers
+from mersalg.engine.ranking.purchases import Customers
 from mersalg.engine.ranking.ranking import Ranking
 from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell.likelihood import Likelihood

@@ -15,7 +15,7 @@ from mersalg.engine.cross_sell.stores import CONTRADICTED, Stores
 from mersalg.engine.model import Model, Settings
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
-from mersalg.engine.ranking.customers import Customers
+from mersalg.engine.ranking.purchases import Customers
 from mersalg.engine.ranking.ranking import Mode
 from mersalg.engine.ranking.scorer import Scorer
 from mersalg.engine.source_sections import AttributesSection

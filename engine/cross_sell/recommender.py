@@ -9,8 +9,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from mersalg.engine.arrays import Float64s, Int32s, Int64s, Ragged
-from mersalg.engine.cross_sell.rule_index import RuleIndex, RuleIndexes
-from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.cross_sell.rules import RuleIndex, RuleIndexes, RuleTable
 from mersalg.engine.model import Model
 from mersalg.engine.native.kernels import NativeRules, highest
 

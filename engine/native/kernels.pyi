@@ -6,8 +6,7 @@ from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import Catalogue
-from mersalg.engine.cross_sell.rule_index import RuleIndex
-from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.cross_sell.rules import RuleIndex, RuleTable
 from mersalg.engine.facts import Mode
 from mersalg.engine.native.packed_items import PackedUpgrades
 from mersalg.engine.ranking.purchases import Carts, Past

@@ -61,7 +61,7 @@ cdef class NativeRules:
     cdef list held
 
     def __init__(self, table, single, several, repelled, contrary, double others):
-        """Keep the rules of a `RuleTable` as two `cross_sell.rule_index.RuleIndex` have them;
+        """Keep the rules of a `RuleTable` as two `cross_sell.rules.RuleIndex` have them;
         consequents ascend within each first item.
 
         repelled, contrary: the items that each item keeps away, by affinity and by rules.

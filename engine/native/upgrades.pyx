@@ -105,19 +105,12 @@ cdef class NativeUpgrades:
     ):
         """Keep what upgrades are chosen by.
 
-        Parameters
-        ----------
-        given : Ragged of int32
-            The better versions the shop names for each item, ascending.
-        ratios : tuple of float
-            The least and the greatest of a better item's price to its base's.
-        likelihood, packed
-            The fitted models and `PackedUpgrades` of them, where there are any.
-        amounts : sequence of tuple
-            The texts of each attribute whose plain numbers are gains or losses by size alone, and
-            whether lower ones are better.
-        each_loss
-            What a known loss multiplies the expected gain by.
+        given: the better versions the shop names for each item, ascending.
+        ratios: the least and the greatest of a better item's price to its base's.
+        packed: `PackedUpgrades` of the fitted models, where there are any.
+        amounts: the texts of each attribute whose plain numbers are gains or losses by size alone,
+            and whether lower ones are better.
+        each_loss: what a known loss multiplies the expected gain by.
         """
         self.held = []
         self.each_loss, self.n_attributes = each_loss, len(catalogue.attributes)
@@ -164,16 +157,8 @@ cdef class NativeUpgrades:
         taken, the highest expected gain it can come to). Where the shop names better versions of a
         base and one of them may be offered, they alone are.
 
-        Parameters
-        ----------
-        past : mersalg.engine.ranking.purchases.Past
-            What the buyer bought before.
-        bases : sequence of tuple
-            (item, minor units paid for one unit, 0 where not known, units) of each.
-        marks : uint8 (n_items,)
-            0 where an item may be offered.
-        most : int
-            How many at most.
+        bases: (item, minor units paid for one unit, 0 where not known, units) of each.
+        marks: uint8 (n_items,), 0 where an item may be offered.
         """
         cdef const int32_t[::1] item = past.item
         cdef const float[::1] age = past.age

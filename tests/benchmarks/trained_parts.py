@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.model import Model
 from mersalg.engine.native.signals import COMPLEMENT, QUESTION, SIBLING
-from mersalg.engine.ranking.customers import Customers
-from mersalg.engine.ranking.purchases import Purchases
+from mersalg.engine.ranking.purchases import Customers, Purchases
 from mersalg.engine.ranking.ranking import ItemSignals, Neighbours, Ranking
 from mersalg.engine.ranking.scorer import Scorer
 from mersalg.engine.upsell.likelihood import WINDOWS, Facts, Likelihood, Standing

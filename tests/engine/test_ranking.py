@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from mersalg.engine.arrays import Ragged, arrays_of, read
 from mersalg.engine.native.kernels import BrokenArrays
 from mersalg.engine.native.signals import COMPLEMENT
-from mersalg.engine.ranking.customers import Customers, hash_of
-from mersalg.engine.ranking.purchases import Carts, Past, Purchases
+from mersalg.engine.ranking.purchases import Carts, Customers, Past, Purchases, hash_of
 from mersalg.engine.ranking.ranking import ItemSignals, Neighbours, Ranking
 from mersalg.engine.ranking.scorer import Scorer
 

@@ -20,8 +20,7 @@ from mersalg.engine.customers import erase_everywhere, remembered
 from mersalg.engine.errors import ConfigError, ModelError, StorageMismatch
 from mersalg.engine.facts import Event, EventType, Fact, PurchaseItem
 from mersalg.engine.forgotten import Forgotten
-from mersalg.engine.ranking.customers import Customers, hash_of
-from mersalg.engine.ranking.purchases import Purchases
+from mersalg.engine.ranking.purchases import Customers, Purchases, hash_of
 from mersalg.engine.registry import Registry
 from mersalg.engine.storage.connection import parse_url
 from mersalg.engine.storage.facts import ERASED
