@@ -11,7 +11,7 @@ from typing import Any, cast
 from mersalg.engine.tracking.intervals import Interval, newcombe_of
 from mersalg.engine.tracking.measures import bounds_of
 from mersalg.engine.tracking.query import parse_query
-from mersalg.engine.tracking.rates import RATES, limits_of
+from mersalg.engine.tracking.rates import RATES, ends_of, limits_of
 
 
 def compared(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, object]:
@@ -73,8 +73,7 @@ def _change(
             own = newcombe_of(_interval(left, left), _interval(right, right))
             plain = newcombe_of(*(_interval(each, each["unclustered"]) for each in (left, right)))
         change[name] = {
-            "value": own.value if own else None,
-            **limits_of(own),
+            **ends_of(own),
             "method": "newcombe_clustered",
             "status": status,
             "reason": reason if status == "not_comparable" else None,

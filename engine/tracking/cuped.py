@@ -18,10 +18,14 @@ from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.facts import Arm
 from mersalg.engine.tracking.history import History
 from mersalg.engine.tracking.incremental import effect_text
-from mersalg.engine.tracking.intervals import Interval, welch_quantile
+from mersalg.engine.tracking.intervals import (
+    Interval,
+    anytime_quantile,
+    intrinsic_time,
+    welch_quantile,
+)
 from mersalg.engine.tracking.order_lines import line_values
-from mersalg.engine.tracking.rates import Entry
-from mersalg.engine.tracking.sequences import anytime_quantile, intrinsic_time
+from mersalg.engine.tracking.rates import Entry, ends_of
 
 HISTORY_DAYS = 90
 COVARIATE = f"spend in the {HISTORY_DAYS} days before a unit's first decision"
@@ -130,13 +134,9 @@ def adjusted_entry(
     if adjusted is None:
         if plain["status"] == "ok":
             entry |= {"status": "no_data", "reason": "no unit's orders before tell them apart"}
-        return {"value": None, "lower": None, "upper": None, **entry}
-    interval = adjusted.interval
-    texts = [
-        effect_text(each, currency) for each in (interval.value, interval.lower, interval.upper)
-    ]
+        return {**ends_of(None), **entry}
     return {
-        **dict(zip(("value", "lower", "upper"), texts, strict=True)),
+        **ends_of(adjusted.interval, lambda minor: effect_text(minor, currency)),
         **entry,
         "theta": adjusted.theta,
         "correlation": adjusted.correlation,

@@ -11,15 +11,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any, cast
 
-from mersalg.engine import money
 from mersalg.engine.facts import Arm, Kind
-from mersalg.engine.tracking.incremental import SEQUENCE
-from mersalg.engine.tracking.intervals import CrossSums, Interval, Mean, welch_quantile
-from mersalg.engine.tracking.rates import Entry
-from mersalg.engine.tracking.sequences import anytime_quantile, intrinsic_time
+from mersalg.engine.tracking.incremental import SEQUENCE, effect_text
+from mersalg.engine.tracking.intervals import (
+    CrossSums,
+    Interval,
+    Mean,
+    anytime_quantile,
+    intrinsic_time,
+    welch_quantile,
+)
+from mersalg.engine.tracking.rates import Entry, ends_of
 from mersalg.engine.tracking.strata import ARMS, Strata
 
 MEASURE = "net_offer_revenue"
@@ -67,9 +71,8 @@ class ExtraSales:
     def _entry(self, kinds: Sequence[Kind]) -> Entry:
         status, reason = self._status(kinds)
         interval = self._interval(kinds) if status == "ok" else None
-        ends = ("value", "lower", "upper")
         return {
-            **{end: interval and self._text(getattr(interval, end)) for end in ends},
+            **ends_of(interval, lambda minor: effect_text(minor, self._currency, 0)),
             "method": SEQUENCE if self._watched else "welch_t_clustered",
             "status": status,
             "reason": reason,
@@ -142,9 +145,3 @@ class ExtraSales:
             for (arm, share, other), products in sorted(self._between.items())
             if share in weights[first] and other in weights[second]
         )
-
-    def _text(self, minor: float) -> str | None:
-        if self._currency is None or not math.isfinite(minor):
-            return None
-        digits = money.minor_digits(self._currency)
-        return f"{Decimal(round(minor)).scaleb(-digits):f}"

@@ -1,7 +1,7 @@
 """The guardrail: offers that keep buyers from completing their checkouts are paused.
 
 Completion with offers is compared with completion without, by an interval that stays valid however
-often it is computed (`mersalg.engine.tracking.sequences`), so that a check every quarter of an hour
+often it is computed (`mersalg.engine.tracking.intervals`), so that a check every quarter of an hour
 costs nothing. One version of the model is judged, and paused: another one starts again. Anybody can
 make checkouts that are not vouched: where only all together show harm, a person is asked instead.
 """
@@ -9,11 +9,11 @@ make checkouts that are not vouched: where only all together show harm, a person
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
-import orjson
+import msgspec
 
 from mersalg.engine import clock
 from mersalg.engine.storage.audit import AuditEntry
@@ -42,22 +42,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """State of the guardrail.
+    """State of the guardrail, which judges a `version` of the model; instants in microseconds.
 
-    Attributes
-    ----------
-    version : str or None
-        The model version that is judged.
-    since : int
-        Instant from which decisions count, in microseconds.
-    paused : str or None
-        Why nothing is offered, in a sentence; None while something is.
-    paused_at : int or None
-        Instant of the pause, in microseconds.
-    by_hand : bool
-        Whether a person paused, so that another version does not end it.
-    asked : str or None
-        What a person should look at, in a sentence: harm that vouched checkouts alone do not show.
+    Decisions count from `since` on. `paused` says why nothing is offered, in a sentence; None while
+    something is. A pause `by_hand` is a person's, which another version does not end. `asked` is
+    what a person should look at: harm that vouched checkouts alone do not show.
     """
 
     version: str | None
@@ -74,7 +63,7 @@ def state_of(store: Store) -> State | None:
 
 
 def _read(text: str | None) -> State | None:
-    return None if text is None else State(**cast("dict[str, Any]", orjson.loads(text)))
+    return None if text is None else msgspec.json.decode(text, type=State)
 
 
 def pause(store: Store, why: str, now: int) -> State:
@@ -172,4 +161,4 @@ def _saved(store: Store, state: State) -> State:
 
 
 def _text(state: State) -> str:
-    return orjson.dumps(asdict(state)).decode()
+    return msgspec.json.encode(state).decode()

@@ -20,7 +20,14 @@ from functools import cached_property
 
 from mersalg.engine import money
 from mersalg.engine.facts import Arm
-from mersalg.engine.tracking.intervals import clustered_difference, newcombe
+from mersalg.engine.tracking.intervals import (
+    anytime_p_value,
+    anytime_quantile,
+    clustered_difference,
+    intrinsic_time,
+    newcombe,
+    watched_difference,
+)
 from mersalg.engine.tracking.many import (
     FEWEST_EXPECTED,
     MANY_EXPECTED,
@@ -28,15 +35,8 @@ from mersalg.engine.tracking.many import (
     exact_p_value,
     expected_units,
 )
-from mersalg.engine.tracking.per_unit import why_checkouts_differ
-from mersalg.engine.tracking.rates import Entry, limits_of
-from mersalg.engine.tracking.sequences import (
-    anytime_p_value,
-    anytime_quantile,
-    intrinsic_time,
-    watched_difference,
-)
-from mersalg.engine.tracking.strata import ARMS, FEWEST_UNITS, WHOLE, Strata
+from mersalg.engine.tracking.rates import Entry, ends_of, limits_of
+from mersalg.engine.tracking.strata import ARMS, FEWEST_UNITS, WHOLE, Strata, why_checkouts_differ
 from mersalg.engine.words import counted
 
 SEQUENCE = "confidence_sequence"
@@ -221,8 +221,7 @@ class _Effects:
     def _amount(self, name: str, purchases: str) -> Entry:
         entry = self._mean(name, purchases, lambda minor: effect_text(minor, self._currency))
         if self._currency is None and self._status == "ok":
-            unknown = dict.fromkeys(("value", "lower", "upper"))
-            entry |= {**unknown, "status": "no_data", "reason": "no one currency is known"}
+            entry |= {**ends_of(None), "status": "no_data", "reason": "no one currency is known"}
         return entry
 
     def _mean(self, name: str, purchases: str, number: Callable[[float], object]) -> Entry:
@@ -243,9 +242,7 @@ class _Effects:
                     p_value = anytime_p_value(deviation, trials, self._level)
         totals = {arm: self._strata.total(name, arm, self._eligible) for arm in ARMS}
         return {
-            "value": number(interval.value) if interval else None,
-            "lower": number(interval.lower) if interval else None,
-            "upper": number(interval.upper) if interval else None,
+            **ends_of(interval, number),
             **{arm: number(x / m) if m else None for arm, (x, m) in totals.items()},
             "method": SEQUENCE if self._watched else "welch_t_clustered",
             "status": status,
@@ -283,13 +280,13 @@ def _share(numerator: int, denominator: int) -> Entry:
     return {"value": value, "numerator": numerator, "denominator": denominator}
 
 
-def effect_text(minor: float, currency: str | None) -> str | None:
-    """Return an effect per checkout as a decimal string; None for an amount without a currency.
+def effect_text(minor: float, currency: str | None, more_digits: int = 2) -> str | None:
+    """Return an effect as a decimal string; None for an amount without a currency.
 
-    It has two decimals more than the minor unit: many checkouts have a part in what few of them
-    add, and 0.10 would not tell 0.0959 from 0.1041.
+    Per checkout it has two decimals more than the minor unit: many checkouts have a part in what
+    few of them add, and 0.10 would not tell 0.0959 from 0.1041.
     """
     if currency is None or not math.isfinite(minor):
         return None
-    decimals = money.minor_digits(currency) + 2
-    return f"{Decimal(round(minor * 100)).scaleb(-decimals):f}"
+    decimals = money.minor_digits(currency) + more_digits
+    return f"{Decimal(round(minor * 10**more_digits)).scaleb(-decimals):f}"

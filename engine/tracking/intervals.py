@@ -1,4 +1,7 @@
-"""Intervals and tests in closed form: what a report needs of statistics, without SciPy."""
+"""Intervals and tests in closed form: what a report needs of statistics, without SciPy.
+
+Confidence sequences are intervals that stay valid however often a report is looked at.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ from statistics import NormalDist
 
 import msgspec
 from msgspec.structs import astuple
+
+TIGHTEST = 2_000.0
+"""Trials (of one arm, were both as large) at which the sequence is narrowest for its level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +164,8 @@ class CrossSums(msgspec.Struct, frozen=True, gc=False):
 class Mean:
     """A mean of clusters, or a weighted sum of such means.
 
-    Attributes
-    ----------
-    value : float
-        The mean.
-    parts : sequence of (float, int)
-        Of each mean its variance, times the square of its weight, and its number of clusters.
-    covariance : float
-        Weighted covariances of the parts, each pair once.
+    `parts` are of each mean its variance, times the square of its weight, and its number of
+    clusters; `covariance` is that of the weighted parts, each pair once.
     """
 
     value: float
@@ -190,13 +190,6 @@ def effective_counts(sums: RatioSums, level: float = 0.95) -> tuple[float, float
     E. L. Korn and B. I. Graubard (1998), "Confidence intervals for proportions with small expected
     number of positive counts estimated from survey data"; the second degrees of freedom are those
     by which intervals cover what they say (tests/benchmarks/coverage.py).
-
-    Parameters
-    ----------
-    sums : RatioSums
-        Of trials.
-    level : float
-        Confidence level.
     """
     x, n = sums.sum_x, sums.sum_m
     if sums.n == n or x in (0, n):
@@ -245,3 +238,59 @@ def welch_quantile(parts: Sequence[tuple[float, int]], level: float) -> float:
 def chi2_p_value(statistic: float) -> float:
     """Return P(chi-square with one degree of freedom >= statistic)."""
     return math.erfc(math.sqrt(max(0.0, statistic) / 2))
+
+
+def anytime_quantile(trials: float, level: float = 0.95) -> float:
+    """Return what replaces the normal quantile where a report is looked at again and again.
+
+    It falls to its minimum near `TIGHTEST` trials (see `intrinsic_time`) and grows like sqrt(log)
+    after it.
+
+    The boundary of the normal mixture: I. Waudby-Smith, D. Arbour, R. Sinha, E. H. Kennedy and
+    A. Ramdas (2024), "Time-uniform central limit theory and asymptotic confidence sequences",
+    theorem 2.2, with rho chosen for `TIGHTEST` as in its appendix.
+    """
+    scaled = _scaled(trials, level)
+    return math.sqrt(2 * (1 + 1 / scaled) * math.log(math.sqrt(scaled + 1) / (1 - level)))
+
+
+def anytime_p_value(deviation: float, trials: float, level: float = 0.95) -> float:
+    """Return a p-value that holds however often it is looked at: at most p with probability p.
+
+    It is the error at which the confidence sequence, tuned for `level`, ends at 0: it is below
+    1 - level where that of `level` excludes 0. `deviation` is the estimate over its standard error.
+    """
+    scaled = _scaled(trials, level)
+    return min(1.0, math.sqrt(scaled + 1) * math.exp(-(deviation**2) / (2 * (1 + 1 / scaled))))
+
+
+def _scaled(trials: float, level: float) -> float:
+    """Return intrinsic time times the square of rho, which makes the sequence tight."""
+    log = -2 * math.log(1 - level)
+    return trials * (log + math.log(log + 1)) / TIGHTEST
+
+
+def intrinsic_time(n1: float, n2: float) -> float:
+    """Return the trials of one arm, were both as large, that say as much about the difference."""
+    return 2 * n1 * n2 / (n1 + n2)
+
+
+def watched_difference(
+    x1: float, n1: float, x2: float, n2: float, level: float = 0.95
+) -> tuple[Interval, float] | None:
+    """Return the confidence sequence of x1/n1 - x2/n2, and the p-value of no difference.
+
+    Its error, over all looks together, is at most 1 - level for samples not tiny. Variances are
+    of (x + 2) / (n + 4), so that shares of 0 and 1 do not claim to be certain. None where a
+    denominator is 0.
+    """
+    if n1 <= 0 or n2 <= 0:
+        return None
+    variance = 0.0
+    for x, n in ((x1, n1), (x2, n2)):
+        share = (x + 2) / (n + 4)
+        variance += share * (1 - share) / n
+    value, error, trials = x1 / n1 - x2 / n2, math.sqrt(variance), intrinsic_time(n1, n2)
+    spread = anytime_quantile(trials, level) * error
+    interval = Interval(value, max(-1.0, value - spread), min(1.0, value + spread))
+    return interval, anytime_p_value(value / error, trials, level)

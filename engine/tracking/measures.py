@@ -92,23 +92,10 @@ class Part:
 
 
 class Period:
-    """Facts, in any order and number, and what of them falls into the period of a query.
+    """Facts, in any order and number, and what of them falls into the period of a filled query.
 
-    Parameters
-    ----------
-    facts : iterable of Fact
-        More than those of the period, where others belong to its checkouts.
-    query : ReportQuery
-        Filled.
-
-    Attributes
-    ----------
-    history : History
-        All facts.
-    all : Part
-        What falls into the period.
-    quality : mapping
-        Each of `COUNTED`, as far as it is of the period.
+    There are more than those of the period where others belong to its checkouts: `history` has all,
+    `all` what falls into the period, `quality` each of `COUNTED` as far as it is of the period.
     """
 
     def __init__(self, facts: Iterable[Fact], query: ReportQuery) -> None:
@@ -242,7 +229,7 @@ class Measures:
     """Counts of both kinds and both arms; `drawn` are the units of the part, whatever its offers.
 
     `ratios` are the sums of the rates over units, `of_units` the strata with units as trials (see
-    `per_unit`). `spending` is, by kind and each of `SPENT`, what units spent and had spent before,
+    `strata`). `spending` is, by kind and each of `SPENT`, what units spent and had spent before,
     by share and arm, where the query is `adjusted`. `between` is of units that have both kinds (see
     `extra_sales`).
     """

@@ -8,8 +8,7 @@ from statistics import NormalDist
 from typing import Any
 
 from mersalg.engine.errors import ConfigError
-from mersalg.engine.tracking.intervals import normal_quantile
-from mersalg.engine.tracking.sequences import anytime_quantile, intrinsic_time
+from mersalg.engine.tracking.intervals import anytime_quantile, intrinsic_time, normal_quantile
 
 
 def checkouts_needed(
@@ -70,22 +69,10 @@ def days_left(report: Mapping[str, Any], worthwhile_effect: float, days: float) 
     """Return after how many more days a watched report shows an effect worth having.
 
     Of the kind with more eligible checkouts, with a probability of 80%, at the traffic, the
-    baseline (what checkouts without offers buy) and the design effect of the report.
-
-    Parameters
-    ----------
-    report : mapping
-        A report, or a row of one: its kinds.
-    worthwhile_effect : float
-        Added share of eligible checkouts, as `[experiment] worthwhile_effect` of a shop file.
-    days : float
-        For how many days the checkouts of the report came.
-
-    Returns
-    -------
-    float or None
-        0 where there are enough; None where nothing can be said yet: an arm is empty, or nobody
-        without offers, or everybody, bought one.
+    baseline (what checkouts without offers buy) and the design effect of the report, or of a row of
+    one, which is of `days`. `worthwhile_effect` is the added share of eligible checkouts, as in a
+    shop file. 0 where there are enough; None where nothing can be said yet: an arm is empty, or
+    nobody without offers, or everybody, bought one.
     """
     kinds = [each["incremental"] for each in report.values()]
     largest = max(kinds, key=lambda each: sum(_arms(each)), default=None)

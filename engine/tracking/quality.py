@@ -10,7 +10,7 @@ from mersalg.engine.facts import OFFER_LOG, Decision
 from mersalg.engine.tracking.history import CAUSES, History, Order
 from mersalg.engine.tracking.local_days import Buckets
 from mersalg.engine.tracking.query import ReportQuery
-from mersalg.engine.tracking.rates import RATES, Counts, Entry
+from mersalg.engine.tracking.rates import RATES, Counts, Entry, ends_of
 
 COUNTED = (*CAUSES, "orders", "without_decision", "reused_checkouts")
 """The counts of `quality` that days add.
@@ -69,7 +69,7 @@ def n_logged(history: History, decisions: Sequence[Decision], orders: Sequence[O
 def without_buyers(rates: Mapping[str, Entry]) -> dict[str, Entry]:
     """Return the rates of a log that knows only who accepted: those of buyers say nothing."""
     unknown = {
-        **dict.fromkeys(("value", "lower", "upper")),
+        **ends_of(None),
         "unclustered": {"lower": None, "upper": None, "method": "wilson"},
         "status": "not_comparable",
         "reason": ONLY_ACCEPTED,

@@ -202,13 +202,10 @@ _DEFAULTS: Mapping[str, object] = {
 def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
     """Read a query from text, of an address or a command line.
 
-    Parameters
-    ----------
-    texts : mapping
-        Keys: from, to, by, kind (lists by commas), timezone, currency, impressions, window (or
-        attribution_window_days), checkout_days, holdout, bot_decisions_per_hour, count, level,
-        compare, prices_include_tax, watched and adjusted (true or false). A missing, None or empty
-        text leaves its default.
+    Keys are from, to, by, kind (lists by commas), timezone, currency, impressions, window (or
+    attribution_window_days), checkout_days, holdout, bot_decisions_per_hour, count, level, compare,
+    prices_include_tax, watched and adjusted (true or false). A missing or empty text leaves its
+    default.
 
     Raises
     ------

@@ -10,9 +10,8 @@ make them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Self
 
 from mersalg.engine.tracking.intervals import Interval, RatioSums, effective_counts, wilson
 
@@ -20,17 +19,8 @@ Entry = dict[str, object]
 """A part of a report."""
 
 
-class _Additive:
-    """`+` adds field by field; right for parts that share no unit, checkout or order."""
-
-    __slots__: tuple[str, ...] = ()
-
-    def __add__(self, other: Self) -> Self:
-        return type(self)(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
-
-
 @dataclass(frozen=True, slots=True)
-class Counts(_Additive):
+class Counts:
     """One kind in one group and period.
 
     `shown`, `converted` and `kept` mean: shown at least one offer; at least one of them
@@ -62,6 +52,10 @@ class Counts(_Additive):
     """Credited lines of upsells bought at another unit price than they were offered at."""
     lines_untaxed: int = 0
     """Credited lines whose worth includes a tax that is not known."""
+
+    def __add__(self, other: Counts) -> Counts:
+        """Add field by field, which is right for parts that share no unit, checkout or order."""
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
     @property
     def has_revenue(self) -> bool:
@@ -141,6 +135,12 @@ def proportion(numerator: int, denominator: int, sums: RatioSums | None, level: 
         "status": "ok" if plain else "no_data",
         "unclustered": {**limits_of(plain), "method": "wilson"},
     }
+
+
+def ends_of(interval: Interval | None, write: Callable[[float], object] = float) -> Entry:
+    """Return value and bounds of an interval as they are in entries; null where there is none."""
+    names = ("value", "lower", "upper")
+    return {name: None if interval is None else write(getattr(interval, name)) for name in names}
 
 
 def limits_of(interval: Interval | None) -> Entry:

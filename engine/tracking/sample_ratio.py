@@ -84,14 +84,8 @@ class Uneven:
 class SampleRatio:
     """The tests of one kind.
 
-    Attributes
-    ----------
-    p_value : float or None
-        Of all units; None without any.
-    text : str or None
-        What is uneven, where all units are.
-    uneven : sequence of Uneven
-        The groups that are, by Holm's correction over all groups.
+    `p_value` is of all units, None without any, and `text` what is uneven where all of them are;
+    `uneven` are the groups that are, by Holm's correction over all groups.
     """
 
     p_value: float | None
@@ -162,16 +156,11 @@ def _text(arms: Mapping[int, Arms], p_value: float) -> str:
 
 
 def mismatch_p_value(arms: Mapping[int, Arms]) -> float | None:
-    """Return the p-value of the sample-ratio-mismatch test; None without units.
+    """Return the p-value of the sample-ratio-mismatch test, by units a share; None without any.
 
     Exact where the variance is small: the number of units in control is a sum of binomial numbers,
     and those as likely as what was seen, or less, count as extreme. Else a chi-square test with one
-    degree of freedom.
-
-    Parameters
-    ----------
-    arms : mapping
-        Units by control share, which is in parts of `WHOLE`, above 0 and below 1.
+    degree of freedom. Shares are in parts of `WHOLE`, above 0 and below 1.
     """
     if not arms:
         return None

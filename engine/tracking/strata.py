@@ -4,6 +4,14 @@ Where the share rises while habits change, or stores have shares of their own, t
 more than the offers. Within a stratum they do not: each arm's ratio is the mean of its ratios in
 the strata, weighted by the eligible checkouts of both arms. Decisions with share 0 or 1 have
 nothing to be compared with and stay out.
+
+Where offers change how many eligible checkouts a unit has, these are not alike in both arms, but
+the totals of units are, for a unit is drawn once. It belongs to the arm and the share of its first
+eligible decision of the kind in the period. Counted are its eligible checkouts and, in whole
+baskets, the other checkouts of the period that it began with or after that decision, whatever these
+were offered: each by orders that name it themselves, from 5 minutes before its first decision on.
+Checkouts whose first decision has a share of 0 or 1 stay out. A unit with an order in another
+currency among these has no part in money.
 """
 
 from __future__ import annotations
@@ -14,7 +22,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from mersalg.engine.facts import Arm
-from mersalg.engine.tracking.intervals import CrossSums, Mean, RatioSums, effective_counts
+from mersalg.engine.tracking.intervals import (
+    CrossSums,
+    Mean,
+    RatioSums,
+    clustered_difference,
+    effective_counts,
+    normal_quantile,
+)
 
 ARMS: tuple[Arm, ...] = ("treatment", "control")
 
@@ -48,6 +63,12 @@ COUNTED = ("converted", "completed", "kept")
 
 MONEY = ("order_revenue", "offer_revenue", "net_order_revenue", "net_offer_revenue")
 """Those that are money, for each eligible checkout without an order in another currency."""
+
+OF_BASKET = (
+    *("orders", "completed", "kept_orders", "order_revenue", "net_order_revenue"),
+    "foreign",
+)
+"""Fields of a cluster that checkouts without an offer of the kind have, too."""
 
 Stratum = tuple[Arm, int | None]
 """Arm and control share of a decision, in parts of `WHOLE`; None where it states no share."""
@@ -103,12 +124,8 @@ def share_of(stated: int | None, holdout: float) -> int:
 class ArmSums:
     """One arm of a stratum: sums over its units for each of `MEASURES`.
 
-    Attributes
-    ----------
-    of : mapping
-        Clusters (measure, eligible checkouts that it is of) of each unit with such, by measure.
-    unstated : int
-        Eligible checkouts whose decisions stated no share.
+    They are `of` the clusters (measure, eligible checkouts that it is of) of each unit with such;
+    `unstated` is the number of eligible checkouts whose decisions stated no share.
     """
 
     of: Mapping[str, RatioSums]
@@ -127,14 +144,9 @@ class ArmSums:
 
 @dataclass(frozen=True)
 class Strata:
-    """Both arms of one kind in every stratum.
+    """Both arms of one kind in every stratum, as far as there is an eligible checkout.
 
-    Attributes
-    ----------
-    arms : mapping
-        By share and arm, as far as there is an eligible checkout.
-    across : mapping
-        By arm and two shares, in order, products of the totals of units that are in both.
+    `across` has, by arm and two shares, in order, products of the totals of units that are in both.
     """
 
     arms: Mapping[tuple[int, Arm], ArmSums] = field(default_factory=dict[tuple[int, Arm], ArmSums])
@@ -264,3 +276,31 @@ class Strata:
             for (of_arm, first, second), products in sorted(self.across.items())
             if of_arm == arm and first in weights and second in weights
         )
+
+
+def why_checkouts_differ(strata: Strata, shares: Sequence[int]) -> str | None:
+    """Return why checkouts of the arms are not alike; None where units have as many in both.
+
+    Two tests have to say so, for each of them alone raises too many false alarms where few units of
+    an arm have very different numbers: Welch's, and the score test with the variance of both arms.
+    In each stratum, with Bonferroni's correction.
+    """
+    for share in shares:
+        treatment, control = (_visits(strata.arms[share, arm]) for arm in ARMS)
+        level, both = 1 - MISMATCH / len(shares), treatment + control
+        welch = clustered_difference(treatment.mean, control.mean, level)
+        variance = both.variance() * both.n * (1 / treatment.n + 1 / control.n)
+        score = normal_quantile(level) * math.sqrt(variance)
+        if abs(welch.value) > max(score, welch.upper - welch.value):
+            return (
+                f"units with offers have {treatment.value:.4g} eligible checkouts each, those"
+                f" without {control.value:.4g}, so that checkouts of the arms are not alike:"
+                " compare units"
+            )
+    return None
+
+
+def _visits(sums: ArmSums) -> RatioSums:
+    """Return the eligible checkouts of units."""
+    of = sums.of["converted"]
+    return RatioSums(of.n, of.sum_m, of.n, of.sum_mm, of.sum_m, of.n)

@@ -24,18 +24,8 @@ WEEK = 7
 class Candidate:
     """Something that may be stopped or pinned: one kind of one row of a report.
 
-    Attributes
-    ----------
-    key : str
-        As in the report by `by`.
-    by : str
-        `item`, `rule` or `upgrade`.
-    antecedent : tuple of str
-        What the cart must hold; empty for an item.
-    item_id : str
-        What is offered.
-    measured : mapping
-        The entries of the report.
+    `key` is as in the report by `by`: `item`, `rule` or `upgrade`. `antecedent` is what the cart
+    must hold, empty for an item; `item_id` is offered; `measured` are the entries of the report.
     """
 
     key: str
@@ -64,22 +54,14 @@ def worthwhile(
 ) -> list[Action]:
     """Return at most `MAXIMUM_ACTIONS` changes with their gain a week, the greatest first.
 
-    Stopping an offer gains what it loses. Pinning a rule gains what it brings in carts that lacked
-    it, less what the offer brings that makes room, taken for an average one; it assumes that it
-    works there as it did elsewhere. A change is listed where its effect is significant among all
-    candidates together (S. Holm, 1979, "A simple sequentially rejective multiple test procedure")
-    and the whole interval of its gain is above 0.
+    Items and upgrades may be stopped: that gains what the offer loses. Rules may be pinned: that
+    gains what they bring in carts that lacked the item, less what the offer brings that makes room,
+    taken for an average one; it assumes that it works there as it did elsewhere. A change is listed
+    where its effect is significant among all candidates together (S. Holm, 1979, "A simple
+    sequentially rejective multiple test procedure") and the whole interval of its gain is above 0.
 
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        Items and upgrades may be stopped, rules may be pinned.
-    total : mapping
-        Entries of both kinds over all offers.
-    days : float
-        Length of the period.
-    decisions : iterable of Decision
-        Recent ones, which show how often a pinned item would be new.
+    `total` has the entries of both kinds over all offers, in `days`. Recent `decisions` show how
+    often a pinned item would be new.
     """
     tested = [
         candidate for candidate in candidates if _money(candidate.measured)["p_value"] is not None

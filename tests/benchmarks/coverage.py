@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from mersalg.engine.tracking.incremental import effects_of
-from mersalg.engine.tracking.per_unit import why_checkouts_differ
 from mersalg.engine.tracking.rates import proportion
 from mersalg.engine.tracking.sample_ratio import Drawn, sample_ratio
-from mersalg.engine.tracking.strata import WHOLE, Cluster, Stratum
+from mersalg.engine.tracking.strata import WHOLE, Cluster, Stratum, why_checkouts_differ
 from tests.support.cluster_sums import Clusters, strata_of, strata_of_units, sums_of_trials
 
 UNITS = (10, 20, 30, 100, 200, 1_000)

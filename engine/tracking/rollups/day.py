@@ -23,7 +23,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mersalg.engine.facts import KINDS, Arm, Kind
-from mersalg.engine.tracking.per_unit import OF_BASKET
 from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
 from mersalg.engine.tracking.rollups.columns import (
     READING,
@@ -35,7 +34,7 @@ from mersalg.engine.tracking.rollups.columns import (
     values_of,
 )
 from mersalg.engine.tracking.sample_ratio import Group
-from mersalg.engine.tracking.strata import MEASURES, MONEY, WHOLE
+from mersalg.engine.tracking.strata import MEASURES, MONEY, OF_BASKET, WHOLE
 
 
 def _constant(name: str, kind: pa.DataType) -> pa.Field:
@@ -135,27 +134,11 @@ Rows = Mapping[Key, Mapping[str, int]]
 class Notes(msgspec.Struct, frozen=True):
     """Counts of a day that days add, and what its money is in.
 
-    Attributes
-    ----------
-    counts : mapping
-        Of both kinds; without those of units.
-    quality : mapping
-        The report's counts of facts that count for nothing.
-    orders_by_currency : mapping
-        Orders of the day.
-    currency : str or None
-        Of all money in the roll-up.
-    currencies : frozenset of str
-        All that facts of the day name.
-    decisions : int
-        Made on the day.
-    logged : int
-        Decisions and orders of the day that are of offer logs.
-    groups : tuple of Group
-        Those of the day's first eligible decisions, in order.
-    first : mapping
-        When these were, by the number of the unit: of units with a checkout that several days
-        share, which are counted from facts.
+    `counts` are of both kinds, without those of units; `quality` are the report's counts of facts
+    that count for nothing. All money is in `currency`; `currencies` are all that facts of the day
+    name. `logged` decisions and orders are of offer logs. `groups` are those of the day's first
+    eligible decisions, in order. `first` says when these were, by the number of the unit: of units
+    with a checkout that several days share, which are counted from facts.
     """
 
     counts: Mapping[Kind, Counts]
@@ -173,20 +156,11 @@ class Notes(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class UnitRows:
-    """The rows of one stratum; each unit is in one of them.
+    """The rows of one stratum, which has no arm for units without a decision; each unit is in one.
 
-    Attributes
-    ----------
-    arm, share
-        The stratum; None for units without a decision.
-    columns : mapping
-        `unit` (ascending), `flags`, `..._counts`, and those of `TOTALS` that are stored.
-    groups : sequence of Group
-        Those that the columns `drawn` number from 1.
-    counts : mapping
-        Of each kind the different rows of `UNIT_COUNTS`, shape (m, 10).
-    day : int
-        The number of the day; for rows of several days the column `day` has those of `BESIDE`.
+    `columns` are `unit` (ascending), `flags`, `..._counts`, and those of `TOTALS` that are stored;
+    `drawn` number the `groups` from 1. `counts` has of each kind the different rows of
+    `UNIT_COUNTS` (m, 10). For rows of several days the column `day` has the days of `BESIDE`.
     """
 
     arm: Arm | None
@@ -222,23 +196,9 @@ class UnitRows:
 
 
 class Day:
-    """The roll-up of a day.
+    """The roll-up of a day, from the `body` that `write_day` returned; days are numbered in order.
 
-    Parameters
-    ----------
-    body : bytes
-        As `write_day` returned it: Arrow's IPC stream.
-    number : int
-        Days have numbers in the order of time.
-
-    Attributes
-    ----------
-    notes : Notes
-        What days add.
-    rows : sequence of UnitRows
-        The rows of each stratum.
-    sums : bytes or None
-        As they were given to `with_sums`.
+    `rows` are those of each stratum, `sums` are as they were given to `with_sums`.
     """
 
     def __init__(self, body: bytes, number: int = 0) -> None:

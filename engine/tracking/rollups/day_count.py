@@ -21,7 +21,6 @@ from mersalg.engine.tracking.clusters import (
 from mersalg.engine.tracking.cuped import Spending, Unit
 from mersalg.engine.tracking.history import History
 from mersalg.engine.tracking.measures import SPENT, Measures, Part
-from mersalg.engine.tracking.per_unit import OF_BASKET
 from mersalg.engine.tracking.quality import n_logged
 from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
 from mersalg.engine.tracking.rollups.day import (
@@ -39,7 +38,7 @@ from mersalg.engine.tracking.rollups.offer_sums import Marks, Totals, totals_of
 from mersalg.engine.tracking.rollups.sums import measures_of
 from mersalg.engine.tracking.rollups.unit_sums import of_sets
 from mersalg.engine.tracking.sample_ratio import Drawn, drawn_of, first_eligible, group_of
-from mersalg.engine.tracking.strata import Cluster, Stratum, share_of
+from mersalg.engine.tracking.strata import OF_BASKET, Cluster, Stratum, share_of
 
 _SPENDING: Sequence[tuple[Kind, str]] = tuple(product(KINDS, SPENT))
 _OF_SPENDING = (*SPENT, "checkouts", "foreign")

@@ -21,7 +21,6 @@ from mersalg.engine.tracking.clusters import (
 from mersalg.engine.tracking.conversion import Bought, ConversionRule
 from mersalg.engine.tracking.history import History, PlacedOffer
 from mersalg.engine.tracking.measures import Part, offer_key
-from mersalg.engine.tracking.per_unit import OF_BASKET
 from mersalg.engine.tracking.query import OFFER_KEYS
 from mersalg.engine.tracking.rollups.offer_table import (
     AMOUNTS,
@@ -33,7 +32,7 @@ from mersalg.engine.tracking.rollups.offer_table import (
     OfferTable,
     write_offers,
 )
-from mersalg.engine.tracking.strata import Stratum
+from mersalg.engine.tracking.strata import OF_BASKET, Stratum
 
 _Row = Counter[str]
 

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mersalg.engine.facts import KINDS, Kind
-from mersalg.engine.tracking.per_unit import OF_BASKET
 from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
 from mersalg.engine.tracking.rollups.columns import distinct
 from mersalg.engine.tracking.rollups.day import (
@@ -24,7 +23,7 @@ from mersalg.engine.tracking.rollups.day import (
 )
 from mersalg.engine.tracking.rollups.offer_table import AMOUNTS, OFFERS, TALLIES, VISIT, OfferTable
 from mersalg.engine.tracking.rollups.stratum import Ints, sum_by_place
-from mersalg.engine.tracking.strata import WHOLE
+from mersalg.engine.tracking.strata import OF_BASKET, WHOLE
 
 _ONCE = frozenset(name for name in TALLIES if name.startswith(("checkouts_", "orders_"))) | {
     "shown",
@@ -85,16 +84,9 @@ def joined(tables: Sequence[OfferTable]) -> OfferTable:
 class Totals:
     """Totals of units over sets of offers.
 
-    Attributes
-    ----------
-    columns : mapping
-        By stratum, of `unit` (see `ends`), `flags`, and what `day.columns_of` returns.
-    units : int (n,)
-        The unit of each place.
-    ends : int (n_sets + 1,)
-        Where sets end among the places; the first is 0.
-    counts : sequence of mapping
-        Of each set, without units.
+    `columns` are those of `day.columns_of` by stratum, with places for units: sets end among these
+    at `ends` (n_sets + 1,), and `units` (n,) has the unit of each. `counts` are of each set,
+    without those of units.
     """
 
     columns: Mapping[AnyStratum, Mapping[str, Ints]]

@@ -19,11 +19,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mersalg.engine.tracking.per_unit import OF_BASKET
 from mersalg.engine.tracking.query import OFFER_KEYS
 from mersalg.engine.tracking.rates import UNIT_COUNTS
 from mersalg.engine.tracking.rollups.columns import read_columns, write_columns
-from mersalg.engine.tracking.strata import Stratum
+from mersalg.engine.tracking.strata import OF_BASKET, Stratum
 
 Ints = NDArray[Any]
 
@@ -59,20 +58,10 @@ decision that begins it, where that may have been of either arm.
 class OfferTable:
     """Rows of offers and their visits.
 
-    Attributes
-    ----------
-    strata : sequence of Stratum
-        Strata of the visits, which name them by position.
-    visits : mapping
-        The columns `VISIT`.
-    offers : mapping
-        `visit`: one of the checkout and unit. `judged`: that of the decision that the checkout is
-        judged by; -1 where it has none of the offers. `kind`: its place in `KINDS`. `key`: the
-        place of its combination of keys. `tally`: place of its `TALLIES`. Then `AMOUNTS`.
-    tallies : int64 (m, len(TALLIES))
-        The different combinations of marks and counts.
-    keys : sequence
-        Combinations of keys.
+    Visits name `strata` by position. Of offers, `visit` is one of the checkout and unit, `judged`
+    that of the decision that the checkout is judged by, -1 where it has none of the offers; `kind`,
+    `key` and `tally` are places in `KINDS`, `keys` and `tallies` (m, len(TALLIES)), which are the
+    different combinations of keys, and of marks and counts.
     """
 
     strata: Sequence[Stratum]

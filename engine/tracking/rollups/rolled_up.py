@@ -88,24 +88,9 @@ def _are_in_one_currency(days: Sequence[Notes], wanted: str | None) -> bool:
 class RolledUp:
     """The days of a period, and the checkouts that several of them share.
 
-    Attributes
-    ----------
-    query : ReportQuery
-        Filled; of whole days.
-    days : mapping
-        The roll-up of each day with facts, in order.
-    shared : frozenset of str
-        The checkouts that several days share, which no roll-up has.
-    left_out : frozenset of str
-        These, and the checkouts that `offers` do not have.
-    offers : mapping
-        The single offers of each day, where the query has keys of offers.
-    spanning : Period
-        The facts of the checkouts that are left out.
-    numbers : callable
-        Returns the number of each unit.
-    strays : mapping
-        Events of the days that match nothing, which no roll-up has: cause -> how many.
+    `days` with facts are in order. No roll-up has the `shared` checkouts, and `offers`, the single
+    offers of each day where the query has keys of offers, have none that are `left_out`; `spanning`
+    are the facts of these. `strays` counts events of the days that match nothing, by cause.
     """
 
     query: ReportQuery

@@ -23,14 +23,9 @@ Ints = NDArray[Any]
 
 
 class Column:
-    """A total of each unit, and exact sums over the units of each group.
+    """A total of each unit (n,), in the order of groups, and exact sums over units of each group.
 
-    Parameters
-    ----------
-    values : int64 (n,)
-        One for each unit, in the order of groups.
-    ends : int (n_groups + 1,)
-        Where groups end among the units; the first is 0.
+    `ends` (n_groups + 1,) are where groups end among the units; the first is 0.
     """
 
     def __init__(self, values: Ints, ends: Ints) -> None:
@@ -105,18 +100,8 @@ def _outcomes(x: Ints, m: Ints, ends: Ints) -> list[Ints]:
 class _Changed:
     """A multiple of a column, with some of its values changed, and exact sums over the units.
 
-    Few values are: their sums are put right in those of the column.
-
-    Attributes
-    ----------
-    base : Column
-        The column.
-    factor : int
-        What it is multiplied by.
-    places : intp (k,)
-        Where values are changed, each place once, in order.
-    change : int64 (k,)
-        What is added there.
+    Few values are, each of `places` (k,) once, in order, by `change` (k,): their sums are put right
+    in those of the column.
     """
 
     base: Column

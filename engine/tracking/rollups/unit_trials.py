@@ -1,4 +1,4 @@
-"""Units as trials, out of the sums of their checkouts over several days; see `per_unit`.
+"""Units as trials, out of the sums of their checkouts over several days; see `strata`.
 
 Most units have one stratum and no orders beside those of eligible checkouts: what a stratum has of
 them is what they have as trials. Others are taken out of its sums, and added again with all of it.
@@ -11,10 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from mersalg.engine.facts import Arm, Kind
-from mersalg.engine.tracking.per_unit import OF_BASKET
 from mersalg.engine.tracking.rollups.day import CHANGES, OF_CLUSTER
 from mersalg.engine.tracking.rollups.stratum import Column, Ints, Rows, Stratum
-from mersalg.engine.tracking.strata import COUNTED, MEASURES, MONEY, WHOLE, share_of
+from mersalg.engine.tracking.strata import COUNTED, MEASURES, MONEY, OF_BASKET, WHOLE, share_of
 
 _NEVER = 2**62
 

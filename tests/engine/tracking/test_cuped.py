@@ -13,8 +13,8 @@ import statsmodels.api as sm
 from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.facts import Fact
 from mersalg.engine.tracking.cuped import Adjusted, Unit, adjusted_difference
+from mersalg.engine.tracking.intervals import anytime_quantile
 from mersalg.engine.tracking.report import ReportQuery, report_of
-from mersalg.engine.tracking.sequences import anytime_quantile
 
 
 def adjusted(

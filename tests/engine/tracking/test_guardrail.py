@@ -22,7 +22,7 @@ from mersalg.engine.tracking.guardrail import (
     resume,
     state_of,
 )
-from mersalg.engine.tracking.sequences import watched_difference
+from mersalg.engine.tracking.intervals import watched_difference
 
 NOW = parse_instant("2026-05-04T08:00:00+00:00")
 DAY = clock.MICROS_PER_DAY

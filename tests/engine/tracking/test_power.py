@@ -13,9 +13,13 @@ from hypothesis import strategies as st
 from statsmodels.stats.proportion import power_proportions_2indep
 
 from mersalg.engine.errors import ConfigError
-from mersalg.engine.tracking.intervals import RatioSums, effective_counts, newcombe
+from mersalg.engine.tracking.intervals import (
+    RatioSums,
+    effective_counts,
+    newcombe,
+    watched_difference,
+)
 from mersalg.engine.tracking.power import checkouts_needed, days_left
-from mersalg.engine.tracking.sequences import watched_difference
 from tests.support.commands import run
 
 

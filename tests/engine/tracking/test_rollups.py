@@ -34,7 +34,6 @@ from mersalg.engine.storage.linked_facts import FactScope
 from mersalg.engine.storage.store import Store, open_store
 from mersalg.engine.tracking.intervals import RatioSums
 from mersalg.engine.tracking.measures import Measures
-from mersalg.engine.tracking.per_unit import OF_BASKET as BASKET
 from mersalg.engine.tracking.query import OFFER_KEYS, TIME_KEYS
 from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
 from mersalg.engine.tracking.report import ReportQuery, build_report
@@ -69,6 +68,7 @@ from mersalg.engine.tracking.strata import (
     Strata,
     Stratum,
 )
+from mersalg.engine.tracking.strata import OF_BASKET as BASKET
 from tests.benchmarks.importing import write_facts
 from tests.support.cluster_sums import (
     Clusters,

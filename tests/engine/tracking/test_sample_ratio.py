@@ -10,9 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mersalg.engine.tracking.per_unit import why_checkouts_differ
 from mersalg.engine.tracking.sample_ratio import Arms, Drawn, mismatch_p_value, sample_ratio
-from mersalg.engine.tracking.strata import MISMATCH, WHOLE, Cluster, Strata, Stratum
+from mersalg.engine.tracking.strata import (
+    MISMATCH,
+    WHOLE,
+    Cluster,
+    Strata,
+    Stratum,
+    why_checkouts_differ,
+)
 from tests.engine.tracking.test_incremental import report, visit
 from tests.support.cluster_sums import strata_of
 

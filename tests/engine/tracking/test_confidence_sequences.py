@@ -7,15 +7,16 @@ import pytest
 
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.fact_json import parse_fact
-from mersalg.engine.tracking.intervals import newcombe, normal_quantile
-from mersalg.engine.tracking.query import ReportQuery, parse_query
-from mersalg.engine.tracking.report import report_of
-from mersalg.engine.tracking.sequences import (
+from mersalg.engine.tracking.intervals import (
     TIGHTEST,
     anytime_quantile,
     intrinsic_time,
+    newcombe,
+    normal_quantile,
     watched_difference,
 )
+from mersalg.engine.tracking.query import ReportQuery, parse_query
+from mersalg.engine.tracking.report import report_of
 from tests.engine.tracking.test_incremental import trial
 
 
