@@ -14,6 +14,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.facts import Arm
 from mersalg.engine.tracking.history import History
@@ -88,11 +91,13 @@ def adjusted_difference(
     weights = [checkout / math.fsum(checkouts) for checkout in checkouts]
     pairs = [(_Arm.of(treatment), _Arm.of(control)) for treatment, control in strata]
     both = [arm for pair in pairs for arm in pair]
-    spread = math.fsum(c * c for arm in both for c in arm.past)
+    past, seen = (
+        np.concatenate(each) for each in zip(*((a.past, a.outcome) for a in both), strict=True)
+    )
+    spread = math.fsum(past * past)
     if spread == 0:
         return None
-    shared = math.fsum(z * c for arm in both for z, c in zip(arm.outcome, arm.past, strict=True))
-    outcome = math.fsum(z * z for arm in both for z in arm.outcome)
+    shared, outcome = math.fsum(seen * past), math.fsum(seen * seen)
     theta = shared / spread
     value = math.fsum(
         weight * (first.ratio - second.ratio - theta * (first.mean_past - second.mean_past))
@@ -150,8 +155,9 @@ def _variance(arms: Sequence[_Arm], weights: Sequence[float], theta: float) -> t
     """
     left: defaultdict[str, float] = defaultdict(float)
     for weight, arm in zip(weights, arms, strict=True):
-        for unit, z, c in zip(arm.units, arm.outcome, arm.past, strict=True):
-            left[unit] += weight * (z - theta * c) / len(arm.units)
+        parts = weight * (arm.outcome - theta * arm.past) / len(arm.units)
+        for unit, part in zip(arm.units, parts.tolist(), strict=True):
+            left[unit] += part
     n = len(left)
     return math.fsum(each * each for each in left.values()) * n / (n - 1), n
 
@@ -163,22 +169,17 @@ class _Arm:
     units: Sequence[str]
     ratio: float
     mean_past: float
-    outcome: Sequence[float]
-    past: Sequence[float]
+    outcome: NDArray[np.float64]
+    past: NDArray[np.float64]
 
     @classmethod
     def of(cls, by_unit: Units) -> _Arm:
-        units = list(by_unit.values())
-        n, checkouts = len(units), math.fsum(unit.m for unit in units)
-        ratio = math.fsum(unit.x for unit in units) / checkouts
-        mean_past = math.fsum(unit.past for unit in units) / n
-        mean_m = checkouts / n
+        units = [(unit.x, unit.m, unit.past) for unit in by_unit.values()]
+        n, (x, m, past) = len(units), np.array(units, np.float64).T
+        checkouts, mean_past = math.fsum(m), math.fsum(past) / n
+        ratio = math.fsum(x) / checkouts
         return cls(
-            list(by_unit),
-            ratio,
-            mean_past,
-            [(unit.x - ratio * unit.m) / mean_m for unit in units],
-            [unit.past - mean_past for unit in units],
+            list(by_unit), ratio, mean_past, (x - ratio * m) / (checkouts / n), past - mean_past
         )
 
 

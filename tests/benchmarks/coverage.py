@@ -17,7 +17,7 @@ from mersalg.engine.tracking.incremental import effects_of
 from mersalg.engine.tracking.rates import proportion
 from mersalg.engine.tracking.sample_ratio import Drawn, sample_ratio
 from mersalg.engine.tracking.strata import WHOLE, Cluster, Stratum, why_checkouts_differ
-from tests.support.cluster_sums import Clusters, strata_of, strata_of_units, sums_of_trials
+from tests.support.cluster_sums import Clusters, add_to, strata_of, strata_of_units, sums_of_trials
 
 UNITS = (10, 20, 30, 100, 200, 1_000)
 """Units in control; nine times as many see offers."""
@@ -87,7 +87,7 @@ def units_of(rng: np.random.Generator, clusters: Clusters) -> Clusters:
             n = int(rng.poisson(0.6))
             spent = round(float(rng.lognormal(8, 0.8, n).sum()))
             totals[unit] = Cluster(orders=n, completed=n, order_revenue=spent)
-        totals[unit].add(cluster)
+        add_to(totals[unit], cluster)
         totals[unit].orders += cluster.completed
     return {(strata[unit], unit): total for unit, total in totals.items()}
 

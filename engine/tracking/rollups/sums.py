@@ -156,69 +156,64 @@ def added(parts: Iterable[tuple[Sequence[int], Sums]], n_groups: int) -> dict[Ke
 
 def measures_of(sums: Sums, counts: Sequence[Mapping[Kind, Counts]]) -> list[Measures]:
     """Return the measures of groups, with their counts of offers added."""
-    found = [_Found() for _ in counts]
-    key: Any
-    for key, numbers in sums.items():
+    found: list[_Found] = [defaultdict(dict) for _ in counts]
+    for (field, *rest), numbers in sums.items():
+        key = tuple(rest)
         some = np.flatnonzero((numbers != 0).any(axis=1))
         for place, own in zip(some.tolist(), numbers[some].tolist(), strict=True):
-            of = found[place]
-            match key:
-                case "between", *pair:
-                    of.between[tuple(pair)] = CrossSums(*own)
-                case "counts", kind:
-                    of.units[kind] = Counts(**dict(zip(_OF_UNITS, own, strict=True)))
-                case "ratios", kind, name:
-                    of.ratios[kind][name] = RatioSums(*own)
-                case "drawn", kind, arm, share, *group:
-                    of.drawn[kind][(arm, share), tuple(group)] = own[0]
-                case "unstated", *stratum:
-                    of.unstated[tuple(stratum)] = own[0]
-                case "arms", *stratum, name:
-                    of.arms[tuple(stratum)][name] = RatioSums(*own)
-                case "across", *pair, name:
-                    of.across[tuple(pair)][name] = CrossSums(*own)
-                case _:
-                    raise AssertionError(key)
-    return [of.measures(own) for of, own in zip(found, counts, strict=True)]
+            found[place][str(field)][key] = own
+    return [_measures(of, own) for of, own in zip(found, counts, strict=True)]
 
 
-class _Found:
-    """The sums of one group, by what they are of."""
+_Found = defaultdict[str, dict[Any, list[int]]]
+"""The sums of one group: field of `Measures` -> the rest of the key -> numbers."""
 
-    def __init__(self) -> None:
-        self.ratios: dict[Kind, dict[str, RatioSums]] = {kind: dict(NO_RATIOS) for kind in KINDS}
-        self.drawn: dict[Kind, Drawn] = {kind: Counter() for kind in KINDS}
-        self.units: dict[Kind, Counts] = dict.fromkeys(KINDS, Counts())
-        self.between: dict[Any, CrossSums] = {}
-        self.unstated: dict[Any, int] = {}
-        self.arms: defaultdict[Any, dict[str, RatioSums]] = defaultdict(dict)
-        self.across: defaultdict[Any, dict[str, CrossSums]] = defaultdict(dict)
 
-    def measures(self, counts: Mapping[Kind, Counts]) -> Measures:
-        """Return the measures, with counts of offers added."""
-        return Measures(
-            {kind: counts[kind] + self.units[kind] for kind in KINDS},
-            self.ratios,
-            {kind: Strata(self._arms("strata", kind), self._across(kind)) for kind in KINDS},
-            {kind: Strata(self._arms("of_units", kind)) for kind in KINDS},
-            {kind: +self.drawn[kind] for kind in KINDS},
-            {key: each for key, each in self.between.items() if each.sum_mm},
-        )
+def _measures(of: _Found, counts: Mapping[Kind, Counts]) -> Measures:
+    ratios: dict[Kind, dict[str, RatioSums]] = {kind: dict(NO_RATIOS) for kind in KINDS}
+    for (kind, name), own in of["ratios"].items():
+        ratios[kind][name] = RatioSums(*own)
+    drawn: dict[Kind, Drawn] = {kind: Counter() for kind in KINDS}
+    for (kind, arm, share, *group), (n,) in of["drawn"].items():
+        drawn[kind][(arm, share), tuple(group)] = n
+    arms: defaultdict[Any, dict[str, RatioSums]] = defaultdict(dict)
+    for (*stratum, name), own in of["arms"].items():
+        arms[tuple(stratum)][name] = RatioSums(*own)
+    across: defaultdict[Any, dict[str, CrossSums]] = defaultdict(dict)
+    for (*pair, name), own in of["across"].items():
+        across[tuple(pair)][name] = CrossSums(*own)
 
-    def _arms(self, field: str, kind: Kind) -> dict[tuple[int, Arm], ArmSums]:
+    def strata(field: str, kind: Kind) -> Strata:
         # Nothing is left of a stratum whose units were all seen in another one before.
-        return {
-            (key[2], key[3]): ArmSums(
-                {name: of.get(name, _NO_SUMS) for name in MEASURES},
-                self.unstated.get((kind, *key[2:]), 0) if field == "strata" else 0,
+        of_arms: dict[tuple[int, Arm], ArmSums] = {
+            (share, arm): ArmSums(
+                {name: own.get(name, _NO_SUMS) for name in MEASURES},
+                of["unstated"].get((kind, share, arm), [0])[0] if field == "strata" else 0,
             )
-            for key, of in self.arms.items()
-            if key[:2] == (field, kind) and "converted" in of and of["converted"].n
+            for (of_field, of_kind, share, arm), own in arms.items()
+            if (of_field, of_kind) == (field, kind) and "converted" in own and own["converted"].n
         }
+        pairs: dict[tuple[Arm, int, int], Mapping[str, CrossSums]] = {
+            (arm, first, second): {name: own.get(name, _NO_PRODUCTS) for name in MEASURES}
+            for (of_kind, arm, first, second), own in across.items()
+            if (field, of_kind) == ("strata", kind)
+            and "converted" in own
+            and own["converted"].sum_mm
+        }
+        return Strata(of_arms, pairs)
 
-    def _across(self, kind: Kind) -> dict[tuple[Arm, int, int], Mapping[str, CrossSums]]:
-        return {
-            (key[1], key[2], key[3]): {name: of.get(name, _NO_PRODUCTS) for name in MEASURES}
-            for key, of in self.across.items()
-            if key[0] == kind and "converted" in of and of["converted"].sum_mm
-        }
+    return Measures(
+        {
+            kind: own + Counts(**dict(zip(_OF_UNITS, of["counts"].get((kind,), ()), strict=False)))
+            for kind, own in counts.items()
+        },
+        ratios,
+        {kind: strata("strata", kind) for kind in KINDS},
+        {kind: strata("of_units", kind) for kind in KINDS},
+        drawn,
+        {
+            key: products
+            for key, own in of["between"].items()
+            if (products := CrossSums(*own)).sum_mm
+        },
+    )
