@@ -1,4 +1,7 @@
-"""Group commit: threads that take all waiting jobs of many callers and commit them together."""
+"""Group commit: threads that take all waiting jobs of many callers and commit them together.
+
+`TimeBudget` bounds how long a caller waits for the result of a job.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 _log = logging.getLogger("mersalg.intake")
 
 _LIGHT = 64
 """Size from which on a batch does not wait: an fsync less saves less time than the wait takes."""
+_TICK_SECONDS = 0.0015
+"""The event loop counts whole milliseconds, the one that has begun too; no wait ends too soon."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -245,3 +250,52 @@ def _settle_here(pairs: Sequence[_Settled[Result]]) -> None:
             future.exception()  # Retrieved, as a caller that gave up must not cause a warning.
         else:
             future.set_result(result)
+
+
+class TimeBudget:
+    """Seconds a call may still wait for the database; every wait makes them less.
+
+    So a slow database costs a call its deadline once, however many questions it has.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the call may not wait any longer."""
+        return self._left <= 0
+
+    async def wait_for(self, future: asyncio.Future[Any]) -> bool:
+        """Return whether the future, whose only waiter this is, was done in time."""
+        done, waited = await wait_within(future, self._left)
+        self._left -= waited
+        return done
+
+
+async def wait_within(future: asyncio.Future[Any], seconds: float) -> tuple[bool, float]:
+    """Wait for a future, whose only waiter this is.
+
+    Returns
+    -------
+    bool, float
+        Whether it was done in time, well or not, and how long it took. A future that was not is
+        done afterwards, with a TimeoutError.
+    """
+    started = time.monotonic()
+    if not future.done():
+        timer = future.get_loop().call_later(seconds + _TICK_SECONDS, _expire, future)
+        try:
+            await future
+        except TimeoutError:
+            return False, time.monotonic() - started
+        except Exception:  # noqa: S110 - the caller looks at the future
+            pass
+        finally:
+            timer.cancel()
+    return True, time.monotonic() - started
+
+
+def _expire(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())

@@ -20,10 +20,9 @@ from mersalg.engine.facts import Decision, Fact, Tracking
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.storage.fact_rows import AppendResult, FactRow
 from mersalg.engine.storage.store import Store
-from mersalg.serving.group_commit import GroupCommit, QueueFull
+from mersalg.serving.group_commit import GroupCommit, QueueFull, TimeBudget, wait_within
 from mersalg.serving.metrics import Metrics
 from mersalg.serving.spool import WAITING, Spool, SpoolFull, deliver, pack_audit, pack_hashed
-from mersalg.serving.time_budget import TimeBudget, wait_within
 
 _log = logging.getLogger("mersalg.intake")
 

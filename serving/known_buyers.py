@@ -13,10 +13,9 @@ from mersalg.engine.facts import Arm
 from mersalg.engine.model import Model
 from mersalg.engine.storage.questions import Bought, BuyerQuery, KnownBuyer
 from mersalg.serving.checkout import consents
-from mersalg.serving.group_commit import GroupCommit, QueueFull
+from mersalg.serving.group_commit import GroupCommit, QueueFull, TimeBudget
 from mersalg.serving.recent import Recent
 from mersalg.serving.schemas import SuggestionRequest
-from mersalg.serving.time_budget import TimeBudget
 
 _FRESH_SECONDS = 30.0
 """How long a customer's purchases are taken as they were."""

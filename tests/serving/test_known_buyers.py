@@ -16,9 +16,9 @@ from mersalg.engine.experiment import assign_arm, unit_of
 from mersalg.engine.facts import Arm
 from mersalg.engine.model import Model
 from mersalg.engine.storage.questions import BuyerQuery, KnownBuyer
+from mersalg.serving.group_commit import TimeBudget
 from mersalg.serving.known_buyers import KnownBuyers
 from mersalg.serving.schemas import SuggestionRequest
-from mersalg.serving.time_budget import TimeBudget
 from tests.support.models import tiny_model
 from tests.support.waiting import WAIT_SECONDS, eventually
 
