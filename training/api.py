@@ -144,21 +144,11 @@ class _Recommender(BaseEstimator):
             No order or no item can be used.
         """
         dataset, config = dataset_of(orders, items, self.currency, self.settings)
-        engine, quiet = get_engine("local"), SilentProgress()
-        ladders = ladders_of(dataset, quiet)
-        tested = back_test(
-            dataset, config, engine, quiet, n_samples=BACK_TEST_SAMPLES, fitted_ladders=ladders
-        )
-        fitted = fit_chosen(
-            dataset,
-            config,
-            engine,
-            quiet,
-            tested=tested,
-            fitted_ladders=ladders,
-            customer_key=b"in memory",
-        )
-        self.model_ = fitted.model
+        given = (dataset, config, get_engine("local"), SilentProgress())
+        ladders = ladders_of(dataset, SilentProgress())
+        tested = back_test(*given, n_samples=BACK_TEST_SAMPLES, fitted_ladders=ladders)
+        kept = {"fitted_ladders": ladders, "customer_key": b"in memory"}
+        self.model_ = fit_chosen(tested, *given, **kept).model
         self.metrics_ = tested.to_json() if tested else {}
         self.quality_ = dataset.quality.to_json()
         return self

@@ -32,7 +32,7 @@ from mersalg.engine.storage.pseudonyms import customer_key
 from mersalg.engine.words import counted
 from mersalg.training.evaluation import BackTest, back_test
 from mersalg.training.gate import Verdict, judge, offered_carts, passed
-from mersalg.training.mining.protocol import MiningEngine, get_engine
+from mersalg.training.mining.protocol import get_engine
 from mersalg.training.model_fit import Fitted, fit_model, ladders_of
 from mersalg.training.reading.dataset import Dataset, Sources, load_dataset, read_sources
 from mersalg.training.reading.validation import shop_warnings
@@ -109,26 +109,11 @@ class _Stopwatch:
         self.seconds[name] = round(time.perf_counter() - started, 3)
 
 
-def fit_chosen(
-    dataset: Dataset,
-    config: ShopConfig,
-    engine: MiningEngine,
-    progress: Progress,
-    *,
-    tested: BackTest | None,
-    **others: Any,
-) -> Fitted:
-    """Fit the model with the ranking that the back-test chose; `others` go to `fit_model`."""
+def fit_chosen(tested: BackTest | None, *given: Any, **others: Any) -> Fitted:
+    """Fit the model with the ranking that the back-test chose; the rest goes to `fit_model`."""
     choice = tested and tested.choice
-    return fit_model(
-        dataset,
-        config,
-        engine,
-        progress,
-        scorers=choice.scorers if choice else None,
-        max_lift=choice.max_lift if choice else 1.0,
-        **others,
-    )
+    scorers, max_lift = (choice.scorers, choice.max_lift) if choice else (None, 1.0)
+    return fit_model(*given, scorers=scorers, max_lift=max_lift, **others)
 
 
 def train(
@@ -192,17 +177,13 @@ def train(
         raise DataError("no order is left to train on")
     with watch.stage("tiers"):
         ladders = ladders_of(dataset, progress, former=_former_cuts(registry))
+    given = (dataset, config, mining, progress)
     with watch.stage("back_test"):
-        tested = back_test(
-            dataset, config, mining, progress, n_samples=n_back_test, fitted_ladders=ladders
-        )
+        tested = back_test(*given, n_samples=n_back_test, fitted_ladders=ladders)
     with watch.stage("fit"):
         fitted = fit_chosen(
-            dataset,
-            config,
-            mining,
-            progress,
-            tested=tested,
+            tested,
+            *given,
             fitted_ladders=ladders,
             customer_key=customer_key(models),
             forgotten=Forgotten(models).hashes(),
@@ -216,13 +197,12 @@ def train(
         carts = offered_carts(fitted.model, dataset.baskets)
     counts, metrics = {**fitted.counts, **carts}, tested.to_json() if tested else {}
     quality = {**dataset.quality.to_json(), "prices": dict(ladders[1].examples or {})}
+    told: dict[str, Any] = {"data_range": data_range(dataset), "counts": counts, "metrics": metrics}
     with watch.stage("write"), progress.task("Writing the version"):
         name = registry.write(
             fitted.model,
             {
-                "data_range": data_range(dataset),
-                "counts": counts,
-                "metrics": metrics,
+                **told,
                 "libraries": _libraries(),
                 "summary": _summary(counts, tested),
                 # A row dated in the future becomes an order without any file having changed.
@@ -244,12 +224,10 @@ def train(
         published=publish and allowed,
         refused=not allowed,
         verdicts=verdicts,
-        metrics=metrics,
-        counts=counts,
-        data_range=data_range(dataset),
         quality=quality,
         seconds=watch.seconds,
         warnings=[*shop_warnings(dataset.catalogue, config, dataset.quality), *warnings],
+        **told,
     )
 
 

@@ -94,12 +94,10 @@ class _Event:
             if offer_id is not None:
                 event_id = f"{own}/{offer_id}" if own else None
                 yield without_none(
-                    {
-                        "type": self._name,
-                        "event_id": event_id or derived_id("ga4", [*self._identity, offer_id]),
-                        "offer_id": offer_id,
-                        **self._common,
-                    }
+                    type=self._name,
+                    event_id=event_id or derived_id("ga4", [*self._identity, offer_id]),
+                    offer_id=offer_id,
+                    **self._common,
                 )
 
     def orders(self) -> Iterator[Record]:
@@ -123,17 +121,15 @@ class _Event:
         if self._name != "purchase":
             of_order["tax"] = None
         yield without_none(
-            {
-                "type": self._name,
-                "event_id": own,
-                "transaction_id": transaction,
-                "refund_id": text_of(self._params, "refund_id"),
-                "currency": currency,
-                "items": goods_of_order(items, currency, **of_order),
-                "revision": revision,
-                "prices_include_tax": flag_of(self._params, "prices_include_tax"),
-                **self._common,
-            }
+            type=self._name,
+            event_id=own,
+            transaction_id=transaction,
+            refund_id=text_of(self._params, "refund_id"),
+            currency=currency,
+            items=goods_of_order(items, currency, **of_order),
+            revision=revision,
+            prices_include_tax=flag_of(self._params, "prices_include_tax"),
+            **self._common,
         )
 
 
@@ -142,13 +138,11 @@ def _line(item: Fields) -> Record:
     quantity = Decimal(1) if quantity is None else quantity
     paid, off = amount_of(item, "price"), amount_of(item, "discount") or Decimal(0)
     return without_none(
-        {
-            "item_id": text_of(item, "item_id", "item_name"),
-            "quantity": str(quantity),
-            "price": None if paid is None else str(paid + off),
-            "discount": str(off * quantity) if off else None,
-            "offer_id": text_of(item, *_OFFER),
-        }
+        item_id=text_of(item, "item_id", "item_name"),
+        quantity=str(quantity),
+        price=None if paid is None else str(paid + off),
+        discount=str(off * quantity) if off else None,
+        offer_id=text_of(item, *_OFFER),
     )
 
 

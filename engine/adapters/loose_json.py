@@ -145,9 +145,9 @@ def _cost(line: Record) -> Decimal | None:
     return price * quantity - (amount_of(line, "discount") or 0)
 
 
-def without_none(record: Fields) -> Record:
-    """Return a record without its empty fields."""
-    return {name: value for name, value in record.items() if value is not None}
+def without_none(**fields: object) -> Record:
+    """Return a record of the fields that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def derived_id(prefix: str, content: object) -> str:

@@ -94,18 +94,16 @@ def _translated(message: Fields, received_at: int) -> Iterator[Record]:
         record["offer_id"] = text_of(properties, "offer_id", "promotion_id")
         if record["offer_id"] is None:
             return
-    yield without_none(record)
+    yield without_none(**record)
 
 
 def _line(product: Fields) -> Record:
     quantity, price = amount_of(product, "quantity"), amount_of(product, "price")
     return without_none(
-        {
-            "item_id": text_of(product, "sku", "product_id", "name"),
-            "quantity": "1" if quantity is None else str(quantity),
-            "price": None if price is None else str(price),
-            "offer_id": text_of(product, "offer_id", "promotion_id"),
-        }
+        item_id=text_of(product, "sku", "product_id", "name"),
+        quantity="1" if quantity is None else str(quantity),
+        price=None if price is None else str(price),
+        offer_id=text_of(product, "offer_id", "promotion_id"),
     )
 
 

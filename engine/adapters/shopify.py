@@ -138,14 +138,14 @@ def _order(order: Fields) -> list[Record]:
     }
     cancelled, lines = text_of(order, "cancelled_at"), _lines(order, _kept_units(order))
     if cancelled is None and lines:
-        return [without_none({**purchase, "items": lines})]
+        return [without_none(**purchase, items=lines)]
     # Nothing of it is left: it is taken back as it was bought.
     state = "" if cancelled or not revision else f"/{revision}"
     cancel: Record = {"type": "cancel", "event_id": f"{OWN_PREFIX}cancel/{number}{state}", **common}
     cancel["occurred_at"] = cancelled or updated or purchase["occurred_at"]
     bought = _lines(order, {})
     records = [{**purchase, "items": bought}] if bought else []
-    return [without_none(each) for each in ([*records, cancel] if cancelled or bought else [])]
+    return [without_none(**each) for each in ([*records, cancel] if cancelled or bought else [])]
 
 
 def _kept_units(order: Fields) -> dict[str, Decimal]:
@@ -184,16 +184,14 @@ def _refund(refund: Fields) -> list[Record]:
         return []
     return [
         without_none(
-            {
-                "type": "refund",
-                "event_id": f"{OWN_PREFIX}refund/{_required(refund, 'id')}",
-                "refund_id": _required(refund, "id"),
-                "occurred_at": _required(refund, "created_at"),
-                "transaction_id": _required(refund, "order_id"),
-                "items": items or None,
-                "amount": str(max(amount, Decimal(0))) if paid else None,
-                "currency": _required(paid[0], "currency") if paid else None,
-            }
+            type="refund",
+            event_id=f"{OWN_PREFIX}refund/{_required(refund, 'id')}",
+            refund_id=_required(refund, "id"),
+            occurred_at=_required(refund, "created_at"),
+            transaction_id=_required(refund, "order_id"),
+            items=items or None,
+            amount=str(max(amount, Decimal(0))) if paid else None,
+            currency=_required(paid[0], "currency") if paid else None,
         )
     ]
 
@@ -259,15 +257,13 @@ def _line(line: Fields) -> Record:
     tax = sum(taxes, Decimal(0))
     quantity, price = amount_of(line, "quantity"), amount_of(line, "price")
     return without_none(
-        {
-            "item_id": text_of(line, "sku", "variant_id", "product_id"),
-            "quantity": "1" if quantity is None else str(quantity),
-            "price": None if price is None else str(price),
-            "discount": str(discount) if discount else None,
-            # A list that is empty says that there is none; without a list it is not known.
-            "tax": None if line.get("tax_lines") is None else str(tax),
-            "offer_id": next(offers, None),
-        }
+        item_id=text_of(line, "sku", "variant_id", "product_id"),
+        quantity="1" if quantity is None else str(quantity),
+        price=None if price is None else str(price),
+        discount=str(discount) if discount else None,
+        # A list that is empty says that there is none; without a list it is not known.
+        tax=None if line.get("tax_lines") is None else str(tax),
+        offer_id=next(offers, None),
     )
 
 

@@ -295,13 +295,8 @@ class Memory:
         by_then = self.next_seconds.owners()[self.next_seconds.values < seconds]
         times = np.bincount(by_then, minlength=len(pairs))
         is_repeated = times > 0
-        return Standing(
-            self.ordered(item, at),
-            promotion,
-            usual,
-            self.up.before(item, at).astype(np.float32),
-            self.down.before(item, at).astype(np.float32),
-            self.moved.before(item, at).astype(np.float32),
-            pairs[is_repeated],
-            times[is_repeated].astype(np.float32),
+        up, down, moved = (
+            each.before(item, at).astype(np.float32) for each in (self.up, self.down, self.moved)
         )
+        moves, n_times = pairs[is_repeated], times[is_repeated].astype(np.float32)
+        return Standing(self.ordered(item, at), promotion, usual, up, down, moved, moves, n_times)
