@@ -226,10 +226,7 @@ class CartEligibility(Struct, frozen=True, gc=False):
     ) -> list[tuple[int, float]]:
         """Return the items of the highest scores that may be bought beside the cart, with these.
 
-        Parameters
-        ----------
-        taken
-            What the slate holds already.
+        `taken` is what the slate holds already.
         """
         beside = self.marks, self.families, self.dearest, self.sensitive
         return self.native.choose(items, scores, *beside, taken, *cap, limit)

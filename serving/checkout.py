@@ -99,8 +99,6 @@ def decide(
     ----------
     model
         None where none is published: nothing is offered then.
-    request
-        The call.
     holdout
         False puts every unit in treatment.
     known_arm

@@ -20,8 +20,7 @@ from mersalg.engine.errors import DataError
 from mersalg.engine.model import Model
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress, Task
-from mersalg.engine.ranking.ranking import MODES, Mode
-from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.ranking import MODES, Mode, Scorer
 from mersalg.training.keyed import medians_of
 from mersalg.training.mining.local import LocalEngine
 from mersalg.training.mining.protocol import MiningEngine

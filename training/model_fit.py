@@ -16,8 +16,7 @@ from mersalg.engine.model import Model, Settings
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
 from mersalg.engine.ranking.purchases import Customers
-from mersalg.engine.ranking.ranking import Mode
-from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.ranking import Mode, Scorer
 from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.affinity import Exclusions, build_affinity, exclusive_pairs, named_by_shop

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from mersalg.engine.arrays import Bools, Float32s, Float64s
-from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.ranking import Scorer
 
 Layers = Sequence[NDArray[np.floating]]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.ranking import Scorer
 
 Floats = NDArray[np.float32]
 WINDOWS = (7.0, 21.0, 60.0, 365.0)

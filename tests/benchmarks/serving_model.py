@@ -12,8 +12,7 @@ from mersalg.engine.arrays import Ragged
 from mersalg.engine.model import Model
 from mersalg.engine.native.signals import COMPLEMENT
 from mersalg.engine.ranking.purchases import Customers, Purchases
-from mersalg.engine.ranking.ranking import MODES, ItemSignals, Neighbours, Ranking
-from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.ranking import MODES, ItemSignals, Neighbours, Ranking, Scorer
 from mersalg.engine.storage.pseudonyms import customer_key
 from tests.benchmarks.slate import N_FAMILIES, N_ITEMS, N_ORDERS, large_model
 

@@ -16,8 +16,7 @@ from mersalg.engine.arrays import Ragged
 from mersalg.engine.model import Model
 from mersalg.engine.native.signals import COMPLEMENT, QUESTION, SIBLING
 from mersalg.engine.ranking.purchases import Customers, Purchases
-from mersalg.engine.ranking.ranking import ItemSignals, Neighbours, Ranking
-from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.ranking import ItemSignals, Neighbours, Ranking, Scorer
 from mersalg.engine.upsell.likelihood import WINDOWS, Facts, Likelihood, Standing
 
 N_CUSTOMERS, MAX_ORDERS, ITEMS_EACH = 5_000, 120, 8

@@ -33,8 +33,7 @@ from mersalg.engine.native.kernels import (
 )
 from mersalg.engine.native.packed_items import PackedUpgrades
 from mersalg.engine.ranking.purchases import Past
-from mersalg.engine.ranking.ranking import MODES, Ranking
-from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.ranking import MODES, Ranking, Scorer
 from tests.support.numpy_cross_sell import best_pair, fire, strongest
 from tests.support.numpy_ranking import rank
 from tests.support.numpy_upsell import Found, better_items

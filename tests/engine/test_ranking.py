@@ -13,8 +13,7 @@ from mersalg.engine.arrays import Ragged, arrays_of, read
 from mersalg.engine.native.kernels import BrokenArrays
 from mersalg.engine.native.signals import COMPLEMENT
 from mersalg.engine.ranking.purchases import Carts, Customers, Past, Purchases, hash_of
-from mersalg.engine.ranking.ranking import ItemSignals, Neighbours, Ranking
-from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.ranking import ItemSignals, Neighbours, Ranking, Scorer
 
 N_ITEMS, N_GROUPS = 9, 4
 DAY = 86_400_000_000

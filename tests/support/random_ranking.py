@@ -11,8 +11,7 @@ from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.native.signals import COMPLEMENT, QUESTION, SIBLING
 from mersalg.engine.ranking.purchases import Past
-from mersalg.engine.ranking.ranking import ItemSignals, Neighbours, Ranking
-from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.ranking import ItemSignals, Neighbours, Ranking, Scorer
 from mersalg.engine.upsell.likelihood import WINDOWS, Facts, Likelihood, Standing
 from mersalg.engine.upsell.recommender import BaseItem
 from mersalg.engine.upsell.tiers import Ladders

@@ -10,8 +10,7 @@ import numpy as np
 
 from mersalg.engine.arrays import Int64s
 from mersalg.engine.native.signals import COMPLEMENT
-from mersalg.engine.ranking.ranking import MODES, Mode, Ranking
-from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.ranking import MODES, Mode, Ranking, Scorer
 from mersalg.training.ranking.hits import LIFTS, Tested
 
 FITTED, RULES = "fitted", "rules"

@@ -15,8 +15,7 @@ from mersalg.engine.cross_sell.recommender import CrossSell
 from mersalg.engine.merchandising.targets import sensitive_of
 from mersalg.engine.model import Model
 from mersalg.engine.ranking.purchases import Carts, Past, Purchases
-from mersalg.engine.ranking.ranking import Mode, Ranking
-from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.ranking import Mode, Ranking, Scorer
 from mersalg.training.affinity import Exclusions
 from mersalg.training.keyed import distinct, least_by_key, look_up
 from mersalg.training.networks import calibrated

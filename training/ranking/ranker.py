@@ -14,8 +14,7 @@ from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.native.signals import COMPLEMENT
 from mersalg.engine.progress import Progress
 from mersalg.engine.ranking.purchases import Carts, Past, Purchases
-from mersalg.engine.ranking.ranking import Mode, Ranking
-from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.ranking import Mode, Ranking, Scorer
 from mersalg.training.keyed import distinct, look_up
 from mersalg.training.networks import Plan, Rows, calibrated, fit_networks
 from mersalg.training.reading.dataset import Dataset

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Bools, Float32s, Float64s, Int64s
-from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.ranking import Scorer
 from mersalg.engine.upsell.likelihood import Likelihood
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.networks import Plan, Rows, calibrated, fit_networks

@@ -11,8 +11,7 @@ from mersalg.engine.config import load_config
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.ranking.purchases import Carts, Past
-from mersalg.engine.ranking.ranking import Ranking
-from mersalg.engine.ranking.scorer import Scorer
+from mersalg.engine.ranking.ranking import Ranking, Scorer
 from mersalg.training.evaluation import BackTest, back_test
 from mersalg.training.mining.local import LocalEngine
 from mersalg.training.ranking import signals
