@@ -12,13 +12,16 @@ import re
 import secrets
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
-from sqlalchemy.engine import URL
 
 from mersalg.engine.durable import put_in_place, write_temporary
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.facts import Fact
+
+if TYPE_CHECKING:  # a process that only hashes need not load the library of databases
+    from sqlalchemy.engine import URL
 
 _REMEMBERED = 4_096
 _SHORTEST = 16

@@ -49,8 +49,8 @@ _SERVING_PRAGMAS = (
 )
 
 _CLOSE_SECONDS = 5.0
-_ROWS_AT_ONCE = 16
-"""So few that SQLite keeps every statement prepared, also those for the rows that are left."""
+_ROWS_AT_ONCE = (64, 16)
+"""Of a statement, and of those for the rows that are left: so few that all stay prepared."""
 NOTED_SINGLY = 1_000
 """Maximum number of facts that a batch marks as fresh one by one; of more it marks the days."""
 
@@ -302,10 +302,11 @@ class SqliteWriter(Writer):
 def _insert(connection: Any, table: Table, rows: Sequence[Row]) -> int:
     """Insert rows whose key is new, and return their number."""
     places = f"({', '.join('?' * len(table.columns))})"
-    n_new = 0
+    many, few = _ROWS_AT_ONCE
+    n_new = start = 0
     # Some at a time, for each statement waits for the other threads.
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        part = rows[start : start + _ROWS_AT_ONCE]
+    while part := rows[start : start + (many if len(rows) - start >= many else few)]:
+        start += len(part)
         values = ", ".join([places] * len(part))
         # To undo a statement alone, SQLite would keep a copy of each page that it changes.
         statement = f"insert or rollback into {table.name} values {values} on conflict do nothing"  # noqa: S608
