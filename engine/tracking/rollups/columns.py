@@ -35,18 +35,12 @@ def write_columns(columns: Mapping[str, NDArray[Any]]) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def read_columns(body: bytes) -> dict[str, NDArray[np.integer[Any]]]:
+def read_columns(body: bytes) -> dict[str, NDArray[Any]]:
     """Return columns as `write_columns` wrote them."""
     pool = pa.system_memory_pool()
     with pa.ipc.open_stream(body, options=READING, memory_pool=pool) as reader:
         (batch,) = reader
-        return {name: values_of(batch[name]) for name in reader.schema.names}
-
-
-def values_of(column: pa.Array) -> NDArray[np.integer[Any]]:
-    """Return the integers of a column without nulls, as they are in memory."""
-    kind = np.dtype(column.type.to_pandas_dtype())
-    return np.frombuffer(column.buffers()[1], kind, len(column), column.offset * kind.itemsize)
+        return {name: np.from_dlpack(batch[name]) for name in reader.schema.names}
 
 
 def array_of(values: NDArray[np.integer[Any]], kind: pa.DataType) -> pa.Array:

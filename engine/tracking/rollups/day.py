@@ -31,7 +31,6 @@ from mersalg.engine.tracking.rollups.columns import (
     constant_array,
     different_rows,
     smallest_type,
-    values_of,
 )
 from mersalg.engine.tracking.sample_ratio import Group
 from mersalg.engine.tracking.strata import MEASURES, MONEY, OF_BASKET, WHOLE
@@ -218,7 +217,7 @@ class Day:
                 UnitRows(
                     batch["arm"].values[0].as_py(),
                     batch["share"].values[0].as_py(),
-                    {name: values_of(batch[name]) for name in names},
+                    {name: np.from_dlpack(batch[name]) for name in names},
                     self.notes.groups,
                     counts,
                     number,
