@@ -106,11 +106,8 @@ def _print(result: DemoResult) -> None:
         out.print(line)
     out.print("\n[bold]Against what the simulation knows[/]")
     for kind in KINDS:
-        _print_truth(
-            kind.replace("_", "-"),
-            result.report["total"][kind]["incremental"],
-            result.truth.kinds[kind],
-        )
+        measured = result.report["total"][kind]["incremental"]
+        _print_truth(kind.replace("_", "-"), measured, result.truth.kinds[kind].incremental)
 
 
 def _print_sample(sample: Mapping[str, Any]) -> None:
@@ -133,8 +130,7 @@ def _print_sample(sample: Mapping[str, Any]) -> None:
         console.say(f"      “{offer['text']}”", style="dim")
 
 
-def _print_truth(label: str, measured: Mapping[str, Any], planted: Any) -> None:
-    true = planted.incremental
+def _print_truth(label: str, measured: Mapping[str, Any], true: float | None) -> None:
     if true is None:
         text = f"  {label}: no checkout had such an offer"
     elif measured["value"] is None:

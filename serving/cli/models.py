@@ -47,13 +47,9 @@ def list_versions(models: Models = _DEFAULT, as_json: console.JsonFlag = False) 
         console.say(f"no versions in {models}")
         return
     rows = [
-        (
-            "*" if manifest.version == current else "",
-            manifest.version,
-            manifest.created_at[:16].replace("T", " "),
-            manifest.summary,
-        )
-        for manifest in manifests
+        ("*" * (each.version == current), each.version, created, each.summary)
+        for each in manifests
+        if (created := each.created_at[:16].replace("T", " "))
     ]
     console.print_table(("", "|version", "|created", "summary"), rows)
 

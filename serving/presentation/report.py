@@ -155,12 +155,9 @@ class _Presenter(EntryWords):
         treatment, control = entry["treatment"], entry["control"]
         if entry["value"] is None:
             return [self.effect(entry)]
+        shares = {"treated": treatment["value"], "control": control["value"]}
         lines = [
-            self.phrase(
-                "anyway",
-                treated=self.percent(treatment["value"]),
-                control=self.percent(control["value"]),
-            ),
+            self.phrase("anyway", **{arm: self.percent(share) for arm, share in shares.items()}),
             self.phrase(
                 f"effect_of_{trial}s",
                 points=self.points(entry["value"]),
@@ -306,13 +303,7 @@ class _Presenter(EntryWords):
         for kind in self._kinds:
             for uneven in self._report["total"][kind]["incremental"]["uneven"]:
                 ((key, value),) = uneven["key"].items()
-                notes.append(
-                    self.phrase(
-                        "uneven_group",
-                        kind=self.terms[kind].name,
-                        key=self.phrase(f"key_{key}"),
-                        value=value,
-                        p_value=self.p_value(uneven["p_value"]),
-                    )
-                )
+                texts = {"kind": self.terms[kind].name, "key": self.phrase(f"key_{key}")}
+                texts |= {"value": value, "p_value": self.p_value(uneven["p_value"])}
+                notes.append(self.phrase("uneven_group", **texts))
         return tuple(notes) or (self.phrase("no_problems"),)

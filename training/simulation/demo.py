@@ -115,14 +115,12 @@ def running_demo(
     """
     require_http_client()
     n_shoppers = n_shoppers or N_SHOPPERS["full" if n_households == N_HOUSEHOLDS else "sample"]
+    shoppers = counted(n_shoppers, "simulated shopper")
     steps = iter(
         _lines_of(
             ("prepare the data", _PREPARING),
             ("train, unless an earlier run did", float(np.interp(n_households, *_TRAINING))),
-            (
-                f"let {counted(n_shoppers, 'simulated shopper')} check out over HTTP",
-                _STARTING + _CHECKOUT * n_shoppers,
-            ),
+            (f"let {shoppers} check out over HTTP", _STARTING + _CHECKOUT * n_shoppers),
             ("compute both rates", _REPORTING),
         )
     )
@@ -152,20 +150,18 @@ def running_demo(
             announce(next(steps))
             with progress.task("Computing the rates"):
                 report = service.get("/v1/reports/rates")
-            yield (
-                DemoResult(
-                    shop=shop,
-                    version=version,
-                    trained=earlier is None,
-                    samples=_samples(played.outcomes, model.catalogue),
-                    report=report,
-                    truth=played.truth,
-                    behaviour=behaviour,
-                    replay_seconds=played.seconds,
-                    url=service.url,
-                ),
-                service,
+            result = DemoResult(
+                shop=shop,
+                version=version,
+                trained=earlier is None,
+                samples=_samples(played.outcomes, model.catalogue),
+                report=report,
+                truth=played.truth,
+                behaviour=behaviour,
+                replay_seconds=played.seconds,
+                url=service.url,
             )
+            yield result, service
     except ServiceFailed:
         keep = True
         raise
