@@ -36,7 +36,6 @@ class Waiting(Generic[Job, Result]):
     """A job, and the future of its result."""
 
     job: Job
-    loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Result]
 
 
@@ -127,9 +126,8 @@ class GroupCommit(Generic[Job, Result]):
         """
         if self._closed or len(self._jobs) >= self._backlog:
             raise QueueFull
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Result] = loop.create_future()
-        self._jobs.append(Waiting(job, loop, future))
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._jobs.append(Waiting(job, future))
         # One thread takes all jobs: to wake one for each would cost the event loop its turn. While
         # a batch is written, light jobs are not worth another one.
         is_enough = self._weight(job) >= _LIGHT or (
@@ -232,7 +230,7 @@ class GroupCommit(Generic[Job, Result]):
 def _settle(batch: Sequence[Waiting[Job, Result]], results: Sequence[Result | Exception]) -> None:
     by_loop: dict[asyncio.AbstractEventLoop, list[_Settled[Result]]] = {}
     for waiting, result in zip(batch, results, strict=True):
-        by_loop.setdefault(waiting.loop, []).append((waiting.future, result))
+        by_loop.setdefault(waiting.future.get_loop(), []).append((waiting.future, result))
     for loop, pairs in by_loop.items():
         try:
             loop.call_soon_threadsafe(_settle_here, pairs)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import orjson
 
@@ -27,6 +27,8 @@ _LARGE = 16_000_000
 """Bytes from which it pays to start other processes."""
 
 _EXAMPLES = 5
+_COUNTS = ("recorded", "duplicates", "rejected", "nobody")
+"""Of an `ImportResult`, what a later run continues to count."""
 
 
 @dataclass(slots=True)
@@ -84,28 +86,20 @@ class _Rejects:
 
         The size of the file with them is returned.
         """
-        if self._file is None:
-            if not entries:
-                return self.size
-            self._file = self._opened()
+        if self._file is None and not entries:
+            return self.size
         try:
+            if self._file is None:
+                is_there = self._resumed and self._path.exists()
+                self._file = self._path.open("r+b" if is_there else "wb")
             self._file.seek(self.size)
             self._file.truncate()
             self._file.writelines(entries)
             self._file.flush()
+            return self._file.tell()
         except OSError as error:
-            raise self._failed(error) from error
-        return self._file.tell()
-
-    def _opened(self) -> IO[bytes]:
-        try:
-            return self._path.open("r+b" if self._resumed and self._path.exists() else "wb")
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def _failed(self, error: OSError) -> DataError:
-        message = f"cannot write the rejected lines: {error.strerror}"
-        return DataError(message, file=str(self._path))
+            message = f"cannot write the rejected lines: {error.strerror}"
+            raise DataError(message, file=str(self._path)) from error
 
     def close(self) -> None:
         if self._file is not None:
@@ -185,16 +179,11 @@ class _Place:
         text = None if self._mark is None else self._store.note(self._mark)
         if text is None:
             return ImportResult()
-        bookmarks: dict[str, int] = orjson.loads(text)
+        bookmarks: dict[str, Any] = orjson.loads(text)
         self.offset, self.line = bookmarks["offset"], bookmarks["line"]
         # Version 0.1.0 did not note it; then all that its side file holds is kept.
         self.rejected_bytes = bookmarks.get("rejected_bytes")
-        return ImportResult(
-            bookmarks["recorded"],
-            bookmarks["duplicates"],
-            bookmarks["rejected"],
-            nobody=bookmarks.get("nobody", 0),
-        )
+        return ImportResult(**{name: bookmarks.get(name, 0) for name in _COUNTS})
 
     def advance(self, size: int, lines: int) -> None:
         self.offset += size
@@ -204,16 +193,9 @@ class _Place:
         """Return the note that a later run resumes from."""
         if self._mark is None:
             return None
-        entry = {
-            "recorded": result.recorded,
-            "duplicates": result.duplicates,
-            "rejected": result.rejected,
-            "nobody": result.nobody,
-            "offset": self.offset,
-            "line": self.line,
-            "rejected_bytes": rejected_bytes,
-        }
-        return self._mark, orjson.dumps(entry).decode()
+        counts = {name: getattr(result, name) for name in _COUNTS}
+        place = {"offset": self.offset, "line": self.line, "rejected_bytes": rejected_bytes}
+        return self._mark, orjson.dumps(counts | place).decode()
 
     def forget(self) -> None:
         if self._mark is not None:
