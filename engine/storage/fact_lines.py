@@ -10,7 +10,7 @@ import os
 from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple
@@ -95,15 +95,14 @@ def pieces(
 
 def _ahead(workers: ProcessPoolExecutor, numbered: Iterator[tuple[list[bytes], int]]) -> Pieces:
     """In order, with a few pieces on their way: enough for all, and no file in memory."""
-    waiting: deque[tuple[list[bytes], int, Future[bytes]]] = deque()
+    submitted = (
+        (lines, number, workers.submit(_prepare, lines, number)) for lines, number in numbered
+    )
+    waiting = deque(islice(submitted, 4 * (os.cpu_count() or 1) + 8))
     decode = msgspec.msgpack.Decoder(Piece).decode
-    for lines, number in numbered:
-        waiting.append((lines, number, workers.submit(_prepare, lines, number)))
-        if len(waiting) > 4 * (os.cpu_count() or 1) + 8:
-            lines, number, future = waiting.popleft()
-            yield lines, decode(future.result()), number
     while waiting:
         lines, number, future = waiting.popleft()
+        waiting.extend(islice(submitted, 1))
         yield lines, decode(future.result()), number
 
 

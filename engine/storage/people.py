@@ -171,7 +171,8 @@ def _erase(
             some = column.in_(values[start : start + BATCH])
             rows = connection.execute(select(facts.c.event_id, facts.c.body).where(some))
             bodies |= {row.event_id: row.body for row in rows}
-    random = {old: _random_pseudonym() for old in (pseudonym, *sessions)}
+    # No id leads to these pseudonyms.
+    random = {old: f"{ERASED}{secrets.token_hex(16)}" for old in (pseudonym, *sessions)}
     for event_id, body in bodies.items():
         fact = unpack(body)
         hidden = replace(
@@ -201,22 +202,12 @@ def _naming(pseudonym: str) -> Select[Any, Any]:
     return select(facts.c.event_id, facts.c.session_id).where(facts.c.customer_id == pseudonym)
 
 
-def _random_pseudonym() -> str:
-    """Return a pseudonym that no id leads to."""
-    return f"{ERASED}{secrets.token_hex(16)}"
-
-
 def _renew_batch(
     connection: Connection, pseudonyms: Pseudonyms, after: str
 ) -> tuple[str | None, int]:
     """Bring the pseudonyms of the next batch of facts, by `event_id`, under the newest secret.
 
-    Returns
-    -------
-    last : str or None
-        The `event_id` from which the next batch continues, None where no fact is left.
-    n_renewed : int
-        Number of facts that held a pseudonym of an earlier secret.
+    Return the `event_id` to continue from (None: no fact is left), and the number of facts renewed.
     """
     query = (
         select(facts.c.event_id, facts.c.customer_id, facts.c.session_id)
