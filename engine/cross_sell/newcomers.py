@@ -35,12 +35,7 @@ class Newcomers:
     def of(cls, catalogue: Catalogue, ladder_of: Int32s, bought: Int64s) -> Self:
         """Group the items that a catalogue has beyond those that were trained.
 
-        Parameters
-        ----------
-        catalogue
-            Of all items.
-        ladder_of, bought : (n_trained,)
-            Ladder and number of orders of each trained item.
+        `ladder_of` and `bought`, (n_trained,), are the ladder and number of orders of these.
         """
         first = len(bought)
         counts: dict[tuple[str, int], int] = {}

@@ -130,12 +130,7 @@ def rejected_complements(
 ) -> list[Rejected]:
     """Return what is not offered beside a cart, best first.
 
-    Parameters
-    ----------
-    category, substitutes
-        int32 (n_items,), as of `NativeEligibility`.
-    offered
-        The complements chosen, of at most `limit`.
+    `category` and `substitutes` are as of `NativeEligibility`, `offered` the complements chosen.
     """
     chosen = {offer.item for offer in offered}
     families = {substitutes.item(offer.item) for offer in offered} - {-1}

@@ -249,19 +249,17 @@ cdef class NativeUpgrades:
                 n += 1
         qsort(found, n, sizeof(Sibling), by_bound)
         # Of the first ones, numbers that can be compared here lower the bound or rule out.
-        n_rows = n
-        n = 0 if self.n_amounts else n
-        for row in range(n_rows if self.n_amounts else 0):
+        n_rows, n = n, 0
+        for row in range(n_rows):
+            named, each = found[row].row < starts[2 * found[row].base + 1], 1
             if row < COMPARED_AHEAD:
-                named = found[row].row < starts[2 * found[row].base + 1]
                 each = self.compare(bases[found[row].base].item, named, found + row)
-                if each < 0:
-                    return each
-                if not each:
-                    continue
-            found[n] = found[row]
-            n += 1
-        qsort(found, n if self.n_amounts else 0, sizeof(Sibling), by_bound)
+            if each < 0:
+                return each
+            if each:
+                found[n] = found[row]
+                n += 1
+        qsort(found, n, sizeof(Sibling), by_bound)
         return n
 
     cdef int compare(self, int64_t base, bint named, Sibling *sibling) noexcept nogil:

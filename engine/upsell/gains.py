@@ -220,15 +220,10 @@ def compare_attributes(
     attributes: AttributesSection | None = None,
     kind: Kind = "",
 ) -> Comparison:
-    """`rows` are (attribute, text of the base item, text of the better one).
+    """Compare rows of (attribute, text of the base item, text of the better one).
 
-    Parameters
-    ----------
-    attributes
-        The shop's levels and decimal mark, and which numbers are better for being smaller. What has
-        levels or is named so is no matter of fit or taste.
-    kind
-        Of the items, as of `Traits`.
+    What has levels of the shop's own, or is better for being smaller, is no matter of fit or taste.
+    `kind` is that of the items, as of `Traits`.
     """
     attributes = attributes or AttributesSection()
     changes: dict[str, list[Change]] = {}
