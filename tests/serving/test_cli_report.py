@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from mersalg.engine import clock
@@ -24,7 +25,7 @@ from mersalg.engine.live_items import Stated
 from mersalg.engine.registry import Registry
 from mersalg.engine.storage.store import open_store
 from mersalg.engine.tracking.report_csv import csv_text
-from mersalg.serving.cli.report import Format, command
+from mersalg.serving.cli.report import command
 from tests.engine.tracking.test_incremental import trial
 from tests.support.models import TinyItem, tiny_model
 
@@ -49,13 +50,15 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder / "facts.db")
 
 
-def report(*arguments: str) -> str:
-    import typer
+def application() -> typer.Typer:
+    app = typer.Typer()
+    app.command()(command)
+    return app
 
-    application = typer.Typer()
-    application.command()(command)
+
+def report(*arguments: str) -> str:
     result = RUNNER.invoke(
-        application, list(arguments), catch_exceptions=False, env={"MERSALG_SECRET": "k" * 32}
+        application(), list(arguments), catch_exceptions=False, env={"MERSALG_SECRET": "k" * 32}
     )
     assert result.exit_code == 0, result.output
     return result.stdout
@@ -186,7 +189,7 @@ def test_a_terminal_is_not_sent_parquet(database: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr("sys.stdout", terminal)
     with pytest.raises(ConfigError, match="name a file with --out FILE"):
-        command(database, output=Format.parquet)
+        application()(["--database", database, "--format", "parquet"], standalone_mode=False)
 
 
 def test_the_page_escapes_what_comes_from_outside(database: str) -> None:
