@@ -51,6 +51,21 @@ def test_packages_export_nothing(path: Path) -> None:
     assert len(body) == 1
 
 
+def test_packages_name_modules_that_exist() -> None:
+    guides = [
+        path for path in MODULES if path.name == "__init__.py" and "serving" not in path.parts
+    ]
+    named = {
+        path.parent / name
+        for path in guides
+        for name in re.findall(r"`([a-z_0-9]+)[`.]", path.read_text())
+    }
+    assert len(named) > 60
+    assert [
+        _relative(path) for path in sorted(named) if not [*path.parent.glob(path.name + "*")]
+    ] == []
+
+
 def test_no_room_is_named_after_nothing() -> None:
     nameless = {"utils", "helpers", "common", "manager", "misc"}
     assert [_relative(path) for path in MODULES if nameless & {*path.parts, path.stem}] == []
