@@ -23,12 +23,24 @@ from tests.support.servers import Server, publish_model, running_server
 from tests.support.waiting import WAIT_SECONDS, eventually, eventually_async
 
 
+class WeighedHere:
+    """A job that only the thread which made it can weigh."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+
+    def __len__(self) -> int:
+        if threading.get_ident() != self._thread:
+            raise ValueError("no weight in this thread")
+        return 1
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_health_means_that_facts_can_be_written(tmp_path: Path) -> None:
     async def calls(client: Client, app: FastAPI) -> None:
         assert (await client.get("/healthz")).status_code == 200
-        # What cannot be weighed ends the thread, as an error nobody thought of would.
-        app.state.service.intake._to_database.submit(None)
+        # What the thread cannot weigh ends it, as an error nobody thought of would.
+        app.state.service.intake._to_database.submit(WeighedHere())
         await eventually_async(lambda: not app.state.service.intake.is_alive)
         answer = await client.get("/healthz")
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "writer_dead")
