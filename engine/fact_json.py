@@ -76,6 +76,12 @@ def fact_of(body: schema.FactBody) -> Fact:
     return _decision(body) if isinstance(body, schema.DecisionBody) else event_of(body)
 
 
+def names_nobody(body: schema.FactBody, fact: Fact) -> bool:
+    """Return whether the customer that the body of a fact names is a word for none."""
+    is_named = body.customer_id is not None and body.consent is not False
+    return is_named and fact.customer_id is None
+
+
 def event_of(body: schema.EventBody) -> Event:
     """Return the event a body states; raise as `parse_fact`."""
     kind = cast(EventType, body.__struct_config__.tag)

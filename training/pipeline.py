@@ -197,12 +197,16 @@ def train(
         carts = offered_carts(fitted.model, dataset.baskets)
     counts, metrics = {**fitted.counts, **carts}, tested.to_json() if tested else {}
     quality = {**dataset.quality.to_json(), "prices": dict(ladders[1].examples or {})}
-    told: dict[str, Any] = {"data_range": data_range(dataset), "counts": counts, "metrics": metrics}
+    outcome: dict[str, Any] = {
+        "data_range": data_range(dataset),
+        "counts": counts,
+        "metrics": metrics,
+    }
     with watch.stage("write"), progress.task("Writing the version"):
         name = registry.write(
             fitted.model,
             {
-                **told,
+                **outcome,
                 "libraries": _libraries(),
                 "summary": _summary(counts, tested),
                 # A row dated in the future becomes an order without any file having changed.
@@ -227,7 +231,7 @@ def train(
         quality=quality,
         seconds=watch.seconds,
         warnings=[*shop_warnings(dataset.catalogue, config, dataset.quality), *warnings],
-        **told,
+        **outcome,
     )
 
 

@@ -19,7 +19,7 @@ import msgspec
 
 from mersalg.engine.decoding import convert_fact, decode_any, decode_fact
 from mersalg.engine.errors import FactRejected
-from mersalg.engine.fact_json import fact_of
+from mersalg.engine.fact_json import fact_of, names_nobody
 from mersalg.engine.processes import Workers
 from mersalg.engine.storage.fact_rows import FactRow, row_of
 from mersalg.engine.storage.pseudonyms import Pseudonyms
@@ -153,7 +153,5 @@ def prepare_lines(
             continue
         rows += [row_of(fact, pseudonyms, trusted=translation is None) for fact in facts]
         numbers += [number] * len(facts)
-        for body, fact in zip(bodies, facts, strict=True):
-            is_named = body.customer_id is not None and body.consent is not False
-            n_nobody += is_named and fact.customer_id is None
+        n_nobody += sum(map(names_nobody, bodies, facts))
     return Piece(rows, numbers, refused, sum(map(len, lines)), len(lines), unknown, n_nobody)

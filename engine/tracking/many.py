@@ -149,10 +149,8 @@ def shrunken(counts: Sequence[tuple[int, int]]) -> list[float | None]:
     observed = [(x, n) for x, n in counts if n > 0]
     if not observed:
         return [None] * len(counts)
-    total, mean = (
-        sum(n for _, n in observed),
-        sum(x for x, _ in observed) / sum(n for _, n in observed),
-    )
+    total = sum(n for _, n in observed)
+    mean = sum(x for x, _ in observed) / total
     weight = _prior_weight(observed, total, mean)
     return [None if n == 0 else _drawn(x, n, mean, weight) for x, n in counts]
 

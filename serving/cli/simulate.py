@@ -66,8 +66,10 @@ def command(
     total = cast("Mapping[str, Any]", report["total"])
     checked = {kind: _check(total[kind], invented.truth.kinds[kind].incremental) for kind in KINDS}
     if as_json:
-        told = {"facts": recorded, "truth": invented.truth.to_json()}
-        console.print_json({**told, "checked": checked, "report": report})
+        truth = invented.truth.to_json()
+        console.print_json(
+            {"facts": recorded, "truth": truth, "checked": checked, "report": report}
+        )
         return
     _print(checked, recorded, report)
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from mersalg.engine import clock
 from mersalg.engine.decoding import convert_fact, decode_fact, people_in
 from mersalg.engine.errors import FactRejected
-from mersalg.engine.fact_json import event_of
+from mersalg.engine.fact_json import event_of, names_nobody
 from mersalg.engine.fact_schema import DecisionBody, OrderBody
 from mersalg.engine.facts import Event
 from mersalg.engine.storage.fact_rows import Rejection
@@ -141,8 +141,7 @@ async def take(
             fact = event_of(body)
             if isinstance(body, OrderBody):
                 n_left_out += len(body.items or ()) - len(fact.items)
-            is_named = customer_id is not None and body.consent is not False
-            n_nobody += is_named and fact.customer_id is None
+            n_nobody += names_nobody(body, fact)
             facts.append(_dated(fact, now, is_server=is_server))
         except FactRejected as error:
             rejected.append(Rejection(index, error.reason, error.message))
