@@ -184,28 +184,19 @@ class Eligibility:
 
 
 class CartEligibility(Struct, frozen=True, gc=False):
-    """Items that may be offered instead of, or beside, those of one cart.
-
-    Attributes
-    ----------
-    marks : uint8 (n_items,)
-        The `Reason` of each item that holds instead of the cart too.
-    families : int32
-        Ascending; no complement is of one of these.
-    dearest
-        Minor units that a complement costs at most.
-    sensitive
-        The sensitive category of all that the cart holds, -1 where it holds others.
-    changed
-        The items whose marks are not those of every cart.
-    """
+    """Items that may be offered instead of, or beside, those of one cart."""
 
     native: NativeEligibility
     marks: Marks
+    """uint8 (n_items,): the `Reason` of each item that holds instead of the cart too."""
     families: Int32s
+    """Ascending; no complement is of one of these."""
     dearest: float
+    """Minor units that a complement costs at most."""
     sensitive: int
+    """The sensitive category of all that the cart holds, -1 where it holds others."""
     changed: list[Int32s] = []
+    """The items whose marks are not those of every cart."""
 
     def lifted(self) -> CartEligibility:
         """Return the same cart with every item eligible instead of what it holds."""

@@ -27,47 +27,32 @@ class FileEntry(Struct, frozen=True):
 
 class _Header(Struct, frozen=True):
     version: str
+    """Name of the version and of its folder."""
     schema_version: int
+    """Layout of the files; a reader refuses what is newer than it knows."""
 
 
 class Manifest(_Header, frozen=True):
-    """The contents of `manifest.json`.
-
-    Attributes
-    ----------
-    version
-        Name of the version and of its folder.
-    schema_version
-        Layout of the files; a reader refuses what is newer than it knows.
-    created_at
-        ISO 8601, UTC.
-    files
-        File name -> hash and size; nothing else in the folder is ever read.
-    configuration
-        The settings serving follows, as JSON.
-    data_range
-        First and last order, ISO 8601, or nulls where orders carry no time.
-    counts
-        Orders, items, rules, ladders and the like.
-    metrics
-        Back-test results.
-    libraries
-        Versions of what wrote the files.
-    summary
-        One line for people.
-    inputs
-        Sha256 of what it was trained on; "" where that can change without notice.
-    """
+    """The contents of `manifest.json`."""
 
     created_at: str
+    """ISO 8601, UTC."""
     files: dict[_FileName, FileEntry]
+    """File name -> hash and size; nothing else in the folder is ever read."""
     configuration: Mapping[str, Any]
+    """The settings serving follows, as JSON."""
     data_range: Mapping[str, Any] = {}
+    """First and last order, ISO 8601, or nulls where orders carry no time."""
     counts: Mapping[str, Any] = {}
+    """Orders, items, rules, ladders and the like."""
     metrics: Mapping[str, Any] = {}
+    """Back-test results."""
     libraries: Mapping[str, Any] = {}
+    """Versions of what wrote the files."""
     summary: str = ""
+    """One line for people."""
     inputs: str = ""
+    """Sha256 of what it was trained on; "" where that can change without notice."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""

@@ -21,23 +21,17 @@ class Candidates(Struct, frozen=True, gc=False):
 
     Int32s that something in the cart keeps away are no candidates of a ranking, unless a rule of
     the cart calls for them or the buyer has bought them before.
-
-    Attributes
-    ----------
-    items : int32 (n,)
-        Each candidate once, ascending.
-    strengths : float64 (n,)
-        The higher, the better; see `score`.
-    bought : int32
-        What is no candidate because the buyer has it already.
     """
 
     cross_sell: CrossSell
     native: NativeRanking | None
     cart: Int32s
     items: Int32s
+    """int32 (n,): each candidate once, ascending."""
     strengths: Float64s
+    """float64 (n,): the higher, the better; see `score`."""
     bought: Int32s
+    """What is no candidate because the buyer has it already."""
 
     @classmethod
     def of(

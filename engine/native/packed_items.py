@@ -18,18 +18,12 @@ from mersalg.engine.upsell.likelihood import Facts, Likelihood
 
 @dataclass(frozen=True, slots=True)
 class PackedUpgrades:
-    """Arrays of a model of upgrades.
-
-    Attributes
-    ----------
-    items : float32 (n_items, 16)
-        Facts and standing of each item side by side; codes in their own bits.
-    moved : Ragged of int32
-        The items that were bought after each item, ascending.
-    """
+    """Arrays of a model of upgrades."""
 
     items: NDArray[np.float32]
+    """float32 (n_items, 16): facts and standing of each item; codes in their own bits."""
     moved: Ragged[np.int32]
+    """Ragged of int32: the items that were bought after each item, ascending."""
 
     @classmethod
     def of(cls, likelihood: Likelihood) -> PackedUpgrades:
@@ -49,17 +43,10 @@ class PackedUpgrades:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Arrays that the kernels read; each None of a model that has none.
-
-    Attributes
-    ----------
-    ranking : float32 (n_items, 16)
-        See `ItemSignals.packed`.
-    upgrades : PackedUpgrades
-        For the model of upgrades.
-    """
+    """Arrays that the kernels read; each None of a model that has none."""
 
     ranking: NDArray[np.float32] | None
+    """float32 (n_items, 16): see `ItemSignals.packed`."""
     upgrades: PackedUpgrades | None
 
     @classmethod

@@ -115,24 +115,15 @@ class Carts:
 
 
 class Past(Struct, frozen=True, gc=False):
-    """Past purchases of the customers of a batch of carts, entry by entry.
-
-    Attributes
-    ----------
-    cart : int64 (n,)
-        Ascending, whose customer bought it.
-    item
-        int32 (n,).
-    age : float32 (n,)
-        Days before the checkout.
-    order : int64 (n,)
-        Ascending; entries of one order share it.
-    """
+    """Past purchases of the customers of a batch of carts, entry by entry."""
 
     cart: Int64s
+    """int64 (n,), as of all: whose customer bought it, ascending."""
     item: Int32s
     age: Float32s
+    """Days before the checkout."""
     order: Int64s
+    """Ascending; entries of one order share it."""
 
     @classmethod
     def unknown(cls) -> Past:

@@ -20,31 +20,19 @@ def cart_units(decision: Decision, item_id: str) -> Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Bought:
-    """Purchase of an offer by one line of an order, by the conversion rule.
-
-    Attributes
-    ----------
-    placed : PlacedOffer
-        The offer.
-    order : Order
-        The order.
-    line : int
-        Place of the line in it.
-    quantity : Quantity
-        Units of the line that the offer sold: all of a cross-sell, of an upsell those that took the
-        place of base units.
-    replaced : Quantity
-        Base units that left the cart for them; 0 for a cross-sell.
-    cart_with_tax : bool
-        Whether prices of carts include tax.
-    """
+    """Purchase of an offer by one line of an order, by the conversion rule."""
 
     placed: PlacedOffer
     order: Order
     line: int
+    """Place of the line in the order."""
     quantity: Quantity
+    """Units of the line that the offer sold: all of a cross-sell, of an upsell those that took the
+    place of base units."""
     replaced: Quantity
+    """Base units that left the cart for them; 0 for a cross-sell."""
     cart_with_tax: bool
+    """Whether prices of carts include tax."""
 
     def worth(
         self, remaining: Quantity, refunded: Fraction = Fraction(0)

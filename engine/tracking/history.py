@@ -47,22 +47,15 @@ class PlacedOffer:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One transaction: the purchase of its highest revision, who bought, and what it ended.
-
-    Attributes
-    ----------
-    purchase : Event
-        At the instant of the lowest revision: an order that is edited was placed before.
-    checkout_id : str or None
-        That of the purchase, else that of the first offer that a line names.
-    line_checkouts : sequence of str or None
-        That of each line: of the offer that it names, else `checkout_id`.
-    """
+    """One transaction: the purchase of its highest revision, who bought, and what it ended."""
 
     purchase: Event
+    """At the instant of the lowest revision: an order that is edited was placed before."""
     transaction_id: str
     checkout_id: str | None
+    """That of the purchase, else that of the first offer that a line names."""
     line_checkouts: Sequence[str | None]
+    """That of each line: of the offer that it names, else `checkout_id`."""
     unit: str
     currency: str | None
     with_tax: bool
@@ -107,46 +100,31 @@ its first decision.
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All facts, indexed.
-
-    Attributes
-    ----------
-    decisions : sequence of Decision
-        By (occurred_at, decision_id).
-    offers : mapping
-        offer_id -> offer, in the order of decisions.
-    units : mapping
-        decision_id -> unit.
-    checkouts : mapping
-        checkout_id -> its decisions, in order.
-    orders : sequence of Order
-        By (placed_at, event_id of the purchase).
-    orders_of : mapping
-        checkout_id -> the orders that ended it, in order.
-    viewed_at, accepted_at : mapping
-        offer_id -> the first such instant.
-    returns : mapping
-        transaction_id -> refunds and cancellations by (occurred_at, event_id).
-    uncounted : mapping
-        Each of `CAUSES` -> the instants of the facts that count for nothing by it.
-    prices_include_tax : bool
-        Whether prices of carts do, and of purchases that do not say.
-    newest : int or None
-        Time of the last fact; None without any.
-    """
+    """All facts, indexed."""
 
     decisions: Sequence[Decision]
+    """By (occurred_at, decision_id)."""
     offers: Mapping[str, PlacedOffer]
+    """offer_id -> offer, in the order of decisions."""
     units: Mapping[str, str]
+    """decision_id -> unit."""
     checkouts: Mapping[str, Sequence[Decision]]
+    """checkout_id -> its decisions, in order."""
     orders: Sequence[Order]
+    """By (placed_at, event_id of the purchase)."""
     orders_of: Mapping[str, Sequence[Order]]
+    """checkout_id -> the orders that ended it, in order."""
     viewed_at: Mapping[str, int]
     accepted_at: Mapping[str, int]
+    """`viewed_at`, `accepted_at`: offer_id -> the first such instant."""
     returns: Mapping[str, Sequence[Event]]
+    """transaction_id -> refunds and cancellations by (occurred_at, event_id)."""
     uncounted: Mapping[str, Sequence[int]]
+    """Each of `CAUSES` -> the instants of the facts that count for nothing by it."""
     prices_include_tax: bool
+    """Whether prices of carts do, and of purchases that do not say."""
     newest: int | None
+    """Time of the last fact; None without any."""
 
     def buyers(self, order: Order) -> frozenset[str]:
         """Return the units that bought by `order`: the purchase's and those of its checkouts.

@@ -47,73 +47,50 @@ _PREVIOUS = "previous"
 
 @dataclass(frozen=True, slots=True)
 class ReportQuery:
-    """A question; hashable. None in a setting means the shop's own, else the default.
-
-    Attributes
-    ----------
-    since, until : date, datetime or None
-        A date is a whole local day, both inclusive; a datetime is an instant, the period then
-        half-open; None is unbounded.
-    by : tuple of str
-        Group keys out of `GROUP_KEYS`, in the order wanted.
-    kinds : tuple of Kind
-        Which of the two rates.
-    timezone : str or None
-        IANA name; default UTC.
-    currency : str or None
-        ISO 4217 code; default the only one in the facts.
-    impressions : Impressions or None
-        When an offer counts as shown; default "viewed".
-    attribution_window_days : int or None
-        0 to 30; the default 0 credits the same checkout only.
-    checkout_days : int or None
-        Days after a decision in which purchases of its checkout are credited, 1 to 365; default 30.
-    holdout : float or None
-        Control share of units whose decisions do not state one; default 0.1.
-    holdout_by : str or None
-        Who stated it, for a filled query: "query", "shop" or "default".
-    prices_include_tax : bool or None
-        Whether prices do, unless a purchase says otherwise of its own; default True.
-    bot_decisions_per_hour : int or None
-        A session with more decisions than that within 60 minutes is a bot for these minutes;
-        default 120, and 0 trusts every session.
-    count : Counting or None
-        Whether only vouched decisions count, or all; default "all".
-    level : float
-        Confidence level of every interval.
-    shop : str or None
-        Name of the shop, for people.
-    compare : str or None
-        Another period, `previous` or `FROM..TO`; see `other_period`.
-    watched : bool
-        Whether intervals of effects stay valid however often the report is looked at.
-    adjusted : bool
-        Whether to add the revenue effect adjusted by earlier spending of units (CUPED).
-    fold_below : int
-        Groups of fewer units by an item, rule, upgrade, store or segment are put together as
-        `other`, for a reader who must not learn what single people bought; 0 leaves all.
-    """
+    """A question; hashable. None in a setting means the shop's own, else the default."""
 
     since: date | datetime | None = None
     until: date | datetime | None = None
+    """`since`, `until`: a date is a whole local day, both inclusive; a datetime is an instant, the
+    period then half-open; None is unbounded."""
     by: tuple[str, ...] = ()
+    """Group keys out of `GROUP_KEYS`, in the order wanted."""
     kinds: tuple[Kind, ...] = KINDS
+    """Which of the two rates."""
     timezone: str | None = None
+    """IANA name; default UTC."""
     currency: str | None = None
+    """ISO 4217 code; default the only one in the facts."""
     impressions: Impressions | None = None
+    """When an offer counts as shown; default "viewed"."""
     attribution_window_days: int | None = None
+    """0 to 30; the default 0 credits the same checkout only."""
     checkout_days: int | None = None
+    """Days after a decision in which its checkout is credited, 1 to 365; default 30."""
     holdout: float | None = None
+    """Control share of units whose decisions do not state one; default 0.1."""
     holdout_by: str | None = None
+    """Who stated it, for a filled query: "query", "shop" or "default"."""
     prices_include_tax: bool | None = None
+    """Whether prices do, unless a purchase says otherwise of its own; default True."""
     bot_decisions_per_hour: int | None = None
+    """A session with more decisions than that within 60 minutes is a bot for these minutes; default
+    120, and 0 trusts every session."""
     count: Counting | None = None
+    """Whether only vouched decisions count, or all; default "all"."""
     level: float = 0.95
+    """Confidence level of every interval."""
     shop: str | None = None
+    """Name of the shop, for people."""
     compare: str | None = None
+    """Another period, `previous` or `FROM..TO`; see `other_period`."""
     watched: bool = False
+    """Whether intervals of effects stay valid however often the report is looked at."""
     adjusted: bool = False
+    """Whether to add the revenue effect adjusted by earlier spending of units (CUPED)."""
     fold_below: int = 0
+    """Groups of fewer units by an item, rule, upgrade, store or segment are put together as
+    `other`, for a reader who must not learn what single people bought; 0 leaves all."""
 
     @property
     def zone(self) -> ZoneInfo:

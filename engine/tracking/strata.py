@@ -76,43 +76,29 @@ Stratum = tuple[Arm, int | None]
 
 @dataclass(slots=True)
 class Cluster:
-    """The eligible checkouts of one unit in one arm; money in minor units.
-
-    Attributes
-    ----------
-    checkouts : int
-        Their number.
-    converted : int
-        How many of them had an offered item bought by the conversion rule.
-    completed : int
-        How many of them ended in an order that was not cancelled.
-    order_revenue, net_order_revenue : int
-        Worth of their orders, after discounts; net of what came back.
-    offer_revenue, net_offer_revenue : int
-        Worth of the offered items in them, by the conversion rule; net of what came back.
-    foreign : int
-        How many of them have an order in another currency, and so no part in money.
-    kept : int
-        How many of those that converted kept a unit of an offered item.
-    orders, kept_orders : int
-        Number of their orders; of those of which a unit was kept.
-    offered_units, kept_units : int
-        Units bought of offered items by the conversion rule, in parts of `WHOLE`; those kept.
-    """
+    """The eligible checkouts of one unit in one arm; money in minor units."""
 
     checkouts: int = 0
     converted: int = 0
+    """How many of them had an offered item bought by the conversion rule."""
     completed: int = 0
+    """How many of them ended in an order that was not cancelled."""
     order_revenue: int = 0
     offer_revenue: int = 0
+    """Worth of their orders after discounts, and of the offered items by the conversion rule."""
     foreign: int = 0
+    """How many of them have an order in another currency, and so no part in money."""
     kept: int = 0
+    """How many of those that converted kept a unit of an offered item."""
     orders: int = 0
     kept_orders: int = 0
+    """Number of their orders, and of those of which a unit was kept."""
     net_order_revenue: int = 0
     net_offer_revenue: int = 0
+    """The worths net of what came back."""
     offered_units: int = 0
     kept_units: int = 0
+    """Units bought of offered items, in parts of `WHOLE`, and those of them that were kept."""
 
 
 def share_of(stated: int | None, holdout: float) -> int:

@@ -39,18 +39,12 @@ _reading = msgspec.json.Decoder(Reading)
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """Readings of all items from when a version was written; n is the number of items.
-
-    Attributes
-    ----------
-    sums : uint32 (n,)
-        CRC-32 of the texts: where an item has other ones now, they are read again.
-    texts : StringTable
-        The reading of each item, as JSON.
-    """
+    """Readings of all items from when a version was written; n is the number of items."""
 
     sums: NDArray[np.uint32]
+    """uint32 (n,): CRC-32 of the texts: where an item has other ones now, they are read again."""
     texts: StringTable
+    """The reading of each item, as JSON."""
 
     @classmethod
     def of(cls, catalogue: Catalogue) -> Self:

@@ -19,29 +19,20 @@ GIVEN, LEARNED, CATEGORY = range(3)
 
 @dataclass(frozen=True, slots=True)
 class Families:
-    """Name and origin of each ladder's family; all of n_ladders entries.
-
-    Attributes
-    ----------
-    names
-        The shop's name of the family or category, else the words its items share.
-    method : int8
-        Position in METHODS.
-    similarity : float64
-        Mean likeness of the members' names in [0, 1], NaN where not asked.
-    n_together, n_expected
-        float64, pairs of members that met in orders, and how many would by chance, basket sizes
-        allowed for.
-    words
-        What all members' names share, separated by spaces.
-    """
+    """Name and origin of each ladder's family; all of n_ladders entries."""
 
     names: StringTable
+    """The shop's name of the family or category, else the words its items share."""
     method: NDArray[np.int8]
+    """int8: position in METHODS."""
     similarity: NDArray[np.float64]
+    """float64: mean likeness of the members' names in [0, 1], NaN where not asked."""
     n_together: NDArray[np.float64]
     n_expected: NDArray[np.float64]
+    """`n_together`, `n_expected`: float64, pairs of members that met in orders, and how many would
+    by chance, basket sizes allowed for."""
     words: StringTable
+    """What all members' names share, separated by spaces."""
 
     def __len__(self) -> int:
         return len(self.method)
@@ -54,23 +45,16 @@ class Families:
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """A move: a customer's next purchase on the ladder, in a later order, is `items`.
-
-    Attributes
-    ----------
-    n_from : int64 (n_items,)
-        Purchases of the item that another of its ladder followed, the item itself included: the
-        denominator of every share.
-    items
-        Ragged of int32 over items; to which item. The item itself, bought again, is among them. Of
-        very many pairs those seen once are left out.
-    counts : int64
-        Of each value of `items`, how often.
-    """
+    """A move: a customer's next purchase on the ladder, in a later order, is `items`."""
 
     n_from: NDArray[np.int64]
+    """int64 (n_items,): purchases of the item that another of its ladder followed, the item itself
+    included: the denominator of every share."""
     items: Ragged[np.int32]
+    """Ragged of int32 over items; to which item. The item itself, bought again, is among them. Of
+    very many pairs those seen once are left out."""
     counts: NDArray[np.int64]
+    """int64: of each value of `items`, how often."""
 
     def between(self, item: int, other: int) -> int:
         """Return how often `other` followed `item`."""
@@ -84,26 +68,19 @@ class Ladders:
 
     A ladder's family is the catalogue's `family`, else one learned from names and baskets, else
     the category.
-
-    Attributes
-    ----------
-    family : int32 (n_items,)
-        Ladder of each item, -1 where it is on none.
-    tier : int16 (n_items,)
-        Rank of the item's price level in its ladder, 0 the cheapest, -1 where it is on none.
-    members
-        Ragged of int32 over ladders; items of each, by price then index, ascending.
-    families
-        Why each ladder's items are one family; None in versions that did not keep it.
-    moves
-        How customers went from item to item of a ladder; None where orders name none.
     """
 
     family: NDArray[np.int32]
+    """int32 (n_items,): ladder of each item, -1 where it is on none."""
     tier: NDArray[np.int16]
+    """int16 (n_items,): rank of the item's price level in its ladder, 0 the cheapest, -1 where it
+    is on none."""
     members: Ragged[np.int32]
+    """Ragged of int32 over ladders; items of each, by price then index, ascending."""
     families: Families | None = None
+    """Why each ladder's items are one family; None in versions that did not keep it."""
     moves: Moves | None = None
+    """How customers went from item to item of a ladder; None where orders name none."""
 
     @property
     def n_ladders(self) -> int:

@@ -80,36 +80,27 @@ Sense = Literal["fit", "taste"]
 
 
 class Traits(NamedTuple):
-    """Traits of one name, apart from what the thing is; several words are sorted, spaces between.
-
-    Attributes
-    ----------
-    stem
-        The words that remain.
-    sizes, seasons, tastes
-        As written, in small letters; sizes of an accessory are the models that it fits.
-    kind
-        `worn` of what has to fit a body, a wheel or a frame; food and drinks; screens.
-    accessory
-        What kind of accessory it is; "" of other things.
-    parts
-        The accessories that the head names anywhere.
-    head
-        The words before `for`, `til` or `with`; made_for: whether `for` or `til` occurs.
-    words
-        Those of the whole name that say something: `Latte, large` and `Small latte` share one.
-    """
+    """Traits of one name, apart from what the thing is; several words are sorted."""
 
     stem: str
+    """The words that remain."""
     sizes: str
     seasons: str
     tastes: str
+    """`sizes`, `seasons`, `tastes`: as written, in small letters; sizes of an accessory are the
+    models that it fits."""
     kind: Kind
+    """`worn` of what has to fit a body, a wheel or a frame; food and drinks; screens."""
     accessory: str
+    """What kind of accessory it is; "" of other things."""
     parts: frozenset[str]
+    """The accessories that the head names anywhere."""
     head: str
+    """The words before `for`, `til` or `with`."""
     words: str
+    """Those of the whole name that say something: `Latte, large` and `Small latte` share one."""
     made_for: bool
+    """Whether `for` or `til` occurs."""
 
     def fits_others(self, other: Traits) -> bool:
         """Return whether both name a size or a season, not the same: no buyer wants the other."""
