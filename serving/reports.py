@@ -1,8 +1,9 @@
 """Reports for the API and the dashboard: computed once for all who ask at once, by other processes.
 
 The facts of a busy day take much memory, and computing keeps the interpreter busy for long: neither
-may slow a checkout down. A process that has grown is replaced, which returns its memory, and all
-end with their service, even one that is killed.
+may slow a checkout down. A process keeps the memory of its last report for the next one, which then
+need not ask the system for it again; one that holds very much is replaced, one that is idle ends
+after a minute, and all end with their service, even one that is killed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import gc
 import signal
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,11 +30,8 @@ from mersalg.serving.recent import Recent
 
 Report = dict[str, object]
 
-_MAY_GROW = 64 * 2**20
-"""Bytes: less than what a new process has to load, and more than a year of a large shop leaves.
-
-Of ten million offers by week 42 MiB stay after the first report, and no more after later ones.
-"""
+_MAY_GROW = 512 * 2**20
+"""Bytes: more than reports of ten million offers use, which are 380 MiB."""
 _NOT_STARTED = "no process for reports can be started"
 _T = TypeVar("_T")
 _A = TypeVar("_A")
@@ -51,7 +49,8 @@ class Reporter:
     """One process that computes reports; for one thread at a time.
 
     The address of the database may hold a password, so it goes through a pipe. `is_spent` says that
-    the process died, or holds `may_grow` bytes more than at first: another one is to be started.
+    the process died, or held `may_grow` bytes more than at first after a report: another one is to
+    be started.
 
     Raises
     ------
@@ -88,16 +87,11 @@ class Reporter:
         self._workers.terminate()
 
     def _ask(self, function: Callable[[_A], _T], argument: _A) -> _T:
-        try:
-            return self._run(function, argument)
-        finally:
-            if not self.is_spent:
-                self.is_spent = self._run(_grown_by, None) > self._may_grow
-
-    def _run(self, function: Callable[[_A], _T], argument: _A) -> _T:
         died = "the process that computes reports died"
         try:
-            future = self._workers.submit(function, argument)
+            answer = self._workers.submit(function, argument)
+            # Behind the answer, which does not wait for it.
+            self._workers.submit(_grown_by).add_done_callback(self._note_growth)
         except RuntimeError as error:  # it died before, or was closed
             self.is_spent = True
             raise StorageUnavailable(died) from error
@@ -105,10 +99,14 @@ class Reporter:
             self.is_spent = True
             raise StorageUnavailable(f"{_NOT_STARTED}: {error}") from error
         try:
-            return future.result()
+            return answer.result()
         except (BrokenProcessPool, CancelledError) as error:
             self.is_spent = True
             raise StorageUnavailable(died) from error
+
+    def _note_growth(self, grown: Future[int]) -> None:
+        failed = grown.cancelled() or grown.exception() is not None
+        self.is_spent = self.is_spent or failed or grown.result() > self._may_grow
 
 
 class _Own(NamedTuple):
@@ -132,10 +130,12 @@ def _begin(url: str) -> None:
     _own.append(_Own(open_store(url), resident_bytes()))
 
 
-def _grown_by(_: None) -> int:
-    """Free what the last report used, and return how many bytes more are held than at first."""
+def _grown_by() -> int:
+    """Collect the garbage of the last report, and return how many bytes more are held than first.
+
+    Memory is not returned to the system: the next report would take a sixth longer.
+    """
     gc.collect()
-    give_back()
     return resident_bytes() - _own[0].began_with
 
 
@@ -224,10 +224,7 @@ class Reports:
                 return build_report(self._store, query)
             finally:
                 give_back()
-        try:
-            reporter = self._idle.pop()[1]
-        except IndexError:
-            reporter = Reporter(self._address)
+        reporter = self._idle_reporter() or Reporter(self._address)
         self._busy.add(reporter)
         try:
             return reporter.report(query)
@@ -237,3 +234,10 @@ class Reports:
                 reporter.close()
             else:
                 self._idle.append((time.monotonic(), reporter))
+
+    def _idle_reporter(self) -> Reporter | None:
+        with suppress(IndexError):
+            while (reporter := self._idle.pop()[1]).is_spent:
+                reporter.close()
+            return reporter
+        return None
