@@ -36,13 +36,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Return a name of the Python interface.
-
-    Raises
-    ------
-    ImportError
-        A library it needs is not installed; the message says what to install.
-    """
+    """Return a name of the Python interface; an ImportError says what it needs."""
     if name not in _MODULES:
         raise AttributeError(f"module 'mersalg' has no attribute {name!r}")
     try:

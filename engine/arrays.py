@@ -115,10 +115,7 @@ class Ragged(Generic[_Value]):
 def arrays_of(value: object, name: str = "") -> dict[str, NDArray[Any]]:
     """Return the arrays of a record by name, each below `name`; numbers and texts of no dimension.
 
-    Raises
-    ------
-    TypeError
-        A field holds something else.
+    Raise TypeError where a field holds something else.
     """
     return dict(_arrays(value, name))
 
@@ -149,21 +146,9 @@ def _arrays(value: object, name: str) -> Iterator[tuple[str, NDArray[Any]]]:
 def read(kind: Any, arrays: Arrays, name: str = "") -> Any:
     """Return a record from its arrays, by the names that `arrays_of` gives.
 
-    Parameters
-    ----------
-    kind : type
-        The class, or what a field is annotated with.
-    arrays : mapping
-        All arrays.
-    name : str
-        Of the record: its arrays have it before theirs.
-
-    Raises
-    ------
-    KeyError
-        An array is missing.
-    ValueError
-        An array is of another type than its field, or rows do not span their values.
+    `kind` is the class, or what a field is annotated with. The arrays of the record have its `name`
+    before theirs. Raise KeyError where one is missing, ValueError where one is of another type than
+    its field or rows do not span their values.
     """
     origin, inside = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):

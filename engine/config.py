@@ -237,10 +237,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def load_config(path: Path) -> ShopConfig:
     """Read a shop TOML file; relative data paths stay relative to its folder.
 
-    Raises
-    ------
-    ConfigError
-        Missing file, broken TOML, unknown or impossible settings.
+    Raise ConfigError for a missing file, broken TOML, and unknown or impossible settings.
     """
     return load_section(path, ShopConfig)
 
@@ -266,10 +263,7 @@ def load_section(path: Path, kind: type[_Section]) -> _Section:
 def expand_environment(text: str, setting: str) -> str:
     """Return a text with every `${NAME}` replaced by the variable of the environment.
 
-    Raises
-    ------
-    ConfigError
-        The variable is not set; the message names the `setting`.
+    Raise ConfigError, which names the `setting`, where the variable is not set.
     """
 
     def value_of(match: re.Match[str]) -> str:

@@ -43,14 +43,9 @@ def remembered(customer_id: str, model: Model | None) -> Remembered | None:
 def erase_everywhere(customer_id: str, store: Store, models: Path | None) -> int:
     """Cut the tie in the facts and in the models; the number of facts touched.
 
-    The models first: after a crash between the two, erasing again does the rest.
-
-    Raises
-    ------
-    ModelError
-        The list beside the models cannot be written.
-    StorageUnavailable
-        The database cannot answer.
+    The models first: after a crash between the two, erasing again does the rest. Raise ModelError
+    where the list beside the models cannot be written, StorageUnavailable where the database does
+    not answer.
     """
     if models is not None:
         Forgotten(models).add(hash_of(customer_id, customer_key(models)))

@@ -25,13 +25,7 @@ class Forgotten:
         self.path = models / _NAME
 
     def hashes(self) -> NDArray[np.uint64]:
-        """uint64 (n,), ascending, each once.
-
-        Raises
-        ------
-        ModelError
-            The file cannot be read or holds something else.
-        """
+        """uint64 (n,), ascending, each once; ModelError where the file cannot be read."""
         try:
             lines = self.path.read_text().split()
         except FileNotFoundError:
@@ -46,10 +40,7 @@ class Forgotten:
     def add(self, customer_hash: int) -> None:
         """Append a hash that is not in the list yet; it is on disk when this returns.
 
-        Raises
-        ------
-        ModelError
-            The file cannot be read or written.
+        Raise ModelError where the file cannot be read or written.
         """
         line = f"{customer_hash:016x}".encode()
         try:

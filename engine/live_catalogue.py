@@ -232,16 +232,9 @@ def in_force(rules: Mapping[str, LiveRule]) -> dict[str, LiveRule]:
 
 
 def with_rules(model: Model, rules: Mapping[str, LiveRule], offers: OffersSection | None) -> Model:
-    """Return a model under more rules, which come before those of its shop file.
+    """Return a model as it was trained under more rules, which come before those of its shop file.
 
-    Parameters
-    ----------
-    model
-        As it was trained.
-    rules
-        By id.
-    offers
-        What the shop file says of offers now, None where that is what the model was trained with.
+    `offers` is what the shop file says of them now, None where the model was trained with it.
     """
     sections = [rule.section for rule in in_force(rules).values()]
     if not sections and offers is None:

@@ -72,10 +72,7 @@ ITEM_FIELDS = tuple(name for name in ItemUpdate.__struct_fields__ if name != "up
 def checked(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return fields of an item by the names under which they are kept.
 
-    Raises
-    ------
-    FactRejected
-        A field holds what its type does not allow, or there is none.
+    Raise FactRejected where a field holds what its type does not allow, or there is none.
     """
     fields: dict[str, Any] = {}
     for name, value in given.items():
@@ -163,10 +160,7 @@ _batch_item = msgspec.json.Decoder(BatchItem, float_hook=exact_number)
 def decode_item(raw: bytes | msgspec.Raw, now: int, item_id: str | None = None) -> Stated:
     """Return what JSON says of an item, of which it names the id unless `item_id` does.
 
-    Raises
-    ------
-    FactRejected
-        Reason `invalid` or `out_of_bounds`, with a message that names the field.
+    Raise FactRejected for reason `invalid` or `out_of_bounds`, with a message that names the field.
     """
     try:
         decoded = (_batch_item if item_id is None else _update).decode(raw)

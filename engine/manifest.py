@@ -87,12 +87,8 @@ OPTIONAL = ("data_range", "counts", "metrics", "libraries", "summary", "inputs")
 def parse_manifest(raw: bytes, version: str) -> Manifest:
     """Return the manifest of the folder named `version`.
 
-    Raises
-    ------
-    ModelIncompatible
-        Of a newer schema.
-    ModelCorrupt
-        Not JSON, fields missing, of another version, or naming impossible files.
+    Raise ModelIncompatible for a newer schema; ModelCorrupt for what is not JSON, lacks fields, is
+    of another version or names impossible files.
     """
     try:
         header = msgspec.json.decode(raw, type=_Header)

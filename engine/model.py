@@ -83,13 +83,7 @@ class Model:
         return partial(of, self.catalogue)
 
     def arrays(self) -> Arrays:
-        """Return the arrays that a version stores, by name.
-
-        Raises
-        ------
-        ModelCorrupt
-            An array is of another type than its field.
-        """
+        """Return the arrays that a version stores, by name; ModelCorrupt for a wrong type."""
         index = RuleIndexes.of(self.rules, len(self.catalogue), self.recency)
         stored = replace(
             self,
@@ -109,10 +103,8 @@ class Model:
     def of_arrays(cls, version: str, settings: Settings, arrays: Arrays) -> Model:
         """Return the model of a version's arrays.
 
-        Raises
-        ------
-        ModelCorrupt
-            An array is missing or of another type, or rows do not span their values.
+        Raise ModelCorrupt where one is missing or of another type, or rows do not span their
+        values.
         """
         hints = get_type_hints(cls)
         try:

@@ -14,12 +14,8 @@ from multiprocessing.connection import Connection
 class Workers(ProcessPoolExecutor):
     """Processes that end when the one that started them does, even if it is killed.
 
-    Parameters
-    ----------
-    maximum : int
-        How many processes there may be; they are started as work comes in.
-    prepare : callable
-        Called in each process with `arguments` before its first work.
+    There may be `maximum` of them, started as work comes in; each calls `prepare` with `arguments`
+    first.
     """
 
     def __init__(self, maximum: int, prepare: Callable[..., None], *arguments: object) -> None:

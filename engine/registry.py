@@ -68,14 +68,8 @@ class Registry:
     def write(self, model: Model, manifest_fields: Mapping[str, Any]) -> str:
         """Store `model` as a new version, not yet published; returns the version's name.
 
-        `manifest_fields` may hold any of data_range, counts, metrics, libraries and summary.
-
-        Raises
-        ------
-        ModelCorrupt
-            The model contradicts itself; nothing is written.
-        ModelError
-            The folder cannot be written to.
+        `manifest_fields` may hold any of `OPTIONAL`. Raise ModelCorrupt where the model contradicts
+        itself, and nothing is written; ModelError where the folder cannot be written to.
         """
         from mersalg.engine.model_check import self_check
 
@@ -167,14 +161,9 @@ class Registry:
         return parse_manifest(raw, version)
 
     def verify(self, version: str) -> Manifest:
-        """Return the manifest, once every file has the size and hash that it states.
+        """Return the manifest, as `manifest`, once every file has the size and hash that it states.
 
-        Raises
-        ------
-        ModelNotFound, ModelIncompatible
-            As `manifest`.
-        ModelCorrupt
-            A file is missing, truncated or changed; says which.
+        Raise ModelCorrupt, which says what file is missing, truncated or changed.
         """
         manifest = self.manifest(version)
         for name, entry in manifest.files.items():
@@ -207,15 +196,9 @@ class Registry:
         """Return the published model, or `version`; arrays are read-only maps of the files.
 
         Customers who were erased since the version was written are not in it; while the list of
-        them cannot be read, no customer is.
-
-        Raises
-        ------
-        ModelNotFound
-            No such version, or None while nothing is published.
-        ModelCorrupt, ModelIncompatible
-            As `verify`, or the arrays contradict each other, or anything else that reading them
-            raises.
+        them cannot be read, no customer is. Raise ModelNotFound where there is no such version or
+        nothing is published; ModelCorrupt or ModelIncompatible as `verify`, where the arrays
+        contradict each other, or reading them raises anything else.
         """
         from mersalg.engine.model_check import self_check
 
@@ -281,12 +264,8 @@ class Registry:
     def publish(self, version: str) -> None:
         """Make `version` the one that is served, after loading it.
 
-        Services look at it again where it was published already.
-
-        Raises
-        ------
-        ModelError
-            As `load`, or the folder cannot be written to; nothing changes.
+        Services look at it again where it was published already. Raise ModelError as `load`, or
+        where the folder cannot be written to; nothing changes then.
         """
         self.load(version)
         with self._lock():
@@ -301,14 +280,8 @@ class Registry:
     def rollback(self) -> str:
         """Publish again what was published before; may be repeated. Returns that version.
 
-        Versions whose folders were deleted since are passed over.
-
-        Raises
-        ------
-        ModelNotFound
-            Nothing was published before.
-        ModelError
-            As `publish`; nothing changes.
+        Versions whose folders were deleted since are passed over. Raise ModelNotFound where nothing
+        was published before; else as `publish`.
         """
         if not self.root.is_dir():
             raise ModelNotFound(f"no earlier model was published: there is no folder {self.root}")

@@ -102,22 +102,14 @@ def build_slate(
 ) -> Slate:
     """Return what to offer beside a cart, at most `cross_sell` and `upsell` items of each kind.
 
-    Int32s the model does not know are passed over. A cart in a foreign currency gets no upsell:
-    its prices cannot be compared with the catalogue's.
+    Items the model does not know are passed over. A cart in a foreign currency gets no upsell: its
+    prices cannot be compared with the catalogue's.
 
-    Parameters
-    ----------
-    at
-        Microseconds since the epoch, whose pins and blocks hold; now where not given.
-    excluded_item_ids, declined_item_ids
-        What the call wants left out, and what the buyer has dismissed.
-    past
-        What the buyer bought before, where that is known.
-    mode
-        `discovery` offers what the buyer has not bought before, `complete` repeats too; they differ
-        where the model holds a fitted ranking.
-    explain
-        Also say of each candidate that is not offered why it is not.
+    The pins and blocks are those that hold `at` an instant in microseconds, now where none is
+    given. `excluded_item_ids` are what the call wants left out, `declined_item_ids` what the buyer
+    has dismissed, `past` is what the buyer bought before. Where the model holds a fitted ranking,
+    `discovery` offers what the buyer has not bought before, `complete` repeats too. `explain` adds
+    each candidate that is not offered, and why it is not.
     """
     catalogue, newcomers = recommenders.catalogue, recommenders.newcomers
     in_force = recommenders.policy.at(clock.now() if at is None else at)

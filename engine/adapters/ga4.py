@@ -46,12 +46,8 @@ def translate(payload: object, received_at: int) -> list[Record]:
     """Return events in our schema; those that say nothing of offers or orders are left out.
 
     A payload is `{"client_id", "events": [{"name", "params"}]}`, one `{"name", "params"}`, or a
-    push `{"event", "ecommerce"}`. One without a time is of `received_at` (microseconds).
-
-    Raises
-    ------
-    FactRejected
-        The payload has none of these shapes.
+    push `{"event", "ecommerce"}`; others raise FactRejected. One without a time is of `received_at`
+    (microseconds).
     """
     body = record_of(payload, "the payload")
     events = records_of(body, "events") if "events" in body else [body]

@@ -25,13 +25,7 @@ _LARGEST_EXPONENT = 20
 
 
 def record_of(data: object, where: str) -> Fields:
-    """Return a JSON object.
-
-    Raises
-    ------
-    FactRejected
-        It is something else.
-    """
+    """Return a JSON object; raise FactRejected where it is something else."""
     if not isinstance(data, dict):
         raise FactRejected("invalid", f"{where} must be an object")
     return cast("Fields", data)

@@ -118,10 +118,7 @@ class Translation:
 def read_rows(path: Path, log_map: LogMap) -> Iterator[Row]:
     """Yield the rows of a CSV file with a header, or of JSON Lines (`.jsonl`), as texts.
 
-    Raises
-    ------
-    DataError
-        The file cannot be read, or lacks a column the map names.
+    Raise DataError where the file cannot be read, or lacks a column that the map names.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -157,12 +154,7 @@ def translate(rows: Iterable[Row], log_map: LogMap) -> Translation:
     """Return all facts of a log; the same rows give the same facts.
 
     Rows may come in any order, except those without a time: these are dated just after the row
-    before them.
-
-    Raises
-    ------
-    DataError
-        An outcome is neither accepted nor declined.
+    before them. Raise DataError for an outcome that is neither accepted nor declined.
     """
     done = Translation()
     reading = _Rows(log_map, done)
@@ -192,15 +184,7 @@ class _Rows:
         self._by_id: dict[str, tuple[int, str]] = {}
 
     def read(self, number: int, row: Row) -> list[_Happening]:
-        """Return what a row says: nothing where it is left out.
-
-        Raises
-        ------
-        FactRejected
-            It cannot be read.
-        DataError
-            Its outcome is an unknown word.
-        """
+        """Return what a row says, if anything; raise FactRejected where it cannot be read."""
         whole = repr(sorted(row.items()))
         if self._is_copy(number, row, whole):
             return []

@@ -44,12 +44,7 @@ def translate(payload: object, received_at: int) -> list[Record]:
     """Return events in our schema; messages that say nothing of offers or orders are left out.
 
     A payload is one message, or `{"batch": [...]}`. One without a time is of `received_at`
-    (microseconds).
-
-    Raises
-    ------
-    FactRejected
-        A message of these kinds lacks its id or its order.
+    (microseconds). Raise FactRejected for a message of these kinds without its id or its order.
     """
     body = record_of(payload, "the message")
     messages = records_of(body, "batch") if "batch" in body else [body]

@@ -67,12 +67,7 @@ _ONLY_VARIANT = "Default Title"
 def is_from_shopify(digest: hmac.HMAC, signature: str) -> bool:
     """Return whether the header X-Shopify-Hmac-Sha256 is that of a body; in constant time.
 
-    Parameters
-    ----------
-    digest
-        HMAC-SHA256 of the raw body, keyed with the secret.
-    signature
-        The header.
+    `digest` is HMAC-SHA256 of the raw body, keyed with the secret.
     """
     try:
         stated = base64.b64decode(signature, validate=True)
@@ -87,12 +82,8 @@ def translate(payload: object, received_at: int, topic: str | None = None) -> li
     An order becomes a purchase, and a cancellation once it is cancelled or deleted, a refund a
     refund. An edit has no lines of its own: the order comes again as `orders/updated`. Without a
     topic, such as `orders/paid`, the payload shows what it is; only `orders/delete` is of
-    `received_at` (microseconds), for it states no instant.
-
-    Raises
-    ------
-    FactRejected
-        The payload is not what its topic has.
+    `received_at` (microseconds), for it states no instant. Raise FactRejected where the payload is
+    not what its topic has.
     """
     body = record_of(payload, "the payload")
     if topic == "orders/delete":
@@ -280,12 +271,8 @@ def stated_items(
     """Return what a webhook of one of TOPICS states of items.
 
     That is nothing of stock whose product never came. `known` are the items as they are now, by id.
-    A deletion is of `received_at` (microseconds), for it states no instant.
-
-    Raises
-    ------
-    FactRejected
-        The payload is not what its topic has.
+    A deletion is of `received_at` (microseconds), for it states no instant. Raise FactRejected
+    where the payload is not what its topic has.
     """
     body = record_of(payload, "the payload")
     if topic == STOCK:

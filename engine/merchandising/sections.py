@@ -159,10 +159,8 @@ _BY_ACTION: Mapping[str, type[ShopRule]] = {"pin": PinSection, "block": BlockSec
 def shop_rule(action: object, fields: Mapping[str, Any]) -> ShopRule:
     """Return the rule of an action, `pin` or `block`, with the fields of its section.
 
-    Raises
-    ------
-    ConfigError
-        There is no such rule; `details` has the `problems`, each with `where` and `message`.
+    Raise ConfigError where there is no such rule; `details` has the `problems`, each with `where`
+    and `message`.
     """
     problems: list[dict[str, str]] = []
     kind = _BY_ACTION.get(action) if isinstance(action, str) else None

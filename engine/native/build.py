@@ -47,10 +47,7 @@ def requirements() -> list[str]:
 def compile_library(target: Path = LIBRARY, flags: tuple[str, ...] = FLAGS) -> None:
     """Write the extension module to `target`.
 
-    Raises
-    ------
-    BuildError
-        Python's headers are missing, or Cython or the C compiler fails.
+    Raise BuildError where Python's headers are missing, or Cython or the C compiler fails.
     """
     headers = sysconfig.get_path("include")
     if not (Path(headers) / "Python.h").is_file():

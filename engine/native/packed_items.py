@@ -64,22 +64,11 @@ def ladder_items(
     orders: NDArray[np.floating],
     rates: Sequence[NDArray[np.floating]],
 ) -> NDArray[np.float32]:
-    """Return what some items are, and were at a moment of each, side by side.
+    """Return what some items are, and were at a moment of each, side by side; float32 (n, 16).
 
     Codes are in their own bits; the columns are those of `LadderItem` in `upgrade_signals.pyx`.
-
-    Parameters
-    ----------
-    item : int (n,)
-        The items.
-    orders : float32 (n, len(WINDOWS))
-        As of `Standing`, of each.
-    rates : sequence of float32 (n,)
-        promotion, usual, ups, downs and moves as of `Standing`, of each.
-
-    Returns
-    -------
-    float32 (n, 16)
+    `item` is int (n,); `orders`, float32 (n, len(WINDOWS)), and `rates`, float32 (n,) of promotion,
+    usual, ups, downs and moves, are as of `Standing`.
     """
     packed = np.zeros((len(item), 16), dtype=np.float32)
     for index, codes in enumerate((facts.ladder, facts.category, facts.brand)):

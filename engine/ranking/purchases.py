@@ -141,12 +141,8 @@ class Past(Struct, frozen=True, gc=False):
     ) -> Past:
         """Orders before `until` of each cart's customer, as seen from `now`.
 
-        Parameters
-        ----------
-        customers : int64 (n_carts,)
-            Rows of `purchases`, -1 where nobody is known.
-        now, until
-            int64 (n_carts,), microseconds UTC; `until` is at most `now`.
+        `customers`, int64 (n_carts,), are rows of `purchases`, -1 where nobody is known; `now` and
+        `until` are int64 (n_carts,), microseconds UTC, `until` at most `now`.
         """
         begins = np.zeros(len(customers), dtype=np.int64)
         ends = np.zeros(len(customers), dtype=np.int64)

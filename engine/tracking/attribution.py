@@ -67,17 +67,8 @@ def outcomes(
 ) -> dict[str, Outcome]:
     """Return the outcome of each offer_id, in the order of decisions.
 
-    Parameters
-    ----------
-    history : History
-        The facts.
-    impressions : Impressions
-        When an offer counts as shown.
-    window_days : int
-        Days after a decision in which a purchase of the same unit outside of the checkout is
-        credited; 0 credits the same checkout only.
-    checkout_days : int
-        Days after a decision in which a purchase of its checkout is credited.
+    Purchases of the offer's checkout are credited for `checkout_days` after the decision, those of
+    the same unit outside of it for `window_days`; 0 credits the same checkout only.
     """
     window, checkout = window_days * MICROS_PER_DAY, checkout_days * MICROS_PER_DAY
     return _Attribution(history, impressions, window, checkout).outcomes()

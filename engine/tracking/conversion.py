@@ -44,12 +44,8 @@ class Bought:
         fell. Both are without tax, by the tax of the line. A price is never taken from the offer:
         what it offered may have been a gift.
 
-        Parameters
-        ----------
-        remaining : Quantity
-            Units of the line that were neither refunded nor cancelled.
-        refunded : Fraction
-            Minor units of the line that were given back beyond what the returned units cost.
+        `remaining` units of the line were neither refunded nor cancelled; `refunded` minor units of
+        it were given back beyond what the returned units cost.
         """
         line, base = self.order.purchase.items[self.line], self._base_cost()
         if line.price_minor is None or base is None:
@@ -118,18 +114,9 @@ class ConversionRule:
     of the unit within the window) together hold fewer units of the base item than the cart did: a
     replacement and not an addition. A line that names an offer belongs to the offer's checkout.
 
-    Parameters
-    ----------
-    history : History
-        The facts.
-    window : int
-        Microseconds after a decision in which orders of its unit count wherever they were made; 0
-        for none.
-    checkout : int or None
-        Microseconds after a decision in which orders of its checkout count; None for ever.
-    by_offers : bool
-        Whether lines belong to the checkouts of the offers they name; else all lines of an order
-        belong to the checkout that the purchase itself names.
+    Orders of the decision's checkout count for `checkout` microseconds after it (None: for ever),
+    those of its unit, wherever they were made, for `window`. Without `by_offers` all lines of an
+    order belong to the checkout that the purchase itself names.
     """
 
     def __init__(
@@ -149,13 +136,8 @@ class ConversionRule:
     def holds(self, placed: PlacedOffer, order: Order, line: int, *, named: bool = False) -> bool:
         """Return whether a line of `order`, which has the offer's item, may be a conversion.
 
-        Parameters
-        ----------
-        placed, order, line
-            The offer, the order, and the place of the line in it.
-        named : bool
-            Whether the line names the offer: it was then bought after the decision, whatever the
-            clocks say as far as they may differ.
+        One that is `named` was bought after the decision, whatever the clocks say as far as they
+        may differ.
         """
         passed = order.placed_at - placed.decision.occurred_at
         if self._checkouts(order)[line] == placed.decision.checkout_id:
@@ -207,21 +189,12 @@ class ConversionRule:
         return [order.purchase.checkout_id] * len(order.purchase.items)
 
     def bought(self, lines: Iterable[tuple[PlacedOffer, Order, int]]) -> list[Bought]:
-        """Return what lines bought of the offers that the rule holds for.
+        """Return what lines bought of the offers that the rule holds for, in their order.
 
+        Each line is given by the offer that it may be credited to, its order and its place there.
         Base units that left a cart are shared out one to each better unit, by the position of the
         offers; what is left of them is charged to the last better unit. So there are no more
         conversions than base units replaced.
-
-        Parameters
-        ----------
-        lines : iterable of (PlacedOffer, Order, int)
-            Each with the offer that it may be credited to, and its place in its order.
-
-        Returns
-        -------
-        list of Bought
-            In the order of the orders and their lines.
         """
         purchases: list[Bought] = []
         exchanges: defaultdict[tuple[str, str], list[Bought]] = defaultdict(list)

@@ -147,20 +147,12 @@ def build_history(
     prices_include_tax: bool = True,
     only_vouched: bool = False,
 ) -> History:
-    """Index `facts`, given in any order and any number of times.
+    """Index `facts` of one shop, given in any order and any number of times.
 
-    Parameters
-    ----------
-    facts : iterable of Fact
-        Facts of one shop.
-    bot_decisions_per_hour : int
-        A session with more decisions than that within any 60 minutes is a bot for these minutes,
-        as if its decisions in them said so; 0 trusts every session.
-    prices_include_tax : bool
-        Whether prices do, unless a purchase says otherwise of its own.
-    only_vouched : bool
-        Whether decisions that are not vouched count for nothing. Other facts of storefront keys
-        then tie no checkout or session to a customer.
+    A session with more than `bot_decisions_per_hour` within any 60 minutes is a bot for these
+    minutes, as if its decisions in them said so; 0 trusts every session. `prices_include_tax` is
+    what purchases mean that do not say it. With `only_vouched` decisions that are not vouched count
+    for nothing, and other facts of storefront keys tie no checkout or session to a customer.
     """
     return _Reading(facts, bot_decisions_per_hour, prices_include_tax, only_vouched).history()
 

@@ -10,13 +10,7 @@ from mersalg.engine.errors import ConfigError, shown
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """Return the time zone of an IANA name.
-
-    Raises
-    ------
-    ConfigError
-        The time zone is unknown.
-    """
+    """Return the time zone of an IANA name; raise ConfigError for an unknown one."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

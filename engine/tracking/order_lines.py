@@ -21,12 +21,7 @@ def includes_tax(purchase: Event, *, shop: bool) -> bool:
 def tax_of(line: PurchaseItem, *, with_tax: bool) -> int | None:
     """Return the tax of a whole line in minor units; None where it is not known.
 
-    Parameters
-    ----------
-    line : PurchaseItem
-        The line.
-    with_tax : bool
-        Whether its price includes tax. A tax that is more than such a line costs is none.
+    Where its price is `with_tax`, a tax that is more than the line costs is none.
     """
     tax = line.tax_minor
     stated = None if tax is None else _stated(line)
@@ -93,20 +88,8 @@ def refunded_by_line(
     An amount pays for the units that its refund returns, by what they cost; what is left of it is
     spread over all lines by what they cost. So the result is negative where the shop kept a part of
     the price of returned units. Of no line is more given back than was paid for it. Amounts are
-    with tax, the result is without, as far as it is known.
-
-    Parameters
-    ----------
-    order : Event
-        The purchase.
-    returns : sequence of Event
-        Its refunds and cancellations.
-    credited : collection of int
-        Places of lines; see `remaining_units`.
-    with_tax : bool
-        Whether prices of the order include tax.
-    by_offer : bool
-        See `remaining_units`.
+    with tax, the result is without, as far as it is known. `returns`, `credited` and `by_offer` are
+    as of `remaining_units`.
     """
     if all(event.amount_minor is None for event in returns):
         return [Fraction(0)] * len(order.items)
@@ -142,14 +125,7 @@ def refunded_by_line(
 def mismatched(order: Event, returns: Iterable[Event], *, with_tax: bool) -> Iterator[Event]:
     """Yield the refunds of more than was left of an order, or of money in another currency.
 
-    Parameters
-    ----------
-    order : Event
-        The purchase.
-    returns : iterable of Event
-        Its refunds and cancellations, in order of time.
-    with_tax : bool
-        Whether prices of the order include tax.
+    `returns` are in order of time.
     """
     left: defaultdict[str, Quantity] = defaultdict(int)
     for line in order.items:

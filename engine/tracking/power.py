@@ -23,32 +23,15 @@ def checkouts_needed(
 ) -> int:
     """Return the checkouts of both arms with which a two-sided test finds the effect with `power`.
 
-    The normal approximation for two independent proportions, the null's variance pooled:
-    J. L. Fleiss, B. Levin and M. C. Paik (2003), "Statistical Methods for Rates and Proportions",
-    section 4.3.
+    `baseline` is the share of checkouts that buy it without any offer, `effect` the change of it by
+    the offers (0.01 is one percentage point), `holdout` the control share, `level` one less the
+    error of the test, `design_effect` how many checkouts of returning customers are as informative
+    as one. Where the report is `watched`, its confidence sequence has to exclude 0 by then. Raise
+    ConfigError, which names it, for an impossible number.
 
-    Parameters
-    ----------
-    baseline : float
-        Share of checkouts that buy it without any offer, in (0, 1).
-    effect : float
-        Change of that share by the offers; 0.01 is one percentage point.
-    holdout : float
-        Control share of the checkouts, in (0, 1).
-    power : float
-        Probability that the test finds the effect, in (0, 1).
-    level : float
-        One less the error of the test, in (0, 1).
-    design_effect : float
-        Number of checkouts of returning customers that are as informative as one.
-    watched : bool
-        Whether the report is looked at again and again, so that its confidence sequence has to
-        exclude 0 with `power` by then.
-
-    Raises
-    ------
-    ConfigError
-        A number is impossible; the message names it.
+    The normal approximation for two independent proportions, the null's variance pooled: J. L.
+    Fleiss, B. Levin and M. C. Paik (2003), "Statistical Methods for Rates and Proportions", section
+    4.3.
     """
     _check(baseline, effect, holdout, power, level, design_effect)
     treated, z = baseline + effect, normal_quantile(level)

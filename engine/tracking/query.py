@@ -116,10 +116,7 @@ class ReportQuery:
     def filled(self, settings: Mapping[str, str]) -> ReportQuery:
         """Return the query, checked, with the shop's `Store.settings` where it leaves them open.
 
-        Raises
-        ------
-        ConfigError
-            A setting or a part of the question is impossible.
+        Raise ConfigError where a setting or a part of the question is impossible.
         """
         own = parse_query({name: settings.get(name) for name in _DEFAULTS})
         chosen: dict[str, Any] = {
@@ -182,12 +179,7 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
     Keys are from, to, by, kind (lists by commas), timezone, currency, impressions, window (or
     attribution_window_days), checkout_days, holdout, bot_decisions_per_hour, count, level, compare,
     prices_include_tax, watched and adjusted (true or false). A missing or empty text leaves its
-    default.
-
-    Raises
-    ------
-    ConfigError
-        A text is not what its field takes; the message names both.
+    default. Raise ConfigError for a text that is not what its field takes, and name both.
     """
 
     def text(*names: str) -> str | None:
@@ -224,10 +216,7 @@ def parse_query(texts: Mapping[str, str | None]) -> ReportQuery:
 def other_period(query: ReportQuery) -> ReportQuery:
     """Return the query of the period to compare with: `FROM..TO`, or the days just before.
 
-    Raises
-    ------
-    ConfigError
-        The query does not say which period is meant.
+    Raise ConfigError where the query does not say which period is meant.
     """
     text = query.compare or ""
     alone = replace(query, by=(), compare=None)

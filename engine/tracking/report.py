@@ -72,14 +72,8 @@ def build_report(
 
     Settings that the query leaves open are the shop's own. `progress` shows how many days are done
     where some have to be rolled up first; `from_facts` counts from the facts where roll-ups have
-    the answer, too.
-
-    Raises
-    ------
-    ConfigError
-        The question has no answer, or the database has an impossible setting.
-    StorageUnavailable
-        The database does not answer.
+    the answer, too. Raise ConfigError where the question has no answer, or the database has an
+    impossible setting; StorageUnavailable where the database does not answer.
     """
     # Roll-ups load pyarrow, which only processes that make reports may.
     from mersalg.engine.tracking.rollups.rolled_up import rolled_up

@@ -25,10 +25,7 @@ class Retained:
 def first_kept(today: date, months: int) -> date:
     """Return the first day of the month `months` whole months before the present one.
 
-    Raises
-    ------
-    ConfigError
-        There is no such month, or it is the present one.
+    Raise ConfigError where there is no such month, or it is the present one.
     """
     months_since_0 = today.year * 12 + today.month - 1 - months
     if months < 1:
@@ -46,13 +43,9 @@ def would_drop(store: Store, since: date) -> int:
 def drop_before(store: Store, since: date, progress: Progress) -> Retained:
     """Roll up, seal the days before `since` and drop their facts, month by month.
 
-    A checkout that days share is from then on counted in its first, as far as it was decided
-    before `since`. If interrupted, run it again and it resumes.
-
-    Raises
-    ------
-    ConfigError
-        A later month was dropped before, or the roll-ups cannot be brought up to date.
+    A checkout that days share is from then on counted in its first, as far as it was decided before
+    `since`. If interrupted, run it again and it resumes. Raise ConfigError where a later month was
+    dropped before, or the roll-ups cannot be brought up to date.
     """
     own = ReportQuery().filled(store.reports.settings())
     rollups, day = store.reports.rollups, since.isoformat()

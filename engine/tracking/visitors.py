@@ -19,27 +19,12 @@ _HOUR = 3_600_000_000  # microseconds
 class Visitors:
     """Split facts into those that count and those of bots or strangers.
 
-    A stranger is behind a decision that no server vouches for.
+    A stranger is behind a decision that no server vouches for, which counts for nothing where
+    `only_vouched` ones do. Facts are given in order of time, each once; for bots see
+    `mersalg.engine.tracking.history.build_history`.
 
-    Parameters
-    ----------
-    facts : sequence of Fact
-        In order of time, each once.
-    bot_decisions_per_hour : int
-        See `mersalg.engine.tracking.history.build_history`.
-    only_vouched : bool
-        Whether decisions that are not vouched count for nothing.
-
-    Attributes
-    ----------
-    facts : list of Fact
-        Those that count.
-    offers : set of str
-        Ids of the offers of which none counts.
-    units : Units
-        Of all facts, those of bots included.
-    uncounted : dict
-        The instants of facts by the causes of this module; see `mersalg.engine.tracking.history`.
+    `facts` are those that count, `offers` the ids of the offers of which none counts, `units` those
+    of all facts, of bots too; `uncounted` are the instants of facts by the causes of this module.
     """
 
     def __init__(

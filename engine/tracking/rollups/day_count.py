@@ -62,20 +62,10 @@ def day_of(
 ) -> bytes:
     """Count what falls into one day (or any period), as the roll-up that `Day` reads.
 
-    Parameters
-    ----------
-    part : Part
-        What falls into it.
-    counted : sequence of Outcome
-        Its outcomes, without those in checkouts that several days share.
-    begun : sequence of Decision
-        Its decisions in the checkouts that are counted in it.
-    quality : mapping
-        Counts of facts that count for nothing.
-    currency : str or None
-        Of all money; None where it is the only one that the facts name.
-    numbers : callable
-        Returns the number of each unit, the same for every day.
+    `counted` are the outcomes of the `part` without those in checkouts that several days share,
+    `begun` its decisions in the checkouts that are counted in it; `quality` are counts of facts
+    that count for nothing. All money is in `currency`, None where it is the only one that the facts
+    name. `numbers` returns the number of each unit, the same for every day.
     """
     history, currencies = part.history, part.currencies()
     if currency is None and len(currencies) == 1:

@@ -100,14 +100,9 @@ class Rebuilt:
 
 
 def rebuild(store: Store, query: ReportQuery, progress: Progress) -> Rebuilt:
-    """Count every day from its facts again, and compare.
+    """Count every day from its facts again, and compare; `query` is as in `refresh`.
 
-    `query` is as in `refresh`.
-
-    Raises
-    ------
-    StorageUnavailable
-        The database cannot be read or written.
+    Raise StorageUnavailable where the database cannot be read or written.
     """
     rollups = store.reports.rollups
     refresh(store, query, progress)
