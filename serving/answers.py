@@ -23,27 +23,16 @@ class ReplacedItem(Struct):
 
     item_id: str
     quantity: int | str
-    price_difference: Annotated[
-        str | None,
-        Meta(
-            description="For one unit: the better item's price less what the buyer pays for one"
-            " after the discounts of its lines, on average where several lines differ"
-        ),
-    ]
+    price_difference: str | None
 
 
 class OfferDisplay(Struct):
     """An offer as buyers read it, in the language of the answer."""
 
-    price: Annotated[str | None, Meta(description="`unit_price`, as `199 kr`")]
-    difference: Annotated[
-        str | None, Meta(description="What an upsell costs more, for one unit, as `+1 000 kr`")
-    ]
-    gains: Annotated[
-        Sequence[str],
-        Meta(description="A label of each gain that has a name for buyers, as `4x the storage`"),
-    ]
-    losses: Annotated[Sequence[str], Meta(description="The same of losses, as `Without breakfast`")]
+    price: str | None
+    difference: str | None
+    gains: Sequence[str]
+    losses: Sequence[str]
 
 
 class SuggestedOffer(Struct, frozen=True):
@@ -54,7 +43,7 @@ class SuggestedOffer(Struct, frozen=True):
     item_id: str
     name: str
     position: int
-    unit_price: Annotated[str | None, Meta(description="Null where the catalogue knows no price")]
+    unit_price: str | None
     currency: str
     score: float
 
@@ -81,13 +70,7 @@ class UpsellOffer(SuggestedOffer, frozen=True, omit_defaults=True):
     image_url: str | None = None
     display: OfferDisplay | None = None
     step: Step | None = None
-    total_difference: Annotated[
-        str | None,
-        Meta(
-            description="What the whole swap adds to the cart: the better item's price for every"
-            " unit replaced, less what the buyer pays for the lines replaced"
-        ),
-    ] = None
+    total_difference: str | None = None
 
 
 _OF_KIND = {
@@ -105,24 +88,12 @@ class SuggestionResponse(Struct, omit_defaults=True):
 
     decision_id: str
     arm: Arm
-    model_version: Annotated[str | None, Meta(description="Null where no model is published yet")]
-    tracking: Annotated[
-        Tracking,
-        Meta(
-            description="`recorded` on disk, `deferred` while the database is away, `off` where it"
-            " is not recorded"
-        ),
-    ]
+    model_version: str | None
+    tracking: Tracking
     # A tagged union of `msgspec` would write `kind` first.
     offers: Sequence[Annotated[Any, Meta(extra_json_schema=_OFFERS)]]
-    language: Annotated[str, Meta(description="Of `text`, `display` and `labels`")] = ""
-    labels: Annotated[
-        Mapping[str, str],
-        Meta(
-            description="What a list of offers says around them: `title`, `add`, `replace`,"
-            " `added`, `undo`, `dismiss`"
-        ),
-    ] = {}
+    language: str = ""
+    labels: Mapping[str, str] = {}
     warnings: Sequence[str] = ()
     unknown_item_ids: Sequence[str] = ()
 

@@ -103,6 +103,7 @@ def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI
         generate_unique_id_function=lambda route: route.name,
         # A redirect would lose the body of a suggestion call.
         redirect_slashes=False,
+        responses={422: {"model": errors.ErrorAnswer}},  # of every operation: see `openapi`
         # The stock spans and logs hold paths, which name customers; `mersalg.serving.tracing` makes
         # ours.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},

@@ -78,31 +78,6 @@ class ErrorAnswer:
     error: ErrorBody
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
-    """Return the error answers of an endpoint, for OpenAPI.
-
-    Calls that need a key are counted (429), bodies are not waited for long (408).
-    """
-    said = {
-        401: "No key, or an unknown one",
-        403: "The key's scope does not cover this call",
-        404: "No such thing",
-        408: "The body did not come in time",
-        409: "The model version cannot be used",
-        413: "The body is over the limit",
-        415: "The body is encoded in a way that is not understood",
-        422: "The request is malformed",
-        429: "The caller sends more than is allowed; `Retry-After` says when to try again",
-        503: "The database does not answer; try again",
-    }
-    implied = [429] if 401 in statuses else []
-    implied += [408] if 413 in statuses else []
-    return {
-        status: {"model": ErrorAnswer, "description": said[status]}
-        for status in sorted({*statuses, *implied})
-    }
-
-
 def answer(
     status: int,
     code: str,

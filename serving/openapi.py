@@ -1,7 +1,8 @@
 """The OpenAPI document: FastAPI's, with bodies that are read without it, and texts.
 
-Bodies are bounded before they are parsed, so FastAPI does not read them. Descriptions and examples
-are in `openapi.toml`; numbers of reports are described by the glossary of reports.
+Bodies are bounded before they are parsed, so FastAPI does not read them. What the document says of
+operations and fields is in `openapi.toml`, also which bodies and errors an operation has; numbers
+of reports are described by the glossary of reports.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from mersalg.serving.presentation.glossary import QUALITY, RATES, glossary_of
 
 Schema = dict[str, object]
 
-_ADMITTED: Schema = {"security": [{"key": list[str]()}]}
 _REFERENCE = "#/components/schemas/{name}"
+_ANYTHING: Schema = {"type": "object"}
+"""A body that another system defines."""
 _STRUCTS = (
     EventBody,
     OrderBody,
@@ -72,13 +74,16 @@ def _components() -> dict[str, Any]:
     rule["properties"] |= {"action": {"enum": ["pin", "block"]}}
     rule["required"] = ["action"]
     for name, entry in (("events", "Event"), ("items", "BatchItem")):
-        of_entry = {"$ref": _REFERENCE.format(name=entry)}
         components[name.capitalize()] = {
             "type": "object",
             "required": [name],
-            "properties": {name: {"type": "array", "maxItems": 1000, "items": of_entry}},
+            "properties": {name: {"type": "array", "maxItems": 1000, "items": _reference(entry)}},
         }
     return components
+
+
+def _reference(name: str) -> Schema:
+    return {"$ref": _REFERENCE.format(name=name)}
 
 
 def _require(component: dict[str, Any], names: Sequence[str]) -> None:
@@ -91,24 +96,6 @@ def _require(component: dict[str, Any], names: Sequence[str]) -> None:
         field.update({"anyOf": choices} if len(choices) > 1 else dict(*choices))
 
 
-def answered(component: str) -> dict[int | str, dict[str, object]]:
-    """Return the `responses` of an endpoint that writes its own answer."""
-    schema = {"$ref": _REFERENCE.format(name=component)}
-    return {200: {"content": {"application/json": {"schema": schema}}}}
-
-
-def json_body(component: str | None = None, *, admits: bool = False) -> Schema:
-    """Return the `openapi_extra` of an endpoint that reads its own body.
-
-    `component` is None where another system defines the body; `admits` says that the endpoint
-    admits its callers itself.
-    """
-    schema = {"$ref": _REFERENCE.format(name=component)} if component else {"type": "object"}
-    content = {"application/json": {"schema": schema}}
-    body: Schema = {"requestBody": {"required": True, "content": content}}
-    return body | _ADMITTED if admits else body
-
-
 def describe(app: FastAPI) -> Callable[[], Schema]:
     """Return the application's `openapi` method, with the bodies' schemas among its components."""
     generated = app.openapi
@@ -118,7 +105,6 @@ def describe(app: FastAPI) -> Callable[[], Schema]:
             document = generated()
             components = document.setdefault("components", {}).setdefault("schemas", {})
             components.update(_components())
-            _forget_validation_errors(document["paths"], components)
             _add_texts(document)
             app.openapi_schema = document
         return app.openapi_schema
@@ -126,44 +112,46 @@ def describe(app: FastAPI) -> Callable[[], Schema]:
     return openapi
 
 
-def _add_texts(document: Mapping[str, Any]) -> None:
-    """Add descriptions where the generated document has none, scopes and examples."""
+def _add_texts(document: dict[str, Any]) -> None:
+    """Put in what `openapi.toml` says of fields and operations."""
     texts = read_toml("mersalg.serving", "openapi.toml")
-    for schema in document["components"]["schemas"].values():
+    for component, schema in document["components"]["schemas"].items():
         for name, field in schema.get("properties", {}).items():
-            if not field.get("description") and name in texts["fields"]:
-                field["description"] = texts["fields"][name]
+            text = texts["fields"].get(f"{component}.{name}") or texts["fields"].get(name)
+            if text and not field.get("description"):
+                field["description"] = text
     for operations in document["paths"].values():
         for operation in operations.values():
-            name = operation["operationId"]
-            of_operation = texts["operations"][name]
-            if "security" in operation:
-                operation["security"] = [{"key": [scope]} for scope in of_operation["scopes"]]
-            for parameter in operation.get("parameters", ()):
-                text = texts["parameters"].get(parameter["name"], "")
-                parameter.setdefault("description", text)
-            answer = operation["responses"]["200"]
-            answer["description"] = of_operation["answer"]
-            if name == "report_rates":
-                schema = answer["content"]["application/json"]["schema"]
-                schema["properties"] = _report_fields()
-            for key, part in (("body", operation.get("requestBody")), ("example", answer)):
-                if key in of_operation:
-                    example = msgspec.json.decode(of_operation[key])
-                    part["content"]["application/json"]["example"] = example
+            _describe(operation, texts)
 
 
-def _forget_validation_errors(
-    paths: Mapping[str, Mapping[str, dict[str, dict[str, object]]]], schemas: Schema
-) -> None:
-    """Delete FastAPI's own 422, which never leaves this service: there is one error shape."""
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
-    for operations in paths.values():
-        for operation in operations.values():
-            answers = operation["responses"]
-            if "HTTPValidationError" in str(answers.get("422")):
-                del answers["422"]
+def _describe(operation: dict[str, Any], texts: Mapping[str, Any]) -> None:
+    of_operation = texts["operations"][operation["operationId"]]
+    operation["summary"] = of_operation["summary"]
+    if scopes := of_operation.get("scopes"):
+        operation["security"] = [{"key": [scope]} for scope in scopes]
+    for parameter in operation.get("parameters", ()):
+        parameter.setdefault("description", texts["parameters"].get(parameter["name"], ""))
+    if "body" in of_operation:
+        schema = _reference(of_operation["request"]) if "request" in of_operation else _ANYTHING
+        example = msgspec.json.decode(of_operation["body"])
+        content = {"application/json": {"schema": schema, "example": example}}
+        operation["requestBody"] = {"required": True, "content": content}
+    answer: dict[str, Any] = operation["responses"]["200"]
+    answer["description"] = of_operation["answer"]
+    if "response" in of_operation:
+        answer["content"]["application/json"]["schema"] = _reference(of_operation["response"])
+    if operation["operationId"] == "report_rates":
+        answer["content"]["application/json"]["schema"]["properties"] = _report_fields()
+    if "example" in of_operation:
+        answer["content"]["application/json"]["example"] = msgspec.json.decode(
+            of_operation["example"]
+        )
+    error = {"application/json": {"schema": _reference("ErrorAnswer")}}
+    operation["responses"] = {"200": answer} | {
+        str(status): {"description": texts["errors"][str(status)], "content": error}
+        for status in of_operation["errors"]
+    }
 
 
 _BOUND = {"type": ["number", "null"]}

@@ -2,8 +2,7 @@
 
 `SuggestionRequest` is what a checkout sends (`mersalg.serving.answers` answers it), and
 `ExplainedDecision` is a fact of `mersalg.engine.fact_schema` with what was not offered. The OpenAPI
-document is made of these structs; `openapi.toml` says what their fields mean,
-except for what is written here.
+document is made of these structs, and `openapi.toml` says what their fields mean.
 """
 
 from __future__ import annotations
@@ -72,18 +71,9 @@ class RequestLine(Struct):
     """A line of the cart of a suggestion call."""
 
     item_id: Id
-    quantity: Annotated[Units, Meta(description="Whole, or a decimal for goods sold by weight")] = 1
-    unit_price: Annotated[
-        Price | None,
-        Meta(
-            description="What one costs before the line's discount; the catalogue's price where"
-            " it is not given"
-        ),
-    ] = None
-    discount: Annotated[
-        Price | None,
-        Meta(description="Taken off the whole line, all its units together, as in a purchase"),
-    ] = None
+    quantity: Units = 1
+    unit_price: Price | None = None
+    discount: Price | None = None
 
     def __post_init__(self) -> None:
         """Check and convert what the types of the fields do not."""
@@ -109,70 +99,20 @@ class SuggestionRequest(Struct):
 
     checkout_id: Id
     session_id: OptionalId = None
-    customer_id: Annotated[
-        OptionalId,
-        Meta(
-            description="The shop's id of the customer; stored as a keyed hash. The arm is drawn"
-            " by the customer, else by the session, else by the checkout"
-        ),
-    ] = None
-    placement: Annotated[
-        Label, Meta(description="Where the offers will be shown; `checkout` if not given")
-    ] = None
+    customer_id: OptionalId = None
+    placement: Label = None
     store_id: Label = None
-    segment: Annotated[
-        Label,
-        Meta(description="Which group of buyers this one belongs to, in the shop's own words"),
-    ] = None
-    locale: Annotated[
-        str | None,
-        Meta(
-            description="Language of the texts (`en`, `nb`); the shop's own where it is not given"
-            " or not spoken"
-        ),
-    ] = None
+    segment: Label = None
+    locale: str | None = None
     lines: Annotated[tuple[RequestLine, ...], Meta(max_length=LONGEST_LIST)] | None = None
     limits: OfferLimits | None = None
-    mode: Annotated[
-        Mode | None,
-        Meta(
-            description="`discovery` leaves repeat purchases out, `complete` lets them in: what"
-            " the customer is known to have bought, by the orders of training and by `purchase`"
-            " events since"
-        ),
-    ] = None
+    mode: Mode | None = None
     exclude_item_ids: Annotated[tuple[Id, ...], Meta(max_length=LONGEST_LIST)] | None = None
-    declined_item_ids: Annotated[
-        Annotated[tuple[Id, ...], Meta(max_length=LONGEST_LIST)] | None,
-        Meta(
-            description="What the buyer dismissed in this checkout: excluded too, under a reason"
-            " of its own. Recent `dismiss_promotion` events are known without it"
-        ),
-    ] = None
-    currency: Annotated[
-        Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None,
-        Meta(
-            description="Of the prices, ISO 4217; the shop's where it is not given. Prices in"
-            " another one are ignored, and nothing is upsold beside them"
-        ),
-    ] = None
+    declined_item_ids: Annotated[tuple[Id, ...], Meta(max_length=LONGEST_LIST)] | None = None
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
     checkout_token: OptionalId = None
-    preview: Annotated[
-        bool,
-        Meta(
-            description="Answer as in the treatment arm, and record nothing: to try an integration."
-            " Needs a server key"
-        ),
-    ] = False
-    consent: Annotated[
-        Consent | None,
-        Meta(
-            description="Whether the buyer agreed to being remembered; as `tracking.consent` of"
-            " the shop says where it is not given. Without it the decision is stored without"
-            " customer and session, nothing that is remembered of them is used, and the checkout"
-            " decides the arm"
-        ),
-    ] = None
+    preview: bool = False
+    consent: Consent | None = None
 
     def __post_init__(self) -> None:
         """Check and convert what the types of the fields do not."""
@@ -261,22 +201,11 @@ class RejectedCandidate(Struct):
 class DecisionExplanation(Struct):
     """Offers that the decision's model would make now, with the pins and blocks of its moment."""
 
-    status: Annotated[
-        Literal["complete", "differs", "model_gone", "model_unusable", "no_model"],
-        Meta(
-            description="`differs`: the model offers now something else than was recorded;"
-            " `model_gone` and `model_unusable`: the version is no longer on disk or cannot be"
-            " read"
-        ),
-    ]
+    status: Literal["complete", "differs", "model_gone", "model_unusable", "no_model"]
     message: str | None
-    pinned_item_ids: Annotated[
-        Sequence[str], Meta(description="Cross-sell offers that the shop placed itself")
-    ]
-    counts: Annotated[dict[str, int], Meta(description="Rejected candidates by reason")]
-    rejected: Annotated[
-        Sequence[RejectedCandidate], Meta(description="Best first, as many as were asked for")
-    ]
+    pinned_item_ids: Sequence[str]
+    counts: dict[str, int]
+    rejected: Sequence[RejectedCandidate]
 
 
 class ExplainedDecision(DecisionBody, omit_defaults=True, kw_only=True, tag="decision"):

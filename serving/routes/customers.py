@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from mersalg.engine.customers import Remembered, erase_everywhere, remembered
 from mersalg.engine.fact_bodies import pack
-from mersalg.serving import errors
 from mersalg.serving.security import Admin, Caller, audited
 from mersalg.serving.service import Service, TheService
 
@@ -42,12 +41,7 @@ class CustomerErasure:
     facts: int
 
 
-@router.get(
-    "/v1/customers/{customer_id:path}",
-    summary="Export what is kept about a customer",
-    response_model=CustomerExport,
-    responses=errors.documented(401, 403, 404, 503),
-)
+@router.get("/v1/customers/{customer_id:path}", response_model=CustomerExport)
 async def export_customer(service: TheService, caller: Admin, customer_id: str) -> Response:
     """Return the customer's facts, decisions with their evidence, and what the model remembers."""
 
@@ -68,12 +62,7 @@ async def export_customer(service: TheService, caller: Admin, customer_id: str) 
     return Response(body, media_type="application/json")
 
 
-@router.delete(
-    "/v1/customers/{customer_id:path}",
-    summary="Erase the tie between a customer and their facts",
-    response_model=CustomerErasure,
-    responses=errors.documented(401, 403, 404, 503),
-)
+@router.delete("/v1/customers/{customer_id:path}")
 async def erase_customer(service: TheService, caller: Admin, customer_id: str) -> CustomerErasure:
     """Put the facts under a random pseudonym that nobody can derive, so that no rate changes.
 

@@ -9,7 +9,7 @@ import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from mersalg.serving import errors, openapi
+from mersalg.serving import errors
 from mersalg.serving.security import Reporter
 from mersalg.serving.service import TheService
 
@@ -18,12 +18,7 @@ router = APIRouter(tags=["decisions"])
 _REJECTED, _MAX_REJECTED = 100, 10_000
 
 
-@router.get(
-    "/v1/decisions/{decision_id}",
-    summary="Explain one decision",
-    response_model=None,
-    responses=openapi.answered("ExplainedDecision") | errors.documented(401, 403, 404, 422, 503),
-)
+@router.get("/v1/decisions/{decision_id}", response_model=None)
 async def explain_decision(
     service: TheService,
     caller: Reporter,

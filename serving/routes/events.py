@@ -20,7 +20,7 @@ from mersalg.engine.fact_schema import DecisionBody, OrderBody
 from mersalg.engine.facts import Event
 from mersalg.engine.storage.fact_rows import Rejection
 from mersalg.engine.words import counted
-from mersalg.serving import errors, logs, openapi
+from mersalg.serving import errors, logs
 from mersalg.serving.request_body import ignored, largest_body, read_body
 from mersalg.serving.routes.direct import DirectRoute
 from mersalg.serving.security import Caller, admit, scope_of
@@ -51,14 +51,7 @@ class EventsAnswer:
     """Where every event was rejected; else left out."""
 
 
-@router.post(
-    "/v1/events",
-    operation_id="record_events",
-    summary="Record views, clicks, purchases, refunds and cancellations",
-    response_model=EventsAnswer,
-    responses=errors.documented(401, 403, 413, 415, 422, 503),
-    openapi_extra=openapi.json_body("Events", admits=True),
-)
+@router.post("/v1/events", operation_id="record_events", response_model=EventsAnswer)
 async def record_events(request: Request) -> Response:
     """Record events; send again what was not answered, it is counted once by its `event_id`.
 

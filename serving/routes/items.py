@@ -18,7 +18,7 @@ from mersalg.engine.live_items import LiveItem, Stated, decode_item
 from mersalg.engine.model import Model
 from mersalg.engine.slate import reach_of
 from mersalg.engine.storage.fact_rows import Rejection
-from mersalg.serving import errors, openapi
+from mersalg.serving import errors
 from mersalg.serving.checkout import prepared_for
 from mersalg.serving.request_body import read_body
 from mersalg.serving.routes.events import EventsAnswer, answer_of, entries_of
@@ -26,8 +26,6 @@ from mersalg.serving.security import Reporter, Server
 from mersalg.serving.service import Service, TheService
 
 router = APIRouter(tags=["items"])
-
-_ERRORS = (401, 403, 413, 415, 422, 503)
 
 
 class _Items(msgspec.Struct):
@@ -72,13 +70,7 @@ class Item:
     reasons: list[str]
 
 
-@router.post(
-    "/v1/items",
-    summary="Change up to a thousand items",
-    response_model=EventsAnswer,
-    responses=errors.documented(*_ERRORS),
-    openapi_extra=openapi.json_body("Items"),
-)
+@router.post("/v1/items", response_model=EventsAnswer)
 async def change_items(request: Request, service: TheService, caller: Server) -> Response:
     """Change items; send again what was not answered, what is known already changes nothing.
 
@@ -100,13 +92,7 @@ async def change_items(request: Request, service: TheService, caller: Server) ->
     return answer_of(EventsAnswer(recorded, len(taken) - recorded, rejected))
 
 
-@router.put(
-    "/v1/items/{item_id:path}",
-    summary="Change or add an item",
-    response_model=ItemUpdated,
-    responses=errors.documented(*_ERRORS),
-    openapi_extra=openapi.json_body("ItemUpdate"),
-)
+@router.put("/v1/items/{item_id:path}")
 async def change_item(
     request: Request, service: TheService, caller: Server, item_id: str
 ) -> ItemUpdated:
@@ -122,12 +108,7 @@ async def change_item(
     return ItemUpdated(item_id, clock.to_iso(item.updated_at))
 
 
-@router.get(
-    "/v1/items/{item_id:path}",
-    summary="Look at an item as it is offered now",
-    response_model=Item,
-    responses=errors.documented(401, 403, 404),
-)
+@router.get("/v1/items/{item_id:path}")
 async def look_at_item(service: TheService, caller: Reporter, item_id: str) -> Item:
     """Return what is known of an item, whether it can be offered, where, and why not."""
     del caller
@@ -140,12 +121,7 @@ async def look_at_item(service: TheService, caller: Reporter, item_id: str) -> I
     return _known(item_id, stated, model, index, is_paused=service.guard.paused is not None)
 
 
-@router.delete(
-    "/v1/items/{item_id:path}",
-    summary="Forget what was said of an item",
-    response_model=ItemUpdated,
-    responses=errors.documented(401, 403, 503),
-)
+@router.delete("/v1/items/{item_id:path}")
 async def forget_item(service: TheService, caller: Server, item_id: str) -> ItemUpdated:
     """Return to what the model was trained with; an item that it does not know disappears.
 

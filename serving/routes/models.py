@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 
 from mersalg.engine.registry import Registry
-from mersalg.serving import errors, openapi
 from mersalg.serving.live_model import load_checked
 from mersalg.serving.request_body import decode, read_body
 from mersalg.serving.schemas import ModelReference
@@ -48,12 +47,7 @@ class Published:
     serving: str | None
 
 
-@router.get(
-    "/v1/models",
-    summary="List versions",
-    response_model=ModelList,
-    responses=errors.documented(401, 403, 409),
-)
+@router.get("/v1/models")
 async def list_models(service: TheService, caller: Admin) -> ModelList:
     """Return the versions on disk: immutable folders. Publishing one moves a pointer."""
     del caller
@@ -63,13 +57,7 @@ async def list_models(service: TheService, caller: Admin) -> ModelList:
     return ModelList(registry.current(), status.version, status.problem, manifests)
 
 
-@router.post(
-    "/v1/models",
-    summary="Verify a version that was put into the models folder",
-    response_model=Verified,
-    responses=errors.documented(401, 403, 404, 409, 413, 422),
-    openapi_extra=openapi.json_body("ModelReference"),
-)
+@router.post("/v1/models")
 async def verify_model(request: Request, service: TheService, caller: Admin) -> Verified:
     """Read a version, check every file's SHA-256, and have it answer test carts.
 
@@ -81,12 +69,7 @@ async def verify_model(request: Request, service: TheService, caller: Admin) -> 
     return await asyncio.to_thread(_verify, service.registry, version)
 
 
-@router.post(
-    "/v1/models/rollback",
-    summary="Publish the version published before this one",
-    response_model=Published,
-    responses=errors.documented(401, 403, 404, 409),
-)
+@router.post("/v1/models/rollback")
 async def roll_back(service: TheService, caller: Admin) -> Published:
     """Go one step back each time; versions that are no longer on disk are skipped."""
     return await rollback(service, caller)
@@ -100,12 +83,7 @@ async def rollback(service: Service, caller: Caller) -> Published:
     return _state(service)
 
 
-@router.post(
-    "/v1/models/{version}/publish",
-    summary="Publish a version",
-    response_model=Published,
-    responses=errors.documented(401, 403, 404, 409),
-)
+@router.post("/v1/models/{version}/publish")
 async def publish_model(service: TheService, caller: Admin, version: str) -> Published:
     """Verify a version and serve it; one that cannot answer is never published."""
     return await publish(service, caller, version)

@@ -15,7 +15,7 @@ from mersalg.engine.fact_values import LONGEST_ID, is_id
 from mersalg.engine.live_catalogue import LiveRule, in_force
 from mersalg.engine.merchandising.sections import OffersSection, PinSection, ShopRule, shop_rule
 from mersalg.engine.merchandising.targets import unknown_names
-from mersalg.serving import errors, openapi
+from mersalg.serving import errors
 from mersalg.serving.request_body import read_json
 from mersalg.serving.security import Admin, Caller, audited
 from mersalg.serving.service import Service, TheService
@@ -42,12 +42,7 @@ class RuleList:
     rules: list[dict[str, object]]
 
 
-@router.get(
-    "/v1/rules",
-    summary="List pins and blocks",
-    response_model=RuleList,
-    responses=errors.documented(401, 403, 503),
-)
+@router.get("/v1/rules")
 async def list_rules(service: TheService, caller: Admin) -> RuleList:
     """Return the rules set here, then those of the shop file, which only it changes."""
     del caller
@@ -60,13 +55,7 @@ async def list_rules(service: TheService, caller: Admin) -> RuleList:
     return RuleList([*own, *_of_shop_file(service)])
 
 
-@router.put(
-    "/v1/rules/{rule_id:path}",
-    summary="Set a pin or a block",
-    response_model=RuleUpdated,
-    responses=errors.documented(401, 403, 409, 413, 415, 422, 503),
-    openapi_extra=openapi.json_body("Rule"),
-)
+@router.put("/v1/rules/{rule_id:path}")
 async def set_rule(
     request: Request, service: TheService, caller: Admin, rule_id: str
 ) -> RuleUpdated:
@@ -99,12 +88,7 @@ async def put_rule(
     return RuleUpdated(rule_id, clock.to_iso(now), _warnings(service, section))
 
 
-@router.delete(
-    "/v1/rules/{rule_id:path}",
-    summary="End a pin or a block",
-    response_model=RuleUpdated,
-    responses=errors.documented(401, 403, 404, 409, 503),
-)
+@router.delete("/v1/rules/{rule_id:path}")
 async def end_rule(service: TheService, caller: Admin, rule_id: str) -> RuleUpdated:
     """End a rule that was set here; those of the shop file end there."""
     return await take_rule_back(service, caller, rule_id)

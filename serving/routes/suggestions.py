@@ -13,7 +13,7 @@ from starlette.responses import Response
 from mersalg.engine.facts import Decision, Scope, Tracking
 from mersalg.engine.model import Model
 from mersalg.engine.storage.questions import KnownBuyer
-from mersalg.serving import errors, logs, openapi
+from mersalg.serving import errors, logs
 from mersalg.serving.answers import Display, answer_json, display_of, unknown_item_ids
 from mersalg.serving.checkout import decide
 from mersalg.serving.request_body import decode, ignored, largest_body, read_body
@@ -32,14 +32,7 @@ _LONG_CART = 500
 router = APIRouter(tags=["suggestions"], route_class=DirectRoute)
 
 
-@router.post(
-    "/v1/suggestions",
-    operation_id="suggest",
-    summary="Suggest cross-sell and upsell for a cart",
-    response_model=None,
-    responses=openapi.answered("SuggestionResponse") | errors.documented(401, 403, 413, 415, 422),
-    openapi_extra=openapi.json_body("SuggestionRequest", admits=True),
-)
+@router.post("/v1/suggestions", operation_id="suggest", response_model=None)
 async def suggest(request: Request) -> Response:
     """Return as much as can be offered, perhaps nothing.
 
