@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Bools, Float32s, Float64s, Int64s
@@ -44,17 +45,5 @@ def look_up(keys: Int64s, wanted: Int64s) -> tuple[Int64s, Bools]:
 
 def medians_of(group: NDArray[np.integer[Any]], values: Int64s, n_groups: int) -> Float64s:
     """Return the median of the values of each group, NaN where it has none; (n_groups,)."""
-    n = len(values)
-    rising = np.argsort(values)
-    # Group and rank as one number: two plain sorts, and no product that could overflow.
-    both = np.sort(group[rising].astype(np.int64) * n + np.arange(n))
-    start = np.searchsorted(both, np.arange(n_groups + 1, dtype=np.int64) * n)
-    size, first = np.diff(start), start[:-1]
-    some = np.flatnonzero(size)
-    medians = np.full(n_groups, np.nan)
-    low, high = (
-        values[rising[both[first[some] + middle] % n]].astype(np.float64)
-        for middle in ((size[some] - 1) // 2, size[some] // 2)
-    )
-    medians[some] = low + (high - low) / 2
-    return medians
+    by_group = pd.Series(values).groupby(group)
+    return by_group.median().reindex(range(n_groups)).to_numpy(dtype=np.float64)

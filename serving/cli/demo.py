@@ -40,8 +40,7 @@ def command(
     The shoppers have baskets of the same households, from the weeks after those trained on.
     """
     from mersalg.training.simulation.complete_journey import N_HOUSEHOLDS
-    from mersalg.training.simulation.demo import running_demo
-    from mersalg.training.simulation.demo_shop import SAMPLE_HOUSEHOLDS
+    from mersalg.training.simulation.demo import SAMPLE_HOUSEHOLDS, running_demo
 
     if full and households is not None:
         raise ConfigError("--full takes all households: leave out --households, or --full")

@@ -18,8 +18,7 @@ import pytest
 
 from mersalg.engine.errors import ConfigError
 from mersalg.training.simulation.complete_journey import N_HOUSEHOLDS, N_LINES
-from mersalg.training.simulation.demo import N_SHOPPERS
-from mersalg.training.simulation.demo_shop import SAMPLE_HOUSEHOLDS
+from mersalg.training.simulation.demo import N_SHOPPERS, SAMPLE_HOUSEHOLDS
 from tests.support.commands import attempt
 from tests.support.waiting import WAIT_SECONDS
 

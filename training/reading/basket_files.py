@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from mersalg.engine.arrays import Bools, Int32s, Int64s
+from mersalg.engine.arrays import Int32s, Int64s
 from mersalg.engine.errors import DataError
 from mersalg.engine.native import kernels
 from mersalg.engine.orders import Baskets
@@ -53,9 +53,7 @@ class _Beginning:
     def share(self, pattern: str) -> float:
         """Return the share of the lines that hold a label in which the pattern is found."""
         matches = np.array([re.search(pattern, text) is not None for text in self.texts])
-        return self._share(matches[self.places])
-
-    def _share(self, hits: Bools) -> float:
+        hits = matches[self.places]
         return len(np.unique(self.lines[hits])) / max(len(np.unique(self.lines)), 1)
 
     def repeats_flags(self) -> bool:

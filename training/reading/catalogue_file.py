@@ -95,7 +95,9 @@ def read_catalogue(
         cells = read_keys(source, (column,), exact=True)
         if column not in of_product:
             return cells
-        codes = _inherit(products, cells.codes)
+        codes = cells.codes
+        if products is not None:
+            codes = np.where(codes == MISSING, codes[products], codes)
         inheriting[codes != cells.codes] = True
         return Keys(codes, cells.values)
 
@@ -253,11 +255,6 @@ def _products(source: SourceTable, items: Keys, naming: Sequence[str]) -> tuple[
     if len(naming) < 2:
         return None, ""
     return source.rows_above(items.codes != MISSING, naming), "continued_item"
-
-
-def _inherit(products: Int64s | None, codes: Int32s) -> Int32s:
-    """Return codes with those of rows that have none taken from the row of their product."""
-    return codes if products is None else np.where(codes == MISSING, codes[products], codes)
 
 
 def _flags(source: SourceTable, audit: RowAudit, field: str, column: str, cells: Keys) -> Bools:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Bools, Int32s, Int64s
 from mersalg.engine.vocabulary import StringTable
-from mersalg.training.reading.arrow import arrow_of, numpy_of, pc
+from mersalg.training.reading.arrow import arrow_of, is_text, numpy_of, pc
 from mersalg.training.reading.sources import SourceTable
 
 MISSING = -1
@@ -35,7 +35,7 @@ class Keys:
     def texts(self) -> pa.Array:
         """The distinct keys as text (large_string)."""
         values = self.values
-        if _has_arrow_text(values.type):
+        if pa.types.is_integer(values.type) or is_text(values.type):
             return values.cast(_TEXT)
         return pa.array([_text(value) for value in values.to_pylist()], _TEXT)
 
@@ -58,7 +58,13 @@ class Keys:
 
     def take(self, rows: Bools | Int64s) -> Keys:
         """Return the keys of some rows; those that are not among them are dropped."""
-        return _in_use(self.codes[rows], self.values)
+        codes = self.codes[rows]
+        used = np.zeros(len(self.values) + 1, dtype=np.bool_)
+        used[codes] = True
+        if used[:-1].all():
+            return Keys(codes, self.values)
+        position = np.append(np.cumsum(used[:-1]) - 1, MISSING).astype(np.int32)
+        return Keys(position[codes], self.values.filter(pa.array(used[:-1])))
 
 
 CUT_SHORT = r"^[1-9](\.[0-9]+)?[eE]\+[0-9]{1,2}$"
@@ -182,29 +188,13 @@ def joined_keys(left: Keys, right: Keys) -> Keys:
     return Keys(codes, pc.binary_join_element_wise(first, second, pa.scalar("|", _TEXT)))
 
 
-def _in_use(codes: Int32s, values: pa.Array) -> Keys:
-    used = np.zeros(len(values) + 1, dtype=np.bool_)
-    used[codes] = True
-    if used[:-1].all():
-        return Keys(codes, values)
-    position = np.append(np.cumsum(used[:-1], dtype=np.int32) - 1, MISSING).astype(np.int32)
-    return Keys(position[codes], values.filter(pa.array(used[:-1])))
-
-
-def _has_arrow_text(kind: pa.DataType) -> bool:
-    """Return whether the text of a value is the one that Arrow writes."""
-    return bool(
-        pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    )
-
-
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
         # An id column with gaps is often stored as floats.
         return str(int(value)) if value.is_integer() else repr(value)
-    return value if isinstance(value, str) else str(value)
+    return str(value)
 
 
 def first_of_order(orders: Int64s, codes: NDArray[np.integer[Any]]) -> Int64s:

@@ -325,46 +325,27 @@ def _several(orders: Int32s, customers: Int32s, usable: Bools) -> Bools:
 
 
 def _repeated_rows(source: SourceTable, key: Int64s, kept: Bools) -> Bools:
-    """Return the kept rows of which every source cell equals an earlier kept row's.
-
-    `key` (int64 (n_rows,)): equal of such rows.
-    """
+    """Return the kept rows of which `key` and every source cell equal an earlier kept row's."""
     repeated = np.zeros(len(key), dtype=np.bool_)
     ascending = np.sort(key[kept])
     alike = ascending[1:][ascending[1:] == ascending[:-1]]
     if len(alike):
         rows = np.flatnonzero(kept & np.isin(key, alike))
+        columns = (column.take(pa.array(rows)) for column in source.table.columns)
         cells = pd.DataFrame(
             {
-                number: _cell_codes(column.take(pa.array(rows)))
-                for number, column in enumerate(source.table.columns)
+                # pandas compares no lists.
+                number: map(str, column.to_pylist())
+                if pa.types.is_nested(column.type)
+                else column.to_pandas(types_mapper=pd.ArrowDtype)
+                for number, column in enumerate(columns)
             }
         )
         repeated[rows] = cells.duplicated().to_numpy()
     return repeated
 
 
-def _cell_codes(column: pa.ChunkedArray) -> Int64s:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_nested(column.type):
-        return pd.factorize(np.array([str(cell) for cell in column.to_pylist()], dtype=object))[0]
-    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
-    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-
-
 def _absurd(item: Int32s, price: Int64s, usable: Bools) -> Bools:
     """Return the usable rows priced beyond ABSURD_PRICE_RATIO times their item's median."""
-    rows = np.flatnonzero(usable)
-    low = np.full(int(item.max(initial=0)) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(low, item[rows], price[rows])
-    # Only where a price is far above the lowest can one be far above the median.
-    far = price[rows] // ABSURD_PRICE_RATIO >= low[item[rows]]
-    absurd = np.zeros(len(item), dtype=np.bool_)
-    if far.any():
-        among = np.zeros(len(low), dtype=np.bool_)
-        among[item[rows[far]]] = True
-        rows = rows[among[item[rows]]]
-        median = medians_of(item[rows], price[rows], len(low))[item[rows]]
-        absurd[rows] = price[rows] > ABSURD_PRICE_RATIO * median
-    return absurd
+    medians = medians_of(item[usable], price[usable], int(item.max(initial=0)) + 1)
+    return usable & (price > ABSURD_PRICE_RATIO * medians[item])

@@ -38,21 +38,15 @@ def sensitive_categories(categories: Iterable[str]) -> dict[str, str]:
     all below it. Names that differ in letter case alone are one.
     """
     topics: dict[str, tuple[str, str]] = {}
+    patterns, others = _patterns()
     for category in categories:
         for name in category_path(category):
-            topic = _topic(name)
-            if topic:
-                topics.setdefault(name.casefold(), (name, topic))
+            text = name.casefold()
+            named = (topic for topic, pattern in patterns.items() if pattern.search(text))
+            if not others.search(text) and (topic := next(named, None)):
+                topics.setdefault(text, (name, topic))
                 break
     return dict(sorted(topics.values()))
-
-
-def _topic(name: str) -> str | None:
-    topics, others = _patterns()
-    text = name.casefold()
-    if others.search(text):
-        return None
-    return next((topic for topic, pattern in topics.items() if pattern.search(text)), None)
 
 
 @lru_cache

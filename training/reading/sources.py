@@ -85,11 +85,11 @@ class SourceTable:
         if pa.types.is_string_view(kind):
             column = column.cast(pa.large_string())
         if pa.types.is_dictionary(kind):
-            return _without_blanks(_one(column.unify_dictionaries()), self.nothing)
+            return _without_blanks(column.unify_dictionaries().combine_chunks(), self.nothing)
         if not (is_text(kind) or pa.types.is_binary(kind)):
-            return _one(column)
+            return column.combine_chunks()
         try:
-            return _without_blanks(_one(column.dictionary_encode()), self.nothing)
+            return _without_blanks(column.dictionary_encode().combine_chunks(), self.nothing)
         except pa.ArrowInvalid as error:
             raise DataError("not UTF-8 text", file=self.files[0], column=name) from error
 
@@ -325,13 +325,6 @@ def _together(tables: Sequence[pa.Table], paths: Sequence[Path]) -> pa.Table:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
         raise DataError(f"files do not fit together: {error}", file=str(paths[0])) from error
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0) if array.num_chunks else pa.array([], column.type)
-    return array
 
 
 def _without_blanks(column: pa.DictionaryArray, nothing: frozenset[str]) -> pa.DictionaryArray:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Bools
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
@@ -28,7 +27,7 @@ from mersalg.engine.upsell.tiers import useless_upgrades
 from mersalg.engine.words import counted, read_toml
 from mersalg.training.reading.moments import forms_of
 from mersalg.training.reading.overlooked import sensitive_categories
-from mersalg.training.reading.sources import SourceTable
+from mersalg.training.reading.sources import SourceTable, columns_of
 
 N_EXAMPLES = 5
 
@@ -287,8 +286,8 @@ class RowAudit:
         count = int(rows.sum())
         if not count:
             return
-        names = (columns,) if isinstance(columns, str) else columns
-        examples = [self._example(int(row), names) for row in _first(rows, N_EXAMPLES)]
+        names = columns_of(columns)
+        examples = [self._example(int(row), names) for row in np.flatnonzero(rows)[:N_EXAMPLES]]
         before = into.get(reason, Finding(0))
         into[reason] = Finding(before.rows + count, (before.examples + examples)[:N_EXAMPLES])
 
@@ -300,7 +299,3 @@ class RowAudit:
         if len(columns) > 1 and empty:
             return Example(file, number, columns[empty[0]], values[empty[0]])
         return Example(file, number, " + ".join(columns), " ".join(values))
-
-
-def _first(rows: Bools, n: int) -> NDArray[np.intp]:
-    return np.flatnonzero(rows)[:n]

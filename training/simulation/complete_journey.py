@@ -179,11 +179,11 @@ def readable(product_type: str, product_category: str = "") -> str:
     text = re.sub(r"[A-Z]+", lambda found: _WORDS.get(found[0], found[0].lower()), text)
     text = re.sub(r"\s+(?=,)|(?<=[-/])(?=[-/])", "", re.sub(r"\s+", " ", text))
     text = re.sub(r"(,\s*)+", ", ", text).strip(" ,/-&")
-    return re.sub(r"(?<![\w'])(?!(?:and|with|of|in|for|or|to)\b)[^\W\d_]", _capital, text)
-
-
-def _capital(found: re.Match[str]) -> str:
-    return found[0].upper()
+    return re.sub(
+        r"(?<![\w'])(?!(?:and|with|of|in|for|or|to)\b)[^\W\d_]",
+        lambda found: found[0].upper(),
+        text,
+    )
 
 
 def write_campaigns(folder: Path) -> tuple[Path, Path]:

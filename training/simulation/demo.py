@@ -1,4 +1,8 @@
-"""The demo's whole loop: train, serve, let simulated buyers check out, report."""
+"""The demo's whole loop: train, serve, let simulated buyers check out, report.
+
+Its shop is Complete Journey parted in time, one part to learn from, one to replay; both parts are
+those of the same households: of a sample, or of all.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +16,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as parquet
 
 from mersalg.engine.catalogue import Catalogue
+from mersalg.engine.config import load_config
 from mersalg.engine.errors import ServiceFailed
 from mersalg.engine.progress import Progress
 from mersalg.engine.registry import Registry
 from mersalg.engine.words import counted
-from mersalg.training.simulation.complete_journey import N_HOUSEHOLDS
-from mersalg.training.simulation.demo_shop import (
-    SAMPLE_HOUSEHOLDS,
-    DemoShop,
-    held_out,
-    prepare_shop,
-    train_shop,
-    trained_before,
+from mersalg.training.pipeline import BACK_TEST_SAMPLES, train
+from mersalg.training.reading.arrow import pc
+from mersalg.training.reading.dataset import load_dataset
+from mersalg.training.simulation.complete_journey import (
+    FIRST_DAY,
+    N_HOUSEHOLDS,
+    N_LINES,
+    TEST_DAYS,
+    stated,
+    write_shop,
 )
 from mersalg.training.simulation.local_service import HttpService, LocalService, require_http_client
 from mersalg.training.simulation.replay import Visits, replay
 from mersalg.training.simulation.shoppers import Behaviour, Outcome, Truth
+
+LEARNT, HELD_OUT = "learnt", "held_out"
+SAMPLE_HOUSEHOLDS = 400
+"""As few as still make sensible offers."""
+_BACK_TEST_OF_SAMPLE = 1_000
 
 N_SHOPPERS = {"sample": 1_500, "full": 6_000}
 """Checkouts to simulate where nobody says."""
@@ -44,6 +57,93 @@ _SAMPLES = 5
 _CART_SIZES = range(2, 5)
 _MIN_LIFT, _MIN_ORDERS = 2, 50
 """Of what speaks for itself: less lift is mere popularity, fewer orders one household's habit."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoShop:
+    """Paths of the two parts, each a shop file of its own, and of the versions."""
+
+    folder: Path
+    n_households: int
+
+    @property
+    def learnt(self) -> Path:
+        """Shop file of the households that the model is trained on."""
+        return self.folder / f"{LEARNT}.toml"
+
+    @property
+    def held_out(self) -> Path:
+        """Shop file of the households that shop in the demo."""
+        return self.folder / f"{HELD_OUT}.toml"
+
+    @property
+    def models(self) -> Path:
+        """Folder of models."""
+        return self.folder / "models"
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether some households are left out."""
+        return self.n_households < N_HOUSEHOLDS
+
+    def n_lines(self) -> int:
+        """Return the number of order lines."""
+        return parquet.read_metadata(self.folder / "orders.parquet").num_rows
+
+    def sentence(self) -> str:
+        """Return the size of the data in words."""
+        return f"{stated(self.n_households)}; {self.n_lines():,} of {N_LINES:,} order lines"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
+        n_lines = self.n_lines()
+        return {
+            "is_sample": self.is_sample,
+            "households": self.n_households,
+            "share_of_households": self.n_households / N_HOUSEHOLDS,
+            "order_lines": n_lines,
+            "share_of_order_lines": n_lines / N_LINES,
+        }
+
+
+def prepare_shop(folder: Path, progress: Progress, n_households: int) -> DemoShop:
+    """Write both parts below `folder` where they are not there already.
+
+    All households, the sample and samples of other sizes have folders of their own, so that none
+    replaces another.
+
+    Raises MersalgError: the demo's data are not installed.
+    """
+    usual = {N_HOUSEHOLDS: "full", SAMPLE_HOUSEHOLDS: "sample"}
+    shop = DemoShop(folder / usual.get(n_households, f"sample-{n_households}"), n_households)
+    with progress.task("Preparing Complete Journey"):
+        shop_file = write_shop(shop.folder, shop.n_households)
+        for name in (LEARNT, HELD_OUT):
+            _write_part(shop.folder, shop_file, name)
+    return shop
+
+
+def _write_part(folder: Path, shop_file: Path, name: str) -> None:
+    text = shop_file.read_text(encoding="utf-8").replace('"orders.parquet"', f'"{name}.parquet"')
+    part_file, orders_file = folder / f"{name}.toml", folder / f"{name}.parquet"
+    source = folder / "orders.parquet"
+    if (
+        part_file.exists()
+        and part_file.read_text(encoding="utf-8") == text
+        and orders_file.exists()
+        and orders_file.stat().st_mtime >= source.stat().st_mtime
+    ):
+        return
+    orders = parquet.read_table(source)
+    days = pc.days_between(
+        FIRST_DAY.replace(tzinfo=None), orders["transaction_timestamp"].cast("timestamp[us]")
+    )
+    later = pc.greater_equal(days, TEST_DAYS.start)
+    wanted = pc.invert(later) if name == LEARNT else later
+    partial = orders_file.with_suffix(".partial")
+    parquet.write_table(orders.filter(wanted), partial)
+    partial.replace(orders_file)
+    part_file.write_text(text, encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,21 +228,31 @@ def running_demo(
     shop = prepare_shop(folder, progress, n_households)
     announce(f"Complete Journey: {shop.sentence()}")
     announce(next(steps))
-    earlier = trained_before(shop)
-    if earlier is not None:
-        announce(f"Version {earlier} was trained on these data before")
-    version = earlier or train_shop(shop, progress)
+    trained = train(
+        load_config(shop.learnt),
+        shop.folder,
+        shop.models,
+        force=True,
+        if_changed=True,
+        n_back_test=_BACK_TEST_OF_SAMPLE if shop.is_sample else BACK_TEST_SAMPLES,
+        progress=progress,
+    )
+    registry, version = Registry(shop.models), trained.version
+    if trained.unchanged:
+        announce(f"Version {version} was trained on these data before")
+        if not trained.published:
+            registry.publish(version)
     announce(next(steps))
     # Every run counts from nothing, and two runs at once do not share a database.
     run_folder = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
     keep = False
     try:
         with LocalService(shop.models, run_folder, port=port, progress=progress) as service:
-            model = Registry(shop.models).load(version)
+            model = registry.load(version)
             behaviour = Behaviour()
             with progress.task("Reading held-out orders"):
-                later = Visits(held_out(shop, progress), model.ladders, behaviour, seed)
-                visits = later.plan(n_shoppers)
+                later = load_dataset(load_config(shop.held_out), shop.folder, progress)
+                visits = Visits(later, model.ladders, behaviour, seed).plan(n_shoppers)
             if len(visits) < n_shoppers:
                 announce(f"Held out: {counted(len(visits), 'order')}; as many shoppers check out")
             with HttpService(service.url) as http:
@@ -153,7 +263,7 @@ def running_demo(
             result = DemoResult(
                 shop=shop,
                 version=version,
-                trained=earlier is None,
+                trained=not trained.unchanged,
                 samples=_samples(played.outcomes, model.catalogue),
                 report=report,
                 truth=played.truth,

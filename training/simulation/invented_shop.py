@@ -84,7 +84,10 @@ class Invented:
             decided_at = _BEGIN + number * apart
             decision = self._decision(visit, decided_at)
             shown = decision["offers"] if decision["arm"] == "treatment" else []
-            answer = {"arm": decision["arm"], "offers": [_answered(offer) for offer in shown]}
+            answer = {
+                "arm": decision["arm"],
+                "offers": [{**offer, "score": 0.0} for offer in shown],
+            }
             outcome = play(visit, answer, behaviour, decided_at)
             self.truth += outcome.truth
             yield [decision, *outcome.events]
@@ -143,10 +146,6 @@ class Invented:
                 },
             ],
         }
-
-
-def _answered(offer: dict[str, Any]) -> dict[str, Any]:
-    return {**offer, "score": 0.0}
 
 
 def _text(minor: int | None) -> str:

@@ -16,7 +16,8 @@ from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.progress import Progress
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.reading.dataset import Dataset
-from mersalg.training.simulation.shoppers import Behaviour, Outcome, Service, Truth, Visit, play
+from mersalg.training.simulation.local_service import HttpService
+from mersalg.training.simulation.shoppers import Behaviour, Outcome, Truth, Visit, play
 
 _MAX_UNITS = 20  # a shopper's line; larger quantities in order files are wholesale or errors
 _VISITS_A_BATCH = 20
@@ -121,7 +122,7 @@ class Replay:
 
 def replay(
     visits: Sequence[Visit],
-    service: Service,
+    service: HttpService,
     behaviour: Behaviour,
     progress: Progress,
     *,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime, timedelta
 from operator import add
-from typing import Any, Protocol
+from typing import Any
 
 from mersalg.engine import money
 from mersalg.engine.fact_values import to_minor
@@ -173,18 +173,6 @@ class Visit:
         if price is not None:
             line["unit_price"] = money.to_text(price, self.currency)
         return line
-
-
-class Service(Protocol):
-    """The two calls a shop makes; may be used from several threads."""
-
-    def suggest(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the answer of `POST /v1/suggestions`."""
-        ...
-
-    def record(self, events: list[dict[str, Any]]) -> None:
-        """Hand over facts as `POST /v1/events` takes them; raises where one is rejected."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

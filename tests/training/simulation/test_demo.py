@@ -9,7 +9,7 @@ import pytest
 from mersalg.engine.config import load_config
 from mersalg.engine.progress import SilentProgress
 from mersalg.training.simulation.complete_journey import N_HOUSEHOLDS, N_LINES
-from mersalg.training.simulation.demo_shop import prepare_shop, trained_before
+from mersalg.training.simulation.demo import prepare_shop
 
 
 @pytest.mark.demo
@@ -26,6 +26,5 @@ def test_the_sample_and_the_whole_do_not_mix(tmp_path: Path) -> None:
     # Back to the sample: nothing is written again.
     assert prepare_shop(tmp_path, SilentProgress(), 60) == sample
     assert {path: path.stat().st_mtime_ns for path in prepared} == prepared
-    assert trained_before(sample) is None
     assert "all 2,467 households" in whole.learnt.read_text()
     assert load_config(sample.learnt).orders.path == "learnt.parquet"
