@@ -12,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import hashlib
+import hmac
 import logging
 import re
 import secrets
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from typing import Literal, cast, get_args
 
 import orjson
 
-from mersalg.engine.durable import put_in_place
+from mersalg.engine.durable import Stamp, put_in_place, stamp_of
 from mersalg.engine.errors import ConfigError, DataError
 
 Scope = Literal["storefront", "server", "report", "admin"]
@@ -73,6 +74,11 @@ class KeyRing:
     def __bool__(self) -> bool:
         """Return whether calls need a key."""
         return self.required or bool(self.keys)
+
+
+def with_digest(keys: Iterable[Key], digest: bytes) -> list[Key]:
+    """Return the keys with a digest; all are compared, in constant time: it reveals nothing."""
+    return [key for key in keys if hmac.compare_digest(key.digest, digest)]
 
 
 def parse_keys(text: str, *, source: str) -> KeyRing:
@@ -251,8 +257,6 @@ def _changing(path: Path) -> Generator[list[str], None, None]:
 
 _log = logging.getLogger("mersalg.keys")
 
-_Stamp = tuple[int, int, int] | None
-
 
 class KeyWatch:
     """Looks at the file that `MERSALG_KEYS_FILE` names; false where none is named.
@@ -269,7 +273,7 @@ class KeyWatch:
         self._path = Path(named) if named else None
         self._own = parse_keys(environment.get("MERSALG_KEYS", ""), source="MERSALG_KEYS").keys
         self.ring = ring
-        self._seen: _Stamp | Literal["never"] = "never"
+        self._seen: Stamp | Literal["never"] = "never"
 
     def __bool__(self) -> bool:
         """Return whether there is a file of keys."""
@@ -284,8 +288,7 @@ class KeyWatch:
 
     def look(self) -> bool:
         """Read the file if it changed; return whether the keys did."""
-        stamp = self._stamp()
-        if stamp == self._seen or self._path is None:
+        if self._path is None or (stamp := stamp_of(self._path)) == self._seen:
             return False
         self._seen = stamp
         try:
@@ -299,12 +302,3 @@ class KeyWatch:
         self.ring = KeyRing(keys, required=True)
         _log.warning("the keys were read again: %d are valid", len(self.ring.keys))
         return True
-
-    def _stamp(self) -> _Stamp:
-        if self._path is None:
-            return None
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_ino, status.st_size

@@ -9,8 +9,8 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
+from mersalg.engine.durable import Stamp, stamp_of
 from mersalg.engine.errors import ModelCorrupt, ModelError, ModelNotFound
 from mersalg.engine.forgotten import Forgotten
 from mersalg.engine.model import Model
@@ -27,8 +27,7 @@ _CHECKED_ITEMS = 3
 _REPORT_SECONDS = 1.0
 _CHECKED_AFTER = 3
 """Failed calls after which the files of a model are looked at again."""
-_Stamp = tuple[int, int, int] | None
-_Seen = tuple[_Stamp, _Stamp]
+_Seen = tuple[Stamp, Stamp]
 """The pointer to the published version, and the list of erased customers."""
 
 
@@ -64,7 +63,7 @@ class LiveModel:
         self._reloading = asyncio.Lock()
         # Of its own: where the database hangs, so may every thread that others share.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mersalg-model")
-        self._ready: tuple[Model, _Stamp] | None = None
+        self._ready: tuple[Model, Stamp] | None = None
         self._failing = ""
         self._n_failed, self._logged = 0, set[tuple[str, int]]()
         self._checking: asyncio.Task[None] | None = None
@@ -155,14 +154,14 @@ class LiveModel:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _publish(self, version: str) -> None:
-        erased = _stamp(self._forgotten.path)
+        erased = stamp_of(self._forgotten.path)
         model = load_checked(self._registry, version)
         with small_steps():
             self._registry.publish(version)
         self._ready = (model, erased)
 
     def _look(self) -> _Seen:
-        return _stamp(self._pointer), _stamp(self._forgotten.path)
+        return stamp_of(self._pointer), stamp_of(self._forgotten.path)
 
     def _reload(self) -> Model | None:
         """Return the model that is served from now on; None where it is that of before."""
@@ -270,11 +269,3 @@ def check_answers(model: Model) -> None:
         except Exception as error:
             _log.exception("model %s failed its self-check", model.version)
             raise ModelCorrupt(f"model {model.version} failed its self-check: {error!r}") from error
-
-
-def _stamp(pointer: Path) -> _Stamp:
-    try:
-        status = pointer.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino, status.st_size

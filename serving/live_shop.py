@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mersalg.engine.config import AlertsSection, load_config
+from mersalg.engine.durable import Stamp, stamp_of
 from mersalg.engine.errors import ConfigError, StorageError
 from mersalg.engine.live_catalogue import LiveCatalogue, LiveRule, with_catalogue, with_rules
 from mersalg.engine.live_items import LiveItem
@@ -32,7 +33,7 @@ class LiveShop:
         self, store: Store, changed: Callable[[], object], shop_file: Path | None = None
     ) -> None:
         self._store, self._changed, self._shop_file = store, changed, shop_file
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: Stamp = None
         # Of its own: where the database hangs, so may every thread that others share.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mersalg-live")
         self._revision, self._is_away = -1, False
@@ -74,18 +75,16 @@ class LiveShop:
     def _look_at_file(self) -> bool:
         if self._shop_file is None:
             return False
-        try:
-            status = self._shop_file.stat()
-            stamp = status.st_mtime_ns, status.st_ino, status.st_size
-            if stamp == self._seen:
-                return False
-            self._seen = stamp
-            shop = load_config(self._shop_file)
-            self.offers, self.alerts = shop.offers, shop.alerts
-        except (OSError, ConfigError) as error:
-            if self._seen is not None:
-                _log.error("the offers stay as they are: %s", error)
+        stamp = stamp_of(self._shop_file)
+        if stamp == self._seen:
             return False
+        self._seen = stamp
+        try:
+            shop = load_config(self._shop_file)
+        except ConfigError as error:
+            _log.error("the offers stay as they are: %s", error)
+            return False
+        self.offers, self.alerts = shop.offers, shop.alerts
         _log.info("offers are made as %s says", self._shop_file)
         return True
 

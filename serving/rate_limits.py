@@ -6,7 +6,6 @@ recently seen of very many callers is forgotten, which can only let more through
 
 from __future__ import annotations
 
-import hmac
 import math
 import time
 from collections.abc import Hashable, Sequence
@@ -78,24 +77,21 @@ class RateLimits:
         """Return who sends a request, by the address."""
         return self._addresses.caller_of(request)
 
-    def admitted(self, caller: str, keys: Sequence[Key], digest: bytes) -> list[Key]:
-        """Count a call and return the keys with the digest of the one that `caller` presents.
+    def open_to(self, caller: str, keys: Sequence[Key]) -> Sequence[Key]:
+        """Return the keys that are compared with the one that a caller presents.
 
-        Every key is compared, each in constant time, so that timing reveals nothing. After too many
-        unknown keys only those of pages are, which are no secret, and those that the caller used
-        before: a shop's server beside the one who guesses goes on. A call whose key is not known is
-        counted by `refuse` instead.
+        After too many unknown keys only those of pages are, which are no secret, and those that the
+        caller used before: a shop's server beside the one who guesses goes on.
         """
+        if not self._refusals.wait(caller, time.monotonic()):
+            return keys
+        return [
+            key for key in keys if key.scope == "storefront" or (caller, key.id) in self._admitted
+        ]
+
+    def count(self, caller: str, held: Sequence[Key]) -> None:
+        """Count a call with known keys, `held`."""
         now = time.monotonic()
-        if self._refusals.wait(caller, now):
-            keys = [
-                key
-                for key in keys
-                if key.scope == "storefront" or (caller, key.id) in self._admitted
-            ]
-        held = [key for key in keys if hmac.compare_digest(key.digest, digest)]
-        if not held:
-            return held
         if any(key.scope != "storefront" for key in held):
             self._admitted[caller, held[0].id] = None
         elif self._addresses.is_limited(caller):
@@ -103,7 +99,6 @@ class RateLimits:
             # may still call.
             _wait(self._by_address.take(caller, now))
         _wait(self._by_key.take(held[0].id, now))
-        return held
 
     def refuse(self, caller: str) -> None:
         """Count a call without a known key, of which an address has only so many."""

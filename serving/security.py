@@ -24,7 +24,7 @@ from mersalg.engine.facts import Scope as FactScope
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.serving import errors
 from mersalg.serving.audit import Action, keep
-from mersalg.serving.keys import SCOPES, Key, digest_of
+from mersalg.serving.keys import SCOPES, Key, digest_of, with_digest
 from mersalg.serving.keys import Scope as KeyScope
 from mersalg.serving.rate_limits import RateLimits
 from mersalg.serving.service import Service, service_of
@@ -123,15 +123,17 @@ def caller_presenting(request: Request, key: str) -> Caller | None:
         429 where the key, or the address of the caller, is used more often than is allowed. After
         many unknown keys of an address, its keys are not even compared.
     """
-    state, digest = request.app.state, digest_of(key)
-    limits: RateLimits = state.limits
+    limits: RateLimits = request.app.state.limits
+    settings: ServeSettings = request.app.state.settings
     address = limits.caller_of(request)
-    held = limits.admitted(address, state.settings.keys.keys, digest) if key else []
+    keys = limits.open_to(address, settings.keys.keys) if key else ()
+    held = with_digest(keys, digest_of(key))
     if not held:
         if key:
             service_of(request).guesses.count(address)
         limits.refuse(address)
         return None
+    limits.count(address, held)
     return caller_of(held)
 
 
@@ -162,8 +164,7 @@ def identify(request: Request) -> Caller:
     settings: ServeSettings = request.app.state.settings
     if not settings.keys:
         return ANYONE
-    key = presented_key(request)
-    caller = caller_presenting(request, key)
+    caller = caller_presenting(request, presented_key(request))
     if caller is None:
         raise errors.ApiError(
             401,

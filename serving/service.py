@@ -7,9 +7,8 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,28 +50,109 @@ _SERVES_AFTER_SECONDS = 0.5
 _NOBODY = BuyerQuery("", arm_session_id="")
 
 
-@dataclass(frozen=True, slots=True)
 class Service:
-    """The parts of a running service."""
+    """The parts of a service, made here and started by `running`."""
 
-    settings: ServeSettings
-    metrics: Metrics
-    store: Store
-    registry: Registry
-    live: LiveModel
-    shop: LiveShop
-    intake: Intake
-    health_check: HealthCheck
-    buyers: KnownBuyers
-    reports: Reports
-    explainer: Explainer
-    guard: Guard
-    watchdog: Watchdog
-    guesses: KeyGuesses
-    labels: Labels
-    long_carts: asyncio.Semaphore
-    """Held while one is worked on, in a thread: others are answered meanwhile."""
-    salt: Salt
+    def __init__(self, settings: ServeSettings, metrics: Metrics, store: Store) -> None:
+        self.settings, self.metrics, self.store = settings, metrics, store
+        self.registry = Registry(settings.models)
+        self.spool = Spool(settings.spool_folder, settings.spool_limit_bytes)
+        self.salt = Salt(store, Path(f"{settings.spool_folder}.salt"))
+        self.intake = Intake(
+            store,
+            self.spool,
+            metrics,
+            deadlines=Deadlines(
+                database=settings.database_deadline_ms / 1000,
+                spool=settings.spool_deadline_ms / 1000,
+                events=settings.events_deadline_ms / 1000,
+            ),
+            batch_facts=settings.batch_facts,
+            mended=lambda: (self.salt.read(), self._store_settings()),
+        )
+        self.shop = LiveShop(store, lambda: self.live.put_changes_on(), settings.config)
+        self.live = LiveModel(
+            self.registry, metrics, loaded=self._model_loaded, changed=self.shop.put_on
+        )
+        self.health_check = HealthCheck(store.ping)
+        self.buyers = KnownBuyers(store.questions.known_buyers)
+        self.reports = Reports(store, settings.report_cache_seconds, store.address)
+        self.explainer = Explainer(
+            self.registry,
+            lambda: self.live.model,
+            partial(store.questions.known_buyers, trusted=True),
+        )
+        self.guard = Guard(
+            store,
+            self.live,
+            metrics,
+            check_seconds=settings.guardrail_seconds,
+            poll_seconds=settings.guardrail_poll_seconds,
+        )
+        self.watchdog = Watchdog(
+            metrics,
+            self.registry,
+            self.live,
+            self.intake,
+            self.spool,
+            stuck_seconds=settings.stuck_seconds,
+            stopping=settings.stopping,
+        )
+        self.alerts = Alerts(
+            store,
+            self.guard,
+            self.reports,
+            self.spool,
+            Path(f"{settings.spool_folder}.alerts"),
+            served=lambda: self.live.model,
+            section=lambda: self.shop.alerts,
+            seconds=settings.alert_seconds,
+        )
+        self.connections = Connections(
+            settings.port,
+            CallerAddresses(settings.trusted_proxies).is_limited,
+            metrics,
+            maximum=settings.connections,
+            of_address=settings.address_connections,
+        )
+        self.guesses = KeyGuesses(partial(keep, store, self.intake))
+        self.labels = Labels(settings.storefront_labels)
+        self.long_carts = asyncio.Semaphore()
+        """Held while one is worked on, in a thread: others are answered meanwhile."""
+        self._settings_of: str | None = None
+        """Version whose settings are stored for reports."""
+
+    def prepare_database(self) -> bool:
+        """Migrate the schema; return whether the database is there, or to be waited for later."""
+        try:
+            self.store.migrate(serving=True)
+            self.salt.read()
+            self.shop.look()
+            # Opens a connection before a buyer waits for it.
+            self.store.questions.known_buyers([_NOBODY])
+        except StorageUnavailable as error:
+            _log.warning("starting without a database: %s", error.message)
+            self.salt.recall()
+            return False
+        return True
+
+    def _store_settings(self) -> None:
+        """Store the settings of the served model, once; StorageError: they must be stored later."""
+        model = self.live.model
+        if model is None or model.version == self._settings_of:
+            return
+        settings = model.settings
+        self.store.reports.save_settings(
+            report_settings(settings.shop, settings.tracking, settings.experiment)
+        )
+        self._settings_of = model.version
+
+    def _model_loaded(self, _model: Model) -> None:
+        try:
+            self._store_settings()
+        except StorageError as error:
+            _log.warning("the shop's settings could not be stored yet: %s", error.message)
+            self.intake.replay_soon()
 
 
 def service_of(request: Request) -> Service:
@@ -94,98 +174,19 @@ async def running(
     """Run the service for as long as the block lasts; leaving it writes all that waits."""
     committing = nullcontext if traces is None else traces.committing
     store = await asyncio.to_thread(open_store, settings.database, committing=committing)
-    registry = Registry(settings.models)
-    notice = _ShopNotice(store, lambda: live.model)
-    spool = Spool(settings.spool_folder, settings.spool_limit_bytes)
-    salt = Salt(store, Path(f"{settings.spool_folder}.salt"))
-    intake = Intake(
-        store,
-        spool,
-        metrics,
-        deadlines=Deadlines(
-            database=settings.database_deadline_ms / 1000,
-            spool=settings.spool_deadline_ms / 1000,
-            events=settings.events_deadline_ms / 1000,
-        ),
-        batch_facts=settings.batch_facts,
-        mended=lambda: (salt.read(), notice.store()),
+    service = Service(settings, metrics, store)
+    available = await asyncio.to_thread(service.prepare_database)
+    await service.live.reload()
+    service.intake.start(available=available)
+    watching = (
+        service.live.watch(settings.model_poll_seconds),
+        service.shop.watch(settings.live_poll_seconds),
+        service.guard.watch(),
+        service.alerts.watch(),
+        service.watchdog.watch(),
+        service.connections.watch(),
     )
-    shop = LiveShop(store, lambda: live.put_changes_on(), settings.config)
-    live = LiveModel(
-        registry,
-        metrics,
-        loaded=lambda _model: _store_settings(notice, intake),
-        changed=shop.put_on,
-    )
-    health_check = HealthCheck(store.ping)
-    buyers = KnownBuyers(store.questions.known_buyers)
-    reports = Reports(store, settings.report_cache_seconds, store.address)
-    explainer = Explainer(
-        registry, lambda: live.model, partial(store.questions.known_buyers, trusted=True)
-    )
-    guard = Guard(
-        store,
-        live,
-        metrics,
-        check_seconds=settings.guardrail_seconds,
-        poll_seconds=settings.guardrail_poll_seconds,
-    )
-    watchdog = Watchdog(
-        metrics,
-        registry,
-        live,
-        intake,
-        spool,
-        stuck_seconds=settings.stuck_seconds,
-        stopping=settings.stopping,
-    )
-    alerts = Alerts(
-        store,
-        guard,
-        reports,
-        spool,
-        Path(f"{settings.spool_folder}.alerts"),
-        served=lambda: live.model,
-        section=lambda: shop.alerts,
-        seconds=settings.alert_seconds,
-    )
-    connections = Connections(
-        settings.port,
-        CallerAddresses(settings.trusted_proxies).is_limited,
-        metrics,
-        maximum=settings.connections,
-        of_address=settings.address_connections,
-    )
-    service = Service(
-        settings,
-        metrics,
-        store,
-        registry,
-        live,
-        shop,
-        intake,
-        health_check,
-        buyers,
-        reports,
-        explainer,
-        guard,
-        watchdog,
-        KeyGuesses(partial(keep, store, intake)),
-        Labels(settings.storefront_labels),
-        asyncio.Semaphore(),
-        salt,
-    )
-    available = await asyncio.to_thread(_prepare_database, store, salt, shop)
-    await live.reload()
-    intake.start(available=available)
-    tasks = [
-        asyncio.create_task(live.watch(settings.model_poll_seconds)),
-        asyncio.create_task(shop.watch(settings.live_poll_seconds)),
-        asyncio.create_task(guard.watch()),
-        asyncio.create_task(alerts.watch()),
-        asyncio.create_task(watchdog.watch()),
-        asyncio.create_task(connections.watch()),
-    ]
+    tasks = [asyncio.create_task(each) for each in watching]
     serves, is_left = threading.Event(), threading.Event()
     asyncio.get_running_loop().call_later(_SERVES_AFTER_SECONDS, serves.set)
     if settings.parent is not None:
@@ -199,55 +200,12 @@ async def running(
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        await asyncio.to_thread(intake.close)
-        live.close()
-        shop.close()
-        health_check.close()
-        buyers.close()
-        await asyncio.to_thread(guard.close)
-        await asyncio.to_thread(reports.close)
+        await asyncio.to_thread(service.intake.close)
+        for part in (service.live, service.shop, service.health_check, service.buyers):
+            part.close()
+        await asyncio.to_thread(service.guard.close)
+        await asyncio.to_thread(service.reports.close)
         store.close()
-
-
-def _prepare_database(store: Store, salt: Salt, shop: LiveShop) -> bool:
-    """Migrate the schema; return whether the database is there, or to be waited for later."""
-    try:
-        store.migrate(serving=True)
-        salt.read()
-        shop.look()
-        store.questions.known_buyers([_NOBODY])  # opens a connection before a buyer waits for it
-    except StorageUnavailable as error:
-        _log.warning("starting without a database: %s", error.message)
-        salt.recall()
-        return False
-    return True
-
-
-class _ShopNotice:
-    """The settings of the served model, stored for reports once for each version."""
-
-    def __init__(self, store: Store, served: Callable[[], Model | None]) -> None:
-        self._store, self._served = store, served
-        self._stored: str | None = None
-
-    def store(self) -> None:
-        """Store the settings; raise StorageError where they must be stored again later."""
-        model = self._served()
-        if model is None or model.version == self._stored:
-            return
-        settings = model.settings
-        self._store.reports.save_settings(
-            report_settings(settings.shop, settings.tracking, settings.experiment)
-        )
-        self._stored = model.version
-
-
-def _store_settings(notice: _ShopNotice, intake: Intake) -> None:
-    try:
-        notice.store()
-    except StorageError as error:
-        _log.warning("the shop's settings could not be stored yet: %s", error.message)
-        intake.replay_soon()
 
 
 def _end_with(

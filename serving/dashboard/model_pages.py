@@ -24,7 +24,7 @@ from mersalg.serving.dashboard.pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
 from mersalg.serving.model_difference import ModelDifference, compare_models
 from mersalg.serving.presentation.names import Names
-from mersalg.serving.routes.models import publish, rollback
+from mersalg.serving.routes.models import publish_model, roll_back
 from mersalg.serving.schemas import RequestLine, SuggestionRequest
 
 router = pages_router()
@@ -81,7 +81,7 @@ async def show_models(
 async def publish_version(visit: TheVisit) -> RedirectResponse:
     """Publish a version, and go back to the page."""
     form = await visit.form()
-    await publish(visit.service, visit.caller, form.get("version", ""))
+    await publish_model(visit.service, visit.caller, form.get("version", ""))
     return RedirectResponse(visit.address("/dashboard/models", done="published"), 303)
 
 
@@ -89,7 +89,7 @@ async def publish_version(visit: TheVisit) -> RedirectResponse:
 async def roll_version_back(visit: TheVisit) -> RedirectResponse:
     """Publish the version before this one, and go back to the page."""
     await visit.form()
-    await rollback(visit.service, visit.caller)
+    await roll_back(visit.service, visit.caller)
     return RedirectResponse(visit.address("/dashboard/models", done="rolled_back"), 303)
 
 

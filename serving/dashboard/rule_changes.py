@@ -16,7 +16,7 @@ from mersalg.engine.tracking import guardrail
 from mersalg.serving import errors
 from mersalg.serving.dashboard.pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit
-from mersalg.serving.routes.rules import put_rule, take_rule_back
+from mersalg.serving.routes.rules import end_rule, put_rule
 from mersalg.serving.security import audited
 from mersalg.serving.service import Service
 
@@ -59,7 +59,7 @@ async def change_rule(visit: TheVisit) -> RedirectResponse:
 async def undo_rule(visit: TheVisit) -> RedirectResponse:
     """End a rule that was set here, and go back to the page."""
     form = await visit.form()
-    await take_rule_back(visit.service, visit.caller, form.get("rule", ""))
+    await end_rule(visit.service, visit.caller, form.get("rule", ""))
     return _back(form.get("back", ""), done="undone", rule=None)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from mersalg.serving import security
-from mersalg.serving.keys import Key, digest_of
+from mersalg.serving.keys import Key, digest_of, with_digest
 from mersalg.serving.security import Caller
 from mersalg.serving.settings import ServeSettings
 
@@ -26,13 +26,12 @@ _NOT_SIGNED = ("lang", "share", "sort", "order", "start")
 
 def open_session(settings: ServeSettings, presented: str) -> str | None:
     """Return the cookie for a report or admin key, None for anything else."""
-    digest = digest_of(presented)
+    held = with_digest(_keys(settings), digest_of(presented))
+    if not held:
+        return None
     until, number = int(time.time()) + SECONDS, secrets.token_hex(8)
-    for key in _keys(settings):
-        if hmac.compare_digest(key.digest, digest):
-            secret = settings.session_secret
-            return f"{until}.{number}.{_signature(secret, b'dashboard', key, until, number)}"
-    return None
+    signature = _signature(settings.session_secret, b"dashboard", held[0], until, number)
+    return f"{until}.{number}.{signature}"
 
 
 def caller_of(settings: ServeSettings, cookie: str) -> Caller | None:

@@ -21,7 +21,7 @@ from mersalg.engine.model import Model
 from mersalg.engine.storage.fact_rows import Rejection
 from mersalg.serving import errors
 from mersalg.serving.request_body import largest_body, parse_json, read_body, read_json
-from mersalg.serving.routes.customers import erase
+from mersalg.serving.routes.customers import erase_customer
 from mersalg.serving.routes.direct import DirectRoute
 from mersalg.serving.routes.events import EventsAnswer, answer_of, take
 from mersalg.serving.routes.items import take_items
@@ -103,7 +103,7 @@ async def from_shopify(request: Request) -> Response:
         taken = EventsAnswer(0, 0, [Rejection(0, "invalid", error.message)])
     else:
         if erases:
-            erased = await erase(service, _SHOPIFY, customer_id)
+            erased = await erase_customer(service, _SHOPIFY, customer_id)
             return Response(orjson.dumps(erased), media_type="application/json")
         if stated:
             accepted = await take_items(service, stated)

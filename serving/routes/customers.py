@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from mersalg.engine.customers import Remembered, erase_everywhere, remembered
 from mersalg.engine.fact_bodies import pack
-from mersalg.serving.security import Admin, Caller, audited
+from mersalg.serving.security import Admin, audited
 from mersalg.serving.service import Service, TheService
 
 router = APIRouter(tags=["customers"])
@@ -69,11 +69,6 @@ async def erase_customer(service: TheService, caller: Admin, customer_id: str) -
     Facts that wait in the spool are written to the database before; 503 where that is not possible
     now. The models forget the customer: in this process at once, in others within seconds.
     """
-    return await erase(service, caller, customer_id)
-
-
-async def erase(service: Service, caller: Caller, customer_id: str) -> CustomerErasure:
-    """Erase a customer everywhere; the audit log says that `caller` did."""
     root = service.registry.root
     async with audited(service, caller, "erase customer", await _named(service, customer_id)):
         await service.intake.settle()

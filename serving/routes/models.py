@@ -11,7 +11,7 @@ from mersalg.engine.registry import Registry
 from mersalg.serving.live_model import load_checked
 from mersalg.serving.request_body import decode, read_body
 from mersalg.serving.schemas import ModelReference
-from mersalg.serving.security import Admin, Caller, audited
+from mersalg.serving.security import Admin, audited
 from mersalg.serving.service import Service, TheService
 
 router = APIRouter(tags=["models"])
@@ -72,11 +72,6 @@ async def verify_model(request: Request, service: TheService, caller: Admin) -> 
 @router.post("/v1/models/rollback")
 async def roll_back(service: TheService, caller: Admin) -> Published:
     """Go one step back each time; versions that are no longer on disk are skipped."""
-    return await rollback(service, caller)
-
-
-async def rollback(service: Service, caller: Caller) -> Published:
-    """Publish the version published before this one; raises ModelError."""
     async with audited(service, caller, "roll back"):
         await asyncio.to_thread(service.registry.rollback)
     await service.live.reload()
@@ -86,11 +81,6 @@ async def rollback(service: Service, caller: Caller) -> Published:
 @router.post("/v1/models/{version}/publish")
 async def publish_model(service: TheService, caller: Admin, version: str) -> Published:
     """Verify a version and serve it; one that cannot answer is never published."""
-    return await publish(service, caller, version)
-
-
-async def publish(service: Service, caller: Caller, version: str) -> Published:
-    """Verify a version and serve it; raises ModelError."""
     async with audited(service, caller, "publish", version):
         await service.live.publish(version)
     return _state(service)

@@ -91,11 +91,6 @@ async def put_rule(
 @router.delete("/v1/rules/{rule_id:path}")
 async def end_rule(service: TheService, caller: Admin, rule_id: str) -> RuleUpdated:
     """End a rule that was set here; those of the shop file end there."""
-    return await take_rule_back(service, caller, rule_id)
-
-
-async def take_rule_back(service: Service, caller: Caller, rule_id: str) -> RuleUpdated:
-    """End a rule; raises ApiError."""
     _check(rule_id)
     now = clock.now()
     await service.shop.follow()
