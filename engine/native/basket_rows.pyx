@@ -79,15 +79,14 @@ cdef class Rows:
         int64_t *sets_of_count,
     ) except -1:
         cdef Search search
-        cdef int failed = -1
+        cdef int failed
         memset(&search, 0, sizeof(Search))
         search.min_count, search.max_length = min_count, max_length
         search.levels, search.sets_of_count = levels, sets_of_count
+        cdef int32_t[::1] prefix = np.empty(max_length + 2, dtype=np.int32)
+        search.prefix = &prefix[0]
         with nogil:
-            search.prefix = <int32_t *>malloc((max_length + 2) * sizeof(int32_t))
-            if search.prefix != NULL:
-                failed = grow(&self.rows, &self.names[0], low, high, 1, &search)
-            free(search.prefix)
+            failed = grow(&self.rows, &self.names[0], low, high, 1, &search)
             free(search.square)
         if failed:
             raise MemoryError("no memory for the sets found")
@@ -125,11 +124,8 @@ cdef class Rows:
         cdef RowsStruct *rows = &self.rows
         cdef int64_t last = sets.shape[1] - 1, label, begin, end, row, occurrence, place, matched
         cdef uint32_t size, here
-        cdef int32_t *slot = <int32_t *>malloc((rows.n_labels + 1) * sizeof(int32_t))
-        if slot == NULL:
-            raise MemoryError("no memory to count entries")
+        cdef int32_t[::1] slot = np.full(rows.n_labels, -1, dtype=np.int32)
         with nogil:
-            memset(slot, 0xFF, rows.n_labels * sizeof(int32_t))
             for label in range(low, high):
                 end = first[label]
                 while end < first[label + 1]:
@@ -160,7 +156,6 @@ cdef class Rows:
                                 break
                     for row in range(begin, end):
                         slot[sets[row, last]] = -1
-        free(slot)
 
 
 def count_items(const int32_t[::1] items, int64_t low, int64_t high, int32_t[::1] n_of_item):
@@ -193,16 +188,11 @@ def file_block(
     cdef int64_t n_labels = fill.shape[0], order, entry, slot, label, occurrence, end, behind
     cdef int32_t name
     cdef uint32_t row, place, stop, where = <uint32_t>start
-    cdef int64_t *first = <int64_t *>malloc((n_labels + 1) * sizeof(int64_t))
-    cdef uint32_t *bounds = <uint32_t *>malloc((2 * (high - low) + 1) * sizeof(uint32_t))
-    if first == NULL or bounds == NULL:
-        free(first)
-        free(bounds)
-        raise MemoryError("no memory for the rows")
+    cdef int64_t[::1] first = np.array(fill)
+    cdef uint32_t[:, ::1] bounds = np.empty((high - low, 2), dtype=np.uint32)
     with nogil:
-        memcpy(first, &fill[0], n_labels * sizeof(int64_t))
         for order in range(low, high):
-            bounds[2 * (order - low)] = where
+            bounds[order - low, 0] = where
             for entry in range(indptr[order], indptr[order + 1]):
                 name = label_of[items[entry]]
                 if name >= 0:
@@ -210,7 +200,7 @@ def file_block(
                     position[slot] = <uint32_t>(order - low)
                     fill[name] = slot + 1
                     where += 1
-            bounds[2 * (order - low) + 1] = where
+            bounds[order - low, 1] = where
             if with_sizes:
                 labels[where] = <uint32_t>(indptr[order + 1] - indptr[order])
                 where += 1
@@ -219,18 +209,15 @@ def file_block(
             end = fill[label]
             for occurrence in range(first[label], end):
                 if occurrence + _AHEAD_OF_FILING < end:
-                    prefetch(bounds + 2 * <int64_t>position[occurrence + _AHEAD_OF_FILING])
+                    prefetch(&bounds[position[occurrence + _AHEAD_OF_FILING], 0])
                 row = position[occurrence]
-                place = bounds[2 * <int64_t>row]
-                stop = bounds[2 * <int64_t>row + 1]
-                bounds[2 * <int64_t>row] = place + 1
+                place, stop = bounds[row, 0], bounds[row, 1]
+                bounds[row, 0] = place + 1
                 labels[place] = <uint32_t>label
                 position[occurrence] = place
                 row_end[occurrence] = stop
                 behind += stop - place
             work[label] += behind
-        free(first)
-        free(bounds)
 
 
 def sort_sets(
@@ -244,13 +231,10 @@ def sort_sets(
     order, spare: int64 (n,); the answer, and room to work in.
     """
     cdef int64_t n_sets = sets.shape[0], length = sets.shape[1], row, right, left, column, place
-    cdef int64_t *held
     cdef int64_t *now = &order[0]
     cdef int64_t *then = &spare[0]
     cdef int32_t value
-    cdef int64_t *fill = <int64_t *>malloc((n_values + 1) * sizeof(int64_t))
-    if fill == NULL:
-        raise MemoryError("no memory for the sort")
+    cdef int64_t[::1] fill = np.empty(n_values + 1, dtype=np.int64)
     with nogil:
         for row in range(n_sets):
             now[row] = row
@@ -262,7 +246,7 @@ def sort_sets(
                     left -= 1
                 sets[row, left + 1] = value
         for column in range(length - 1, -1, -1):
-            memset(fill, 0, (n_values + 1) * sizeof(int64_t))
+            memset(&fill[0], 0, (n_values + 1) * sizeof(int64_t))
             for row in range(n_sets):
                 fill[sets[row, column] + 1] += 1
             for place in range(n_values):
@@ -271,9 +255,6 @@ def sort_sets(
                 value = sets[now[place], column]
                 then[fill[value]] = now[place]
                 fill[value] += 1
-            held = now
-            now = then
-            then = held
+            now, then = then, now
         if now != &order[0]:
             memcpy(&order[0], now, n_sets * sizeof(int64_t))
-    free(fill)

@@ -20,20 +20,14 @@ def regressions(
     near: int32 (n, width); written.
     gram, right: float32 (n, width, width) and (n, width), zeros; written.
     """
-    cdef int64_t n_items = diagonal.shape[0], width = near.shape[1], longest = 0
-    cdef int64_t place, target, begin, end, n_near = 0, row, first, last, column, item
+    cdef int64_t width = near.shape[1], longest = 0
+    cdef int64_t place, target, begin, end, n_near, row, first, last, column, item
     cdef int32_t other
-    cdef Buffer spare = Buffer(NULL, 0)
     for target in targets:
         longest = max(longest, indptr[target + 1] - indptr[target])
-    cdef int32_t *position = <int32_t *>malloc((n_items + 1) * sizeof(int32_t))
-    cdef uint64_t *found = <uint64_t *>malloc((longest + 1) * sizeof(uint64_t))
-    if position == NULL or found == NULL:
-        free(position)
-        free(found)
-        raise MemoryError("no memory for the regressions")
+    cdef int32_t[::1] position = np.full(diagonal.shape[0], -1, dtype=np.int32)
+    cdef uint64_t[::1] found = np.empty(longest, dtype=np.uint64)
     with nogil:
-        memset(position, 0xFF, n_items * sizeof(int32_t))
         for row in range(near.shape[0]):
             target = targets[row]
             begin, end = indptr[target], indptr[target + 1]
@@ -41,12 +35,10 @@ def regressions(
                 found[place - begin] = ranked(
                     values[place] / sqrt(diagonal[items[place]] * diagonal[target]), items[place]
                 )
-            n_near = take_highest(found, end - begin, width)
+            n_near = take_highest(&found[0], end - begin, width)
             for place in range(n_near):
                 near[row, place] = item_of(found[place])
-            if sort_items(&near[row, 0], n_near, &spare):
-                n_near = NO_MEMORY
-                break
+            sort_labels(<uint32_t *>&near[row, 0], n_near)
             for place in range(n_near, width):
                 near[row, place] = -1
                 gram[row, place, place] = 1
@@ -73,60 +65,58 @@ def regressions(
                             gram[row, column, item] = values[place]
             for place in range(n_near):
                 position[near[row, place]] = -1
-        free(position)
-        free(found)
-        free(spare.data)
-    if n_near < 0:
-        raise MemoryError("no memory for the regressions")
 
 
-cdef int cut(
-    const double *values, int64_t n, int64_t most, int64_t[:, ::1] starts, double[::1] left
-) noexcept nogil:
-    """Do what `best_cuts` says; -1 without memory."""
-    cdef int64_t place, k, start, end, cluster
-    cdef double middle = 0, inside, own, whole
-    cdef double *total = <double *>calloc(2 * (n + 1), sizeof(double))
-    cdef double *cost = <double *>malloc(most * (n + 1) * sizeof(double))
-    cdef int64_t *first = <int64_t *>calloc(most * (n + 1), sizeof(int64_t))
-    if total == NULL or cost == NULL or first == NULL:
-        free(total)
-        free(cost)
-        free(first)
-        return -1
-    cdef double *squares = total + n + 1
-    for place in range(n):
-        middle += values[place] / n
-    for place in range(n):
-        own = values[place] - middle
-        total[place + 1] = total[place] + own
-        squares[place + 1] = squares[place] + own * own
-    for place in range(most * (n + 1)):
-        cost[place] = INFINITY
-    for end in range(1, n + 1):
-        cost[end] = squares[end] - total[end] * total[end] / end
-    for k in range(1, most):
-        for end in range(k + 1, n + 1):
-            for start in range(end - 1, k - 1, -1):
-                inside = total[end] - total[start]
-                own = squares[end] - squares[start] - inside * inside / (end - start)
-                whole = own + cost[(k - 1) * (n + 1) + start]
-                if whole < cost[k * (n + 1) + end]:
-                    cost[k * (n + 1) + end] = whole
-                    first[k * (n + 1) + end] = start
-                if own > cost[k * (n + 1) + end]:
-                    break
-    for k in range(most):
-        end = n
-        starts[k, :] = 0
-        for cluster in range(k, 0, -1):
-            end = first[cluster * (n + 1) + end]
-            starts[k, cluster] = end
-        left[k] = max(cost[k * (n + 1) + n], 0.0)
-    free(total)
-    free(cost)
-    free(first)
-    return 0
+cdef class Cuts:
+    """Memory to cut `n` values into at most `most` clusters, again and again."""
+
+    cdef int64_t n, most
+    cdef double[::1] total, squares
+    cdef double[:, ::1] cost
+    cdef int64_t[:, ::1] first
+
+    def __cinit__(self, int64_t n, int64_t most):
+        self.n, self.most = n, most
+        self.total, self.squares = np.zeros((2, n + 1))
+        self.cost = np.empty((most, n + 1))
+        self.first = np.zeros((most, n + 1), dtype=np.int64)
+
+    cdef void find(
+        self, const double *values, int64_t[:, ::1] starts, double[::1] left
+    ) noexcept nogil:
+        """Do what `best_cuts` says."""
+        cdef int64_t place, k, start, end, cluster, n = self.n
+        cdef double middle = 0, inside, own, whole
+        cdef const double *total = &self.total[0]
+        cdef const double *squares = &self.squares[0]
+        cdef double[:, ::1] cost = self.cost
+        for place in range(n):
+            middle += values[place] / n
+        for place in range(n):
+            own = values[place] - middle
+            self.total[place + 1] = total[place] + own
+            self.squares[place + 1] = squares[place] + own * own
+        cost[:, :] = INFINITY
+        for end in range(1, n + 1):
+            cost[0, end] = squares[end] - total[end] * total[end] / end
+        for k in range(1, self.most):
+            for end in range(k + 1, n + 1):
+                for start in range(end - 1, k - 1, -1):
+                    inside = total[end] - total[start]
+                    own = squares[end] - squares[start] - inside * inside / (end - start)
+                    whole = own + cost[k - 1, start]
+                    if whole < cost[k, end]:
+                        cost[k, end] = whole
+                        self.first[k, end] = start
+                    if own > cost[k, end]:
+                        break
+        for k in range(self.most):
+            end = n
+            starts[k, :] = 0
+            for cluster in range(k, 0, -1):
+                end = self.first[cluster, end]
+                starts[k, cluster] = end
+            left[k] = max(cost[k, n], 0.0)
 
 
 def best_cuts(const double[::1] values, int64_t[:, ::1] starts, double[::1] left):
@@ -139,11 +129,9 @@ def best_cuts(const double[::1] values, int64_t[:, ::1] starts, double[::1] left
     starts: int64 (most, most); row k - 1 holds k starts.
     left: float64 (most,), sums of squares.
     """
-    cdef int failed
+    cdef Cuts cuts = Cuts(values.shape[0], starts.shape[0])
     with nogil:
-        failed = cut(&values[0], values.shape[0], starts.shape[0], starts, left)
-    if failed:
-        raise MemoryError("no memory for the clusters")
+        cuts.find(&values[0], starts, left)
 
 
 def agreement(
@@ -158,19 +146,13 @@ def agreement(
     kept: float64 (most,), zeros; the mean over draws, by number of clusters.
     """
     cdef int64_t draws = moved.shape[0], n = moved.shape[1], draw, k, place, cluster, same
-    cdef int failed = 0
-    cdef double *spare = <double *>malloc((starts.shape[0] + 1) * sizeof(double))
-    if spare == NULL:
-        raise MemoryError("no memory for the clusters")
-    cdef double[::1] left = <double[:starts.shape[0]]>spare
+    cdef Cuts cuts = Cuts(n, starts.shape[0])
+    cdef double[::1] left = np.empty(starts.shape[0])
     with nogil:
         for draw in range(draws):
-            failed = cut(&moved[draw, 0], n, starts.shape[0], trial, left)
-            if failed:
-                break
+            cuts.find(&moved[draw, 0], trial, left)
             for k in range(starts.shape[0]):
-                cluster = 0
-                same = 0
+                cluster, same = 0, 0
                 for place in range(n):
                     while cluster < k and trial[k, cluster + 1] <= place:
                         cluster += 1
@@ -179,6 +161,3 @@ def agreement(
                         cluster == k or order[draw, place] < starts[k, cluster + 1]
                     )
                 kept[k] += <double>same / n / draws
-    free(spare)
-    if failed:
-        raise MemoryError("no memory for the clusters")

@@ -7,16 +7,13 @@
 # last items are counted together in a square of counters. The rows of a label lie far apart, so
 # each is prefetched some occurrences before it is read.
 
-cdef extern from *:
-    void prefetch "__builtin_prefetch"(const void *address) noexcept nogil
-
-SQUARE_LIMIT = 1 << 22
-"""Counters of pairs of partners held at a time (16 MiB of int32); more are counted in strips."""
-
 cdef enum:
+    # Counters of pairs of partners held at a time (16 MiB of int32); more are counted in strips.
     _SQUARE_LIMIT = 1 << 22
     _AHEAD = 8
     _AHEAD_OF_FILING = 16
+
+SQUARE_LIMIT = _SQUARE_LIMIT
 
 
 cdef struct RowsStruct:

@@ -19,16 +19,10 @@ def file_pairs(
     """
     cdef int64_t n_pairs = orders.shape[0], n_orders = sizes.shape[0]
     cdef int64_t pair, item, slot, order, place, filled = 0
-    cdef int64_t *fill = <int64_t *>calloc(n_items + 2, sizeof(int64_t))
-    cdef int64_t *start = <int64_t *>calloc(n_orders + 1, sizeof(int64_t))
-    cdef int64_t *stop = <int64_t *>malloc((n_orders + 1) * sizeof(int64_t))
-    cdef int32_t *orders_by_item = <int32_t *>malloc((n_pairs + 1) * sizeof(int32_t))
-    if fill == NULL or start == NULL or stop == NULL or orders_by_item == NULL:
-        free(fill)
-        free(start)
-        free(stop)
-        free(orders_by_item)
-        raise MemoryError("no memory for the baskets")
+    cdef int64_t[::1] fill = np.zeros(n_items + 2, dtype=np.int64)
+    cdef int64_t[::1] start = np.zeros(n_orders + 1, dtype=np.int64)
+    cdef int64_t[::1] stop = np.zeros(n_orders + 1, dtype=np.int64)
+    cdef int32_t[::1] orders_by_item = np.empty(n_pairs, dtype=np.int32)
     with nogil:
         for pair in range(n_pairs):
             fill[items[pair] + 2] += 1
@@ -42,7 +36,7 @@ def file_pairs(
             fill[items[pair] + 1] = slot + 1
         for order in range(n_orders):
             start[order + 1] = start[order] + sizes[order]
-        memcpy(stop, start, (n_orders + 1) * sizeof(int64_t))
+            stop[order + 1] = start[order + 1]
         for item in range(n_items):
             for slot in range(fill[item], fill[item + 1]):
                 order = orders_by_item[slot]
@@ -58,10 +52,6 @@ def file_pairs(
             for place in range(start[order], stop[order]):
                 rows[filled] = rows[place]
                 filled += 1
-        free(fill)
-        free(start)
-        free(stop)
-        free(orders_by_item)
     return filled
 
 

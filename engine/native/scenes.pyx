@@ -331,7 +331,7 @@ cdef class CartBatch:
             raise BrokenArrays("the arrays of a batch do not fit each other")
         self.work = <Workspace *>calloc(1, sizeof(Workspace))
         if self.work == NULL:
-            raise MemoryError("no memory for the kernels")
+            raise MemoryError(_NO_MEMORY)
 
     def __dealloc__(self):
         if self.work != NULL:

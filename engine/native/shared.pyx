@@ -103,6 +103,7 @@ cdef inline bint row_of(
 
 ctypedef fused Whole:
     int32_t
+    uint32_t
     int64_t
 
 

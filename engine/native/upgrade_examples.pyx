@@ -5,33 +5,16 @@ def upgrade_signals(
     const float[:, ::1] items, moved, moments, history, questions, const float[:, ::1] bases,
     const float[:, ::1] rows, const int64_t[::1] seconds,
 ):
-    """Return the signals of questions asked at some moments, and of their better items.
+    """Return the signals of questions asked at some moments, and of their better items: float32
+    (n_questions, n_signals) and (n_rows, n_signals).
 
-    Parameters
-    ----------
-    items : float32 (n_items, 16)
-        As of `PackedUpgrades`; of these only what never changes is looked at.
-    moved : Ragged of int32
-        The items that were bought after each item, ascending.
-    moments : Ragged of int64
-        When, for each value of `moved`; ascending.
-    history : mersalg.training.upsell.moments.History
-        What the buyer of each question had bought.
-    questions : mersalg.training.upsell.events.Questions
-        What is asked.
-    bases, rows : float32 (n_questions, 16) and (n_rows, 16)
-        The items of the questions and the better ones, as of each question's moment.
-    seconds : int64 (n_questions,)
-        The moments.
-
-    Returns
-    -------
-    tuple of float32 arrays, (n_questions, n_signals) and (n_rows, n_signals).
-
-    Raises
-    ------
-    BrokenArrays
-        Arrays point outside of each other.
+    items: float32 (n_items, 16), as of `PackedUpgrades`; only what never changes is looked at.
+    moved, moments: the items that were bought after each item, and when, for each; both ascending.
+    history: what the buyer of each question had bought, see `mersalg.training.upsell.memory`.
+    questions: what is asked, see `mersalg.training.upsell.events`.
+    bases, rows: (n_questions, 16) and (n_rows, 16), the items of the questions and the better ones,
+        as of each question's moment.
+    seconds: int64 (n_questions,), the moments.
     """
     cdef list held = []
     cdef int64_t n_items = items.shape[0], n = seconds.shape[0], place, begin = 0, end = 0

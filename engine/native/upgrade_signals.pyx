@@ -64,7 +64,7 @@ cdef struct Desk:
     # Memory that is kept from call to call.
     Table items, brands
     Buffer bought, bought_items, brand_sums, category, compared, placed, signals, sums, records, raws
-    Buffer siblings, places, scores, found
+    Buffer bases, siblings, places, scores, found
 
 
 cdef Desk _desk

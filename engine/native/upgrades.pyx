@@ -163,21 +163,16 @@ cdef class NativeUpgrades:
         cdef const int32_t[::1] item = past.item
         cdef const float[::1] age = past.age
         cdef int64_t n, n_bases = len(bases)
-        cdef Base *asked = <Base *>malloc((n_bases + 1) * sizeof(Base))
+        cdef Base *asked = <Base *>room(&_desk.bases, n_bases, sizeof(Base))
         if asked == NULL:
-            raise MemoryError("no memory for the bases")
-        try:
-            for place, (base, paid, quantity) in enumerate(bases):
-                asked[<int>place] = Base(base, paid, quantity)
-            n = counted(
-                self.siblings(asked, n_bases, &item[0], &age[0], item.shape[0], &marks[0])
-            )
-            # A copy, of which mostly only the first are looked at.
-            return _SIBLING.iter_unpack(
-                (<const char *>_desk.found.data)[: min(n, most) * sizeof(Sibling)]
-            )
-        finally:
-            free(asked)
+            raise MemoryError(_NO_MEMORY)
+        for place, (base, paid, quantity) in enumerate(bases):
+            asked[<int>place] = Base(base, paid, quantity)
+        n = counted(self.siblings(asked, n_bases, &item[0], &age[0], item.shape[0], &marks[0]))
+        # A copy, of which mostly only the first are looked at.
+        return _SIBLING.iter_unpack(
+            (<const char *>_desk.found.data)[: min(n, most) * sizeof(Sibling)]
+        )
 
     cdef int64_t siblings(
         self, const Base *bases, int64_t n_bases, const int32_t *item, const float *age,

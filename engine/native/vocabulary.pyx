@@ -58,18 +58,13 @@ cdef class NativeFinding:
         else:
             encoded = text.encode("utf-8", "surrogatepass")
             wanted, length = encoded, len(encoded)
-        cdef int64_t low = 0, high = self.sums.shape[0], middle, begin, end
+        cdef int64_t low, byte, begin, end
         cdef uint32_t check_sum = 0xFFFFFFFFu
         cdef int32_t place
-        for middle in range(length):
-            check_sum = _CRC_STEPS[(check_sum ^ wanted[middle]) & 255] ^ check_sum >> 8
+        for byte in range(length):
+            check_sum = _CRC_STEPS[(check_sum ^ wanted[byte]) & 255] ^ check_sum >> 8
         check_sum = ~check_sum
-        while low < high:
-            middle = (low + high) // 2
-            if self.sums[middle] < check_sum:
-                low = middle + 1
-            else:
-                high = middle
+        low = first_of(&self.sums[0], 0, self.sums.shape[0], check_sum)
         while low < self.sums.shape[0] and self.sums[low] == check_sum:
             place = self.places[low] if low < self.places.shape[0] else -1
             if not 0 <= place < self.offsets.shape[0] - 1:
