@@ -171,6 +171,7 @@ def bought_before(
     n_items: int,
     customer: int,
     now: int,
+    until: int,
     most: int,
     micros_per_day: float,
 ) -> tuple[int, _Singles, _Integers]: ...

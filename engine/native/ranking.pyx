@@ -190,10 +190,11 @@ cdef int32_t joint_of(const Ranking *model, int32_t held, int32_t item) noexcept
 
 def bought_before(
     const int64_t[::1] customers, const int64_t[::1] ordered_at, const int64_t[::1] orders,
-    int64_t n_items, int64_t customer, int64_t now, int64_t most, double micros_per_day,
+    int64_t n_items, int64_t customer, int64_t now, int64_t until, int64_t most,
+    double micros_per_day,
 ):
-    """Return where the items of a customer's last orders before `now` begin, the days since each
-    was bought, and the number of its order among these.
+    """Return where the items of a customer's last orders before `until` begin, the days from each
+    purchase to `now`, and the number of its order among these.
 
     customers, orders: where the orders of each customer, and the items of each order, begin.
     most: of the last orders that count.
@@ -204,7 +205,7 @@ def bought_before(
     begin, end = customers[customer], customers[customer + 1]
     if not 0 <= begin <= end <= ordered_at.shape[0] or end >= orders.shape[0]:
         raise BrokenArrays(_OUTSIDE)
-    end = first_of(&ordered_at[0], begin, end, now)
+    end = first_of(&ordered_at[0], begin, end, until)
     begin = max(begin, end - most)
     for order in range(begin, end):
         if orders[order + 1] < orders[order]:

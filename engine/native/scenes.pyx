@@ -321,11 +321,11 @@ cdef class CartBatch:
     cdef Workspace *work
 
     def __cinit__(self, carts, past):
-        self.n, self.indptr, self.items = carts.n_carts, carts.indptr, carts.items
+        self.n, self.indptr, self.items = len(carts), carts.indptr, carts.values
         self.past_item, self.past_age, self.past_order = past.item, past.age, past.order
         self.past_indptr = past.cart.searchsorted(np.arange(self.n + 1))
         if (
-            (np.diff(carts.indptr, prepend=0, append=len(carts.items)) < 0).any()
+            (np.diff(carts.indptr, prepend=0, append=len(carts.values)) < 0).any()
             or not len(past.item) == len(past.age) == len(past.order) == len(past.cart)
         ):
             raise BrokenArrays("the arrays of a batch do not fit each other")

@@ -95,23 +95,8 @@ class Customers:
         return int(self.purchases.ordered_at.values.max(initial=0))
 
 
-@dataclass(frozen=True, slots=True)
-class Carts:
-    """A batch of carts."""
-
-    indptr: Int64s
-    """int64 (n_carts + 1,): cart c holds `items[indptr[c]:indptr[c + 1]]`."""
-    items: Int32s
-    """int32 (n,): distinct and ascending inside a cart."""
-
-    @property
-    def n_carts(self) -> int:
-        """Number of carts."""
-        return len(self.indptr) - 1
-
-    def owner(self) -> Int64s:
-        """Return int64 (n,), the cart of each entry."""
-        return np.repeat(np.arange(self.n_carts), np.diff(self.indptr))
+Carts = Ragged[np.int32]
+"""A batch of carts: the items of each, distinct and ascending."""
 
 
 class Past(Struct, frozen=True, gc=False):
@@ -123,7 +108,7 @@ class Past(Struct, frozen=True, gc=False):
     age: Float32s
     """Days before the checkout."""
     order: Int64s
-    """Ascending; entries of one order share it."""
+    """Ascending inside a cart; entries of one order share it."""
 
     @classmethod
     def unknown(cls) -> Past:
@@ -144,32 +129,26 @@ class Past(Struct, frozen=True, gc=False):
         `customers`, int64 (n_carts,), are rows of `purchases`, -1 where nobody is known; `now` and
         `until` are int64 (n_carts,), microseconds UTC, `until` at most `now`.
         """
-        begins = np.zeros(len(customers), dtype=np.int64)
-        ends = np.zeros(len(customers), dtype=np.int64)
-        for cart in np.flatnonzero(customers >= 0).tolist():
-            customer = int(customers[cart])
-            begin = int(purchases.ordered_at.indptr[customer])
-            moments = purchases.ordered_at[customer]
-            end = begin + int(np.searchsorted(moments, int(until[cart])))
-            begins[cart] = max(begin, end - MAX_ORDERS)
-            ends[cart] = end
-        lengths = ends - begins
-        owner = np.repeat(np.arange(len(customers)), lengths)
-        shift = begins - (np.cumsum(lengths) - lengths)
-        orders = np.arange(len(owner)) + shift[owner]
-        age = ((now[owner] - purchases.ordered_at.values[orders]) / MICROS_PER_DAY).astype(
-            np.float32
+        known = np.flatnonzero(customers >= 0)
+        asked = zip(*(each[known].tolist() for each in (customers, now, until)), strict=True)
+        pasts = [cls.unknown(), *(cls.of_customer(purchases, *each) for each in asked)]
+        lengths = [len(past.item) for past in pasts[1:]]
+        item, age, order = (
+            np.concatenate([getattr(past, name) for past in pasts])
+            for name in ("item", "age", "order")
         )
-        entries, index = purchases.items.gather(orders)
-        return cls(owner[index], purchases.items.values[entries], age[index], index)
+        return cls(np.repeat(known, lengths), item, age, order)
 
     @classmethod
-    def of_customer(cls, purchases: Purchases, customer: int, now: int) -> Past:
-        """One cart's: as `read` of a single known customer, seen from `now`."""
+    def of_customer(
+        cls, purchases: Purchases, customer: int, now: int, until: int | None = None
+    ) -> Past:
+        """Return the past of one cart, as `read` of a known customer; until `now` by default."""
         ordered_at, items = purchases.ordered_at, purchases.items
         starts = (ordered_at.indptr, ordered_at.values, items.indptr)
+        until = now if until is None else until
         first, age, order = bought_before(
-            *starts, len(items.values), customer, now, MAX_ORDERS, MICROS_PER_DAY
+            *starts, len(items.values), customer, now, until, MAX_ORDERS, MICROS_PER_DAY
         )
         bought = items.values[first : first + len(age)]
         return cls(np.zeros(len(age), dtype=np.int64), bought, age, order)

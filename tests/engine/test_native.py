@@ -347,4 +347,4 @@ def test_orders_that_are_not_there_are_read_nowhere(
 ) -> None:
     starts, ordered_at = np.array(customers), np.array([5, 6])
     with pytest.raises(BrokenArrays):
-        bought_before(starts, ordered_at, np.array(orders), 3, customer, 9, 250, 1.0)
+        bought_before(starts, ordered_at, np.array(orders), 3, customer, 9, 9, 250, 1.0)

@@ -79,7 +79,7 @@ def _ranking(seed: int = 0) -> Ranking:
 def _carts(rows: list[list[int]]) -> Carts:
     items = [sorted(set(row)) for row in rows]
     indptr = np.append(0, np.cumsum([len(row) for row in items])).astype(np.int64)
-    return Carts(indptr, np.array([i for row in items for i in row], dtype=np.int32))
+    return Ragged(indptr, np.array([i for row in items for i in row], dtype=np.int32))
 
 
 def _purchases(customers: list[list[tuple[int, list[int]]]]) -> Purchases:
@@ -108,7 +108,7 @@ def test_gather_follows_rows() -> None:
 def _all_signals(
     ranking: Ranking, carts: Carts, past: Past, mode: str
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    nobody = np.full(carts.n_carts, -1, dtype=np.int32)
+    nobody = np.full(len(carts), -1, dtype=np.int32)
     cart, item, rows = ranking.native().signals(carts, past, mode, nobody, np.inf, np.zeros(0))
     return cart, item, dict(zip(COMPLEMENT, rows.T, strict=True))
 
@@ -199,8 +199,8 @@ def test_hidden_items_and_some_others_are_drawn() -> None:
     ranking, draw = _ranking(), np.random.default_rng(5)
     native, carts, past = ranking.native(), _carts([[0, 3], [5], []] * 100), Past.unknown()
     owner, items, _ = _all_signals(ranking, carts, past, "complete")
-    hidden = np.array([items[owner == cart][-1] for cart in range(carts.n_carts)], dtype=np.int32)
-    draws = draw.random(carts.n_carts * native.most)
+    hidden = np.array([items[owner == cart][-1] for cart in range(len(carts))], dtype=np.int32)
+    draws = draw.random(len(carts) * native.most)
     cart, item, rows = native.signals(carts, past, "complete", hidden, 2.0, draws)
     assert (np.bincount(cart[item == hidden[cart]]) == 1).all()
     sizes = np.bincount(owner)
@@ -214,7 +214,7 @@ def test_hidden_items_and_some_others_are_drawn() -> None:
     with pytest.raises(BrokenArrays):
         native.signals(carts, past, "complete", hidden[1:], 2.0, draws)
     with pytest.raises(BrokenArrays):
-        native.rank_carts(Carts(carts.indptr + 1, carts.items), past, "complete")
+        native.rank_carts(Ragged(carts.indptr + 1, carts.values), past, "complete")
 
 
 def test_a_past_read_and_a_past_reported_are_one() -> None:

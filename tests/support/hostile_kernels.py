@@ -22,7 +22,7 @@ from mersalg.engine.native.kernels import (
     upgrade_signals,
 )
 from mersalg.engine.native.packed_items import PackedUpgrades, ladder_items
-from mersalg.engine.ranking.purchases import Carts, Past
+from mersalg.engine.ranking.purchases import Past
 from mersalg.engine.ranking.ranking import MODES
 from mersalg.engine.vocabulary import Vocabulary
 from mersalg.training.upsell.memory import History
@@ -95,7 +95,7 @@ def _rank(draw: Draw) -> None:
             native.rank(_spoil(draw, cart, share / 10), _wild_past(draw, n_items), mode)
         past = _wild_past(draw, n_items)
         bounds = np.sort(np.append(draw.integers(0, len(cart) + 1, 2), [0, len(cart)]))
-        carts = Carts(_spoil(draw, bounds, share), _spoil(draw, cart, share / 10))
+        carts = Ragged(_spoil(draw, bounds, share), _spoil(draw, cart, share / 10))
         many = structs.replace(past, cart=np.sort(draw.integers(0, 3, len(past.item))))
         with suppress(BrokenArrays):
             native.rank_carts(carts, many, mode)

@@ -151,9 +151,8 @@ class Tested:
         """
         examples, n_hits = self.new if new else self.examples, 0
         past = self._past_keys() if new else np.zeros(0, dtype=np.int64)
-        indptr = examples.carts.indptr
         for index, item in enumerate(examples.hidden.tolist()):
-            listed = rank(examples.carts.items[indptr[index] : indptr[index + 1]])
+            listed = rank(examples.carts[index])
             if new:
                 keys = index * len(self.model.catalogue) + listed.astype(np.int64)
                 listed = listed[~look_up(past, keys)[1]]
@@ -190,8 +189,8 @@ class Tested:
     def n_kept_apart(self) -> int:
         """Hidden items that keep apart from something in their cart."""
         repelled, carts = self.model.affinity.repelled, self.examples.carts
-        entries, index = repelled.gather(carts.items)
-        cart = carts.owner()[index]
+        entries, index = repelled.gather(carts.values)
+        cart = carts.owners()[index]
         return len(distinct(cart[repelled.values[entries] == self.examples.hidden[cart]]))
 
     def n_held_back(self) -> dict[str, int]:
@@ -201,13 +200,13 @@ class Tested:
         """
         offers, catalogue = self.model.settings.offers, self.model.catalogue
         carts, hidden = self.examples.carts, self.examples.hidden
-        owner, held = carts.owner(), np.diff(carts.indptr)
+        owner, held = carts.owners(), carts.lengths
         price = np.where(catalogue.price_minor == UNKNOWN, np.nan, catalogue.price_minor)
-        worth = np.bincount(owner, price[carts.items], minlength=len(hidden))
+        worth = np.bincount(owner, price[carts.values], minlength=len(hidden))
         # Comparisons with what is not known are false.
         limit = np.where(worth > 0, worth, np.inf) * (offers.max_price_to_cart_ratio or np.inf)
         kind = sensitive_of(catalogue, offers.sensitive)
-        same = kind[carts.items] == kind[hidden][owner]
+        same = kind[carts.values] == kind[hidden][owner]
         alone = np.bincount(owner, same, minlength=len(hidden)) == held
         return {
             "too_dear": int((price[hidden] > limit).sum()),
@@ -237,11 +236,11 @@ class Tested:
         Infinite where there is none, or where `Candidates` leaves the candidate in all the
         same: a rule of the cart calls for it, or the customer has bought it before.
         """
-        n_items, owner = len(self.model.catalogue), carts.owner()
-        entries, index = self.apart.items.gather(carts.items)
+        n_items, owner = len(self.model.catalogue), carts.owners()
+        entries, index = self.apart.items.gather(carts.values)
         away = owner[index] * n_items + self.apart.items.values[entries]
         contrary = self.recommender.contrary.consequents
-        against, index = contrary.gather(carts.items)
+        against, index = contrary.gather(carts.values)
         away = np.append(away, owner[index] * n_items + contrary.values[against])
         # Rules of lift below 1 are the shop's own, and kept at any measure.
         values = np.append(self.apart.lift[entries], np.full(len(against), -np.inf))
@@ -251,7 +250,7 @@ class Tested:
         lift[has_lift] = least[index[has_lift]]
         called = [past.cart * n_items + past.item]
         for cart in np.unique(keys[has_lift] // n_items).tolist():
-            held = carts.items[carts.indptr[cart] : carts.indptr[cart + 1]]
+            held = carts[cart]
             called.append(cart * n_items + self.recommender.native.fire(held)[0].astype(np.int64))
         lift[look_up(distinct(np.concatenate(called)), keys)[1]] = np.inf
         return lift

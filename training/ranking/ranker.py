@@ -80,21 +80,19 @@ class Examples:
     def carts_of(self, part: slice) -> Carts:
         """Return the carts of a slice."""
         indptr = self.carts.indptr[part.start : part.stop + 1]
-        return Carts(indptr - indptr[0], self.carts.items[indptr[0] : indptr[-1]])
+        return Ragged(indptr - indptr[0], self.carts.values[indptr[0] : indptr[-1]])
 
     def take(self, chosen: Int64s) -> Examples:
         """Return the examples at positions."""
-        carts = Ragged(self.carts.indptr, self.carts.items).take(chosen)
         columns = {name: getattr(self, name)[chosen] for name in _COLUMNS}
-        return replace(self, carts=Carts(carts.indptr, carts.values), **columns)
+        return replace(self, carts=self.carts.take(chosen), **columns)
 
     @staticmethod
     def joined(parts: Sequence[Examples]) -> Examples:
         """One after the other."""
-        lengths = np.concatenate([np.diff(part.carts.indptr) for part in parts])
-        carts = Carts(
-            np.append(0, np.cumsum(lengths)).astype(np.int64),
-            np.concatenate([part.carts.items for part in parts]),
+        carts = Ragged.of_lengths(
+            np.concatenate([part.carts.lengths for part in parts]),
+            np.concatenate([part.carts.values for part in parts]),
         )
         columns = {
             name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS
@@ -163,10 +161,9 @@ def hide_one(
         hidden[index], repeated[index] = baskets.items[entry], repeat[entry]
         rest = entries[entry_known[entries]]
         items.append(baskets.items[rest[rest != entry]])
-    lengths = [len(part) for part in items]
-    indptr = np.append(0, np.cumsum(lengths)).astype(np.int64)
+    lengths = np.array([len(part) for part in items], dtype=np.int64)
     return Examples(
-        Carts(indptr, np.concatenate([np.zeros(0, dtype=np.int32), *items])),
+        Ragged.of_lengths(lengths, np.concatenate([np.zeros(0, dtype=np.int32), *items])),
         hidden,
         chosen.astype(np.int64),
         later.customer[chosen],
@@ -263,7 +260,7 @@ def rows_of(
 
     def of_batch(part: slice, carts: Carts, past: Past) -> Rows:
         draw = np.random.default_rng([_SEED, part.start])
-        draws = draw.random(0 if n_negatives is None else carts.n_carts * native.most)
+        draws = draw.random(0 if n_negatives is None else len(carts) * native.most)
         hidden = examples.hidden[part]
         cart, item, signals = native.signals(carts, past, mode, hidden, n_others, draws)
         return Rows(signals, item == hidden[cart])

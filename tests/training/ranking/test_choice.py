@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mersalg.engine.arrays import Ragged
 from mersalg.engine.config import load_config, parse_config
 from mersalg.engine.progress import SilentProgress
-from mersalg.engine.ranking.purchases import Carts, Past
+from mersalg.engine.ranking.purchases import Past
 from mersalg.training.evaluation import BackTest, back_test
 from mersalg.training.mining.local import LocalEngine
 from mersalg.training.ranking import choice
@@ -39,7 +40,7 @@ def test_simple_rankings_are_what_their_names_say() -> None:
     for _ in range(30):
         ranking = random_ranking(draw, 30, 4)
         cart = np.sort(draw.choice(30, 3, replace=False)).astype(np.int32)
-        carts = Carts(np.array([0, 3]), cart)
+        carts = Ragged(np.array([0, 3]), cart)
         past = Past.of_orders([(9.0, np.array([1, 2], np.int32)), (4.0, np.array([2], np.int32))])
         nobody = (np.zeros(1, dtype=np.int32), np.inf, np.zeros(0))
         _, keys, signals = ranking.native().signals(carts, past, "complete", *nobody)

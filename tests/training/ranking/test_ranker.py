@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mersalg.engine.arrays import Ragged
 from mersalg.engine.config import load_config
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
-from mersalg.engine.ranking.purchases import Carts, Past
+from mersalg.engine.ranking.purchases import Past
 from mersalg.engine.ranking.ranking import Ranking, Scorer
 from mersalg.training.evaluation import BackTest, back_test
 from mersalg.training.mining.local import LocalEngine
@@ -100,7 +101,7 @@ def test_hidden_items_are_of_their_orders(habits: tuple[Dataset, BackTest]) -> N
         examples = hide_one(later, known, 500, earlier, only_new=only_new)
         assert len(examples) == 500
         for place, order in enumerate(examples.order.tolist()):
-            cart = examples.carts.items[
+            cart = examples.carts.values[
                 examples.carts.indptr[place] : examples.carts.indptr[place + 1]
             ]
             whole = set(later.baskets.basket(order).tolist())
@@ -155,7 +156,7 @@ def test_new_items_are_found_through_their_group() -> None:
         fit_signals(baskets, np.zeros(len(rows), np.int64), group, 2, unknown, unknown),
         {},
     )
-    carts = Carts(np.array([0, 1]), np.array([0], dtype=np.int32))
+    carts = Ragged(np.array([0, 1]), np.array([0], dtype=np.int32))
     nobody = (np.zeros(1, dtype=np.int32), np.inf, np.zeros(0))
     found = base.native().signals(carts, Past.unknown(), "discovery", *nobody)[1]
     assert 3 in found.tolist()
