@@ -52,7 +52,7 @@ def rules_of_pairs(baskets: Baskets, progress: Progress) -> RuleTable:
     """
     least = affordable_min_count(baskets, _MIN_JOINT, max_length=2)
     itemsets = LocalEngine().itemsets(baskets, least, 2, progress)
-    return rules_from_itemsets(itemsets, baskets.n_orders)
+    return rules_from_itemsets(itemsets)
 
 
 def plain_rules(table: RuleTable, n_orders_of_item: Int64s) -> Ranker:

@@ -79,14 +79,10 @@ def drop_each(
     shorter: _Codes,
     parts: _Integers,
 ) -> bool: ...
-def count_rules(
-    parts: _Integers, counts: _Integers, least: _Integers, n_rules: _Integers
-) -> None: ...
 def write_rules(
     rows: _Codes,
     parts: _Integers,
     counts: _Integers,
-    least: _Integers,
     shorter: _Codes,
     shorter_counts: _Integers,
     n_of_item: _Integers,

@@ -104,38 +104,20 @@ def drop_each(
     return found >= 0
 
 
-def count_rules(
-    const int64_t[:, ::1] parts, const int64_t[::1] counts, const int64_t[::1] least,
-    int64_t[::1] n_rules,
-):
-    """Count the rules of each antecedent that occur in at least `least` orders.
-
-    parts: int64 (n, length), see `drop_each`.
-    counts: int64 (n,), orders of the whole sets.
-    least: int64 (n_shorter,), the fewest orders for the rules of each antecedent.
-    n_rules: int64 (n_shorter,), zeros; the answer.
-    """
-    cdef int64_t row, place
-    with nogil:
-        for row in range(parts.shape[0]):
-            for place in range(parts.shape[1]):
-                if counts[row] >= least[parts[row, place]]:
-                    n_rules[parts[row, place]] += 1
-
-
 def write_rules(
     const int32_t[:, ::1] rows, const int64_t[:, ::1] parts, const int64_t[::1] counts,
-    const int64_t[::1] least, const int32_t[:, ::1] shorter, const int64_t[::1] shorter_counts,
+    const int32_t[:, ::1] shorter, const int64_t[::1] shorter_counts,
     const int64_t[::1] n_of_item, int64_t[::1] fill, int32_t[:, ::1] antecedent_items,
     int32_t[::1] consequent, int64_t[::1] n_joint, int64_t[::1] n_antecedent,
     int64_t[::1] n_consequent,
 ):
-    """Write the rules that `count_rules` counted, by antecedent and then by consequent.
+    """Write the rules of sets, by antecedent and then by consequent.
 
     Sets in lexicographic order bring each antecedent's consequents in ascending order, since sets
     that differ in one item alone are in the order of that item.
 
     rows, shorter: int32 (n, length) and (n_shorter, length - 1).
+    parts: int64 (n, length), see `drop_each`.
     n_of_item: int64 (greatest item + 1,), orders of each single item.
     fill: int64 (n_shorter,), where the rules of each antecedent begin; moved on.
     antecedent_items: int32 (n_rules, length - 1); written, as are the columns after it.
@@ -145,8 +127,6 @@ def write_rules(
         for row in range(rows.shape[0]):
             for place in range(length):
                 antecedent = parts[row, place]
-                if counts[row] < least[antecedent]:
-                    continue
                 rule = fill[antecedent]
                 fill[antecedent] = rule + 1
                 for column in range(length - 1):

@@ -34,6 +34,8 @@ class Reading(NamedTuple):
         return cls(pack_of(catalogue, item), item_traits(catalogue, item))
 
 
+encode = msgspec.json.Encoder(order="deterministic").encode
+"""Write a reading as JSON; sets are sorted, so that the same texts are the same bytes."""
 _reading = msgspec.json.Decoder(Reading)
 
 
@@ -53,7 +55,7 @@ class Readings:
         return cls(
             np.array([_sum(catalogue, item) for item in items], dtype=np.uint32),
             StringTable.from_texts(
-                [msgspec.json.encode(Reading.of(catalogue, item)).decode() for item in items]
+                [encode(Reading.of(catalogue, item)).decode() for item in items]
             ),
         )
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from tests.benchmarks.mining_sets import load
@@ -31,16 +32,19 @@ Run = dict[str, Any]
 
 def local(baskets: Baskets, lines: Path, min_count: int) -> Run:
     from mersalg.training.mining.local import LocalEngine
-    from mersalg.training.mining.rules import rules_from_itemsets
+    from mersalg.training.mining.rules import at_least, rules_from_itemsets
 
     del lines
     engine, least = LocalEngine(), Fraction(CONFIDENCE)
     mining, itemsets = _timed(
         lambda: engine.itemsets(baskets, min_count, MAX_LENGTH, SilentProgress())
     )
-    ruling, table = _timed(
-        lambda: rules_from_itemsets(itemsets, baskets.n_orders, min_confidence=least)
-    )
+
+    def rules() -> RuleTable:
+        every = rules_from_itemsets(itemsets)
+        return every.take(np.flatnonzero(at_least(every, least, None)))
+
+    ruling, table = _timed(rules)
     sizes = [len(counts) for counts in itemsets.counts]
     return {"seconds": {"mining": mining, "rules": ruling}, "sizes": sizes, "rules": len(table)}
 

@@ -46,7 +46,7 @@ def baskets_of(orders: list[set[int]]) -> Baskets:
 
 def rules_for(orders: list[set[int]], max_length: int = 3) -> RuleTable:
     mined = get_engine("mlxtend").itemsets(baskets_of(orders), 1, max_length, SilentProgress())
-    return rules_from_itemsets(mined, len(orders))
+    return rules_from_itemsets(mined)
 
 
 @given(ORDERS, st.sets(st.integers(0, N_ITEMS - 1)), st.integers(1, 30))

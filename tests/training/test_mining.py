@@ -25,7 +25,7 @@ from mersalg.training.mining.protocol import (
     get_engine,
     min_count_of_support,
 )
-from mersalg.training.mining.rules import parse_threshold, rules_from_itemsets
+from mersalg.training.mining.rules import at_least, parse_threshold, rules_from_itemsets
 from mersalg.training.mining.search import mine_rules
 from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
@@ -41,6 +41,10 @@ def baskets_of(orders: list[set[int]], n_items: int = N_ITEMS) -> Baskets:
     rows = np.array([row for row, _ in pairs], dtype=np.int64)
     items = np.array([item for _, item in pairs], dtype=np.int64)
     return Baskets.from_pairs(rows, items, len(orders), n_items)
+
+
+def above(table: RuleTable, confidence: Fraction, lift: Fraction | None = None) -> RuleTable:
+    return table.take(np.flatnonzero(at_least(table, confidence, lift)))
 
 
 def counted(orders: list[set[int]], min_count: int, max_length: int) -> dict[tuple[int, ...], int]:
@@ -95,7 +99,7 @@ def test_engines_take_orders_without_anything_frequent(name: str) -> None:
     for orders in ([set()], [{0}, {1}], [{0, 1}]):
         mined = engine.itemsets(baskets_of(orders), 2, 3, SilentProgress())
         assert as_dict(mined) == {}
-    assert len(rules_from_itemsets(mined, 1)) == 0
+    assert len(rules_from_itemsets(mined)) == 0
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -117,9 +121,7 @@ def test_rules_are_all_and_only_those_above_the_thresholds(
 ) -> None:
     itemsets = get_engine("mlxtend").itemsets(baskets_of(orders), min_count, 4, SilentProgress())
     least_lift = Fraction(lift) if lift else None
-    table = rules_from_itemsets(
-        itemsets, len(orders), min_confidence=Fraction(confidence), min_lift=least_lift
-    )
+    table = above(rules_from_itemsets(itemsets), Fraction(confidence), least_lift)
     counts = counted(orders, min_count, 4)
     expected = {}
     for items, joint in counts.items():
@@ -141,9 +143,9 @@ def test_a_rule_exactly_on_a_threshold_is_kept() -> None:
     # 7 of 10 orders with item 0 hold item 1; 0.7 has no exact float.
     orders = [{0, 1}] * 7 + [{0}] * 3
     itemsets = get_engine("mlxtend").itemsets(baskets_of(orders), 1, 2, SilentProgress())
-    assert len(rules_from_itemsets(itemsets, 10, min_confidence=Fraction("0.7"))) == 2
-    above = Fraction("0.70000000000000000001")
-    assert list(rules_of(rules_from_itemsets(itemsets, 10, min_confidence=above))) == [((1,), 0)]
+    assert len(above(rules_from_itemsets(itemsets), Fraction("0.7"))) == 2
+    higher = Fraction("0.70000000000000000001")
+    assert list(rules_of(above(rules_from_itemsets(itemsets), higher))) == [((1,), 0)]
 
 
 def test_rules_refuse_itemsets_that_are_not_closed() -> None:
@@ -154,7 +156,7 @@ def test_rules_refuse_itemsets_that_are_not_closed() -> None:
         min_count=2,
     )
     with pytest.raises(ValueError, match="not listed"):
-        rules_from_itemsets(broken, 4)
+        rules_from_itemsets(broken)
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
 from mersalg.engine.arrays import arrays_of
+from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.training.mining.local import LocalEngine
 from mersalg.training.mining.protocol import Itemsets
-from mersalg.training.mining.rules import Ranks, rules_from_itemsets, upper_tails
+from mersalg.training.mining.rules import Ranks, at_least, rules_from_itemsets, upper_tails
 from tests.support.repetitions import repetitions
 
 _ROWS = st.lists(st.sets(st.integers(0, 8), max_size=7), min_size=1, max_size=30)
@@ -32,6 +33,10 @@ def _random(seed: int = 1, n_orders: int = 20_000, n_items: int = 120) -> Basket
     orders = np.repeat(np.arange(n_orders), 6)
     items = np.minimum(draw.geometric(5 / n_items, len(orders)), n_items) - 1
     return Baskets.from_pairs(orders, items, n_orders, n_items)
+
+
+def above(table: RuleTable, confidence: Fraction, lift: Fraction | None = None) -> RuleTable:
+    return table.take(np.flatnonzero(at_least(table, confidence, lift)))
 
 
 @given(rows=_ROWS, min_count=st.integers(1, 4), max_length=st.integers(1, 5))
@@ -60,16 +65,16 @@ def test_a_missing_pair_of_a_triple_is_reported(missing: int) -> None:
         min_count=2,
     )
     with pytest.raises(ValueError, match="not listed"):
-        rules_from_itemsets(broken, 4)
+        rules_from_itemsets(broken)
 
 
 @pytest.mark.parametrize("confidence", ["1/10", "0.05", "3/20", "1/12", "0.10000000000000000001"])
 def test_thresholds_are_compared_in_whole_numbers(confidence: str) -> None:
     baskets = _random()
     itemsets = LocalEngine().itemsets(baskets, 20, 3, SilentProgress())
-    every = rules_from_itemsets(itemsets, baskets.n_orders)
+    every = rules_from_itemsets(itemsets)
     least = Fraction(confidence)
-    kept = rules_from_itemsets(itemsets, baskets.n_orders, min_confidence=least)
+    kept = above(rules_from_itemsets(itemsets), least)
     shares = zip(every.n_joint.tolist(), every.n_antecedent.tolist(), strict=True)
     expected = every.take(np.flatnonzero([Fraction(*share) >= least for share in shares]))
     assert 0 < len(expected) < len(every)
@@ -81,17 +86,17 @@ def test_rules_on_the_threshold_exactly_are_many_and_kept() -> None:
     baskets = _random(2, 4_000, 40)
     itemsets = LocalEngine().itemsets(baskets, 3, 3, SilentProgress())
     for least in (Fraction(1, 10), Fraction(1, 5), Fraction(1, 2)):
-        table = rules_from_itemsets(itemsets, baskets.n_orders, min_confidence=least)
+        table = above(rules_from_itemsets(itemsets), least)
         on_it = table.n_joint * least.denominator == table.n_antecedent * least.numerator
-        above = least + Fraction(1, 10**12)
-        stricter = rules_from_itemsets(itemsets, baskets.n_orders, min_confidence=above)
+        higher = least + Fraction(1, 10**12)
+        stricter = above(rules_from_itemsets(itemsets), higher)
         assert int(on_it.sum()) > 5
         assert len(stricter) == len(table) - int(on_it.sum())
 
 
 def test_rules_come_in_canonical_order() -> None:
     itemsets = LocalEngine().itemsets(_random(3, 2_000, 30), 4, 4, SilentProgress())
-    table = rules_from_itemsets(itemsets, 2_000)
+    table = rules_from_itemsets(itemsets)
     assert set(table.lengths.tolist()) == {1, 2, 3}
     for ours, again in zip(
         arrays_of(table).values(), arrays_of(table.sorted()).values(), strict=True

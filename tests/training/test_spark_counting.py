@@ -104,7 +104,7 @@ def test_groceries_gives_the_published_numbers() -> None:
     )
     n_orders = mined.itemsets.n_orders
     assert (n_orders, mined.n_items, mined.fullness.n_entries) == (9_835, 169, 43_367)
-    table = rules_from_itemsets(mined.itemsets, n_orders)
+    table = rules_from_itemsets(mined.itemsets)
 
     def n_rules(support: str, confidence: str) -> int:
         frequent = table.n_joint >= min_count_of_support(Fraction(support), n_orders)

@@ -106,72 +106,48 @@ class Ranks:
         return self._parts[length - 1]
 
 
-def rules_from_itemsets(
-    itemsets: Itemsets,
-    n_orders: int,
-    *,
-    min_confidence: Fraction | None = None,
-    min_lift: Fraction | None = None,
-    ranks: Ranks | None = None,
-) -> RuleTable:
+def rules_from_itemsets(itemsets: Itemsets, *, ranks: Ranks | None = None) -> RuleTable:
     """Every rule A -> c, A not empty, whose items together are a listed set; canonical order.
 
-    A rule exactly on a threshold is kept. `ranks`: those of `itemsets`, where they are at hand.
+    `ranks`: those of `itemsets`, where they are at hand.
 
     Raises ValueError: a subset of a listed set is not listed.
     """
     ranks = ranks or Ranks(itemsets)
-    asked: list[tuple[Int64s, Int64s]] = []
-    sizes = [0]
-    for length in range(2, itemsets.max_length + 1):
-        counts, shorter_counts = itemsets.counts[length - 1], itemsets.counts[length - 2]
-        least = np.zeros(len(shorter_counts), dtype=np.int64)
-        if min_confidence is not None:
-            least = _least(shorter_counts, min_confidence)
-        n_rules = np.zeros(len(shorter_counts), dtype=np.int64)
-        kernels.count_rules(ranks.parts(length), counts, least, n_rules)
-        asked.append((least, n_rules))
-        sizes.append(int(n_rules.sum()))
-    table = _room(sizes, n_orders)
+    lengths = range(2, itemsets.max_length + 1)
+    n_rules = [
+        np.bincount(ranks.parts(length).ravel(), minlength=len(itemsets.counts[length - 2]))
+        for length in lengths
+    ]
+    sizes = [0, *(int(each.sum()) for each in n_rules)]
+    total, n_items = sum(sizes), np.repeat(np.arange(len(sizes)), sizes)
+    joint, antecedent, consequent = (np.empty(total, dtype=np.int64) for _ in range(3))
+    table = RuleTable(
+        Ragged.of_lengths(n_items, np.empty(int(n_items.sum()), dtype=np.int32)),
+        np.empty(total, dtype=np.int32),
+        *(joint, antecedent, consequent, itemsets.n_orders),
+    )
     singles, single_counts = itemsets.of_length(1)
     n_of_item = np.zeros(int(singles.max(initial=-1)) + 1, dtype=np.int64)
     n_of_item[singles[:, 0]] = single_counts
     stops = np.cumsum(sizes)
-    for length, (least, n_rules) in enumerate(asked, 2):
+    for length, of_antecedent in zip(lengths, n_rules, strict=True):
         here = slice(stops[length - 2], stops[length - 1])
         flat = slice(*table.antecedents.indptr[[here.start, here.stop]].tolist())
         kernels.write_rules(
-            *(ranks.levels[length], ranks.parts(length), itemsets.counts[length - 1], least),
+            *(ranks.levels[length], ranks.parts(length), itemsets.counts[length - 1]),
             *(ranks.levels[length - 1], itemsets.counts[length - 2], n_of_item),
-            np.cumsum(n_rules) - n_rules,
+            np.cumsum(of_antecedent) - of_antecedent,
             table.antecedents.values[flat].reshape(-1, length - 1),
             table.consequent[here],
-            *(column[here] for column in table.counts()[:3]),
+            *(column[here] for column in (joint, antecedent, consequent)),
         )
-    if min_lift is None:
-        return table
-    return table.take(np.flatnonzero(at_least(*table.counts(), None, min_lift)))
+    return table
 
 
-def _room(sizes: list[int], n_orders: int) -> RuleTable:
-    """Return a table for `sizes[k]` rules with k items in the antecedent, otherwise unwritten."""
-    total = sum(sizes)
-    lengths = np.repeat(np.arange(len(sizes)), sizes)
-    antecedents = Ragged.of_lengths(lengths, np.empty(int(lengths.sum()), dtype=np.int32))
-    joint, antecedent, consequent = (np.empty(total, dtype=np.int64) for _ in range(3))
-    items = np.empty(total, dtype=np.int32)
-    return RuleTable(antecedents, items, joint, antecedent, consequent, n_orders)
-
-
-def at_least(
-    n_joint: Int64s,
-    n_antecedent: Int64s,
-    n_consequent: Int64s,
-    n_orders: int,
-    min_confidence: Fraction | None,
-    min_lift: Fraction | None,
-) -> Bools:
-    """Return which rules reach both thresholds; bool, shape (n,)."""
+def at_least(table: RuleTable, min_confidence: Fraction | None, min_lift: Fraction | None) -> Bools:
+    """Return which rules reach both thresholds, or are exactly on them; bool, shape (n,)."""
+    n_joint, n_antecedent, n_consequent, n_orders = table.counts()
     passes = np.ones(len(n_joint), dtype=np.bool_)
     if min_confidence is not None:
         passes &= n_joint >= _least(n_antecedent, min_confidence)
@@ -253,40 +229,18 @@ def q_values(p: Float64s, n_tests: int | None = None) -> Float64s:
     return q
 
 
-def significant(
-    table: RuleTable,
-    max_q: float = 0.05,
-    *,
-    n_tests: int | None = None,
-    p: Float64s | None = None,
-    weakest_p: Float64s | None = None,
-) -> tuple[Bools, Float64s, Float64s]:
-    """Return the mask of rules with lift's lower bound above 1 and q below `max_q`; p; q.
-
-    Give it all rules mined, before any measure threshold, and `n_hypotheses` of their itemsets.
-    `p`: that of `p_values`, where it is at hand.
-    `weakest_p` (`improvement.combined_p_values`) takes the place of p in the q-values.
-    """
-    p = p_values(table) if p is None else p
-    q = q_values(p if weakest_p is None else weakest_p, n_tests)
-    return (table.lift_lower() > 1.0) & (q < max_q), p, q
-
-
 def combined_p_values(
     table: RuleTable,
     p: Float64s,
     itemsets: Itemsets,
     fullness: Fullness,
-    ranks: Ranks | None = None,
+    ranks: Ranks,
 ) -> Float64s:
     """Return the largest of the tests that each rule must pass, shape (n,).
 
     Two for single antecedents (`p`, and against the size of orders), three for longer ones.
-
-    `ranks`: those of `itemsets`, where they are at hand.
     """
     combined = p.copy()
-    ranks = ranks or Ranks(itemsets)
     for length in range(1, int(table.lengths.max(initial=0)) + 1):
         rules = np.flatnonzero(table.lengths == length)
         if not len(rules):

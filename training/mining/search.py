@@ -35,8 +35,8 @@ from mersalg.training.mining.rules import (
     combined_p_values,
     n_hypotheses,
     p_values,
+    q_values,
     rules_from_itemsets,
-    significant,
 )
 
 MAX_PAIRS = 30_000
@@ -113,14 +113,13 @@ def rules_of(
     """
     with progress.task("Testing rules"):
         ranks = Ranks(itemsets)
-        every = rules_from_itemsets(itemsets, itemsets.n_orders, ranks=ranks)
+        every = rules_from_itemsets(itemsets, ranks=ranks)
         n_tests = n_hypotheses(itemsets)
         p = p_values(every)
-        weakest_p = combined_p_values(every, p, itemsets, fullness, ranks)
-        certain, p, q = significant(every, max_q, n_tests=n_tests, p=p, weakest_p=weakest_p)
-        passes = at_least(*every.counts(), min_confidence, min_lift)
+        q = q_values(combined_p_values(every, p, itemsets, fullness, ranks), n_tests)
+        passes = at_least(every, min_confidence, min_lift)
         if not all_rules:
-            passes &= certain
+            passes &= (every.lift_lower() > 1.0) & (q < max_q)
     chosen = np.flatnonzero(passes)
     return MinedRules(every.take(chosen), p[chosen], q[chosen], every, itemsets, n_tests)
 
