@@ -59,7 +59,7 @@ def test_one_known_item_of_each_drawn_basket_is_hidden(
     assert examples.n_eligible == len(whole)
     assert len(examples) == min(n_samples, examples.n_eligible)
     for place, item in enumerate(examples.hidden.tolist()):
-        cart = set(examples.carts_of(slice(place, place + 1)).items.tolist())
+        cart = set(examples.carts_of(slice(place, place + 1)).values.tolist())
         assert item not in cart
         assert {*cart, item} in whole
     assert _hidden_in(orders, known, n_samples).hidden.tolist() == examples.hidden.tolist()
