@@ -44,9 +44,9 @@ def digest_and_pack(fact: Fact) -> tuple[bytes, bytes]:
         body.scope = None
         body.occurred_at = body.stated_at or body.occurred_at
         body.stated_at = None
-        lines = body.items if isinstance(body, schema.OrderBody) else ()
-        for item, line in zip(fact.items, lines or (), strict=True):
-            line.price = _whole(item.price_minor, fact.currency) or line.price
+        if isinstance(body, schema.OrderBody):
+            for item, line in zip(fact.items, body.items or (), strict=True):
+                line.price = _whole(item.price_minor, fact.currency) or line.price
     else:
         body = decision_body(fact)
         packed = _body_encoder.encode(body)

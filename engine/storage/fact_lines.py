@@ -20,6 +20,7 @@ import msgspec
 from mersalg.engine.decoding import convert_fact, decode_any, decode_fact
 from mersalg.engine.errors import FactRejected
 from mersalg.engine.fact_json import fact_of, names_nobody
+from mersalg.engine.fact_schema import FactBody
 from mersalg.engine.processes import Workers
 from mersalg.engine.storage.fact_rows import FactRow, row_of
 from mersalg.engine.storage.pseudonyms import Pseudonyms
@@ -144,14 +145,15 @@ def prepare_lines(
             continue
         try:
             if translation is None:
-                bodies = [decode_fact(raw, unknown)]
+                bodies: Sequence[FactBody] = (decode_fact(raw, unknown),)
             else:
                 bodies = [convert_fact(each) for each in translation(decode_any(raw))]
-            facts = [fact_of(body) for body in bodies]
+            stated = [(body, fact_of(body)) for body in bodies]
         except FactRejected as error:
             refused.append(Refused(number, error.reason, error.message))
             continue
-        rows += [row_of(fact, pseudonyms, trusted=translation is None) for fact in facts]
-        numbers += [number] * len(facts)
-        n_nobody += sum(map(names_nobody, bodies, facts))
+        for body, fact in stated:
+            rows.append(row_of(fact, pseudonyms, trusted=translation is None))
+            numbers.append(number)
+            n_nobody += names_nobody(body, fact)
     return Piece(rows, numbers, refused, sum(map(len, lines)), len(lines), unknown, n_nobody)

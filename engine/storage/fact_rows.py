@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -22,6 +23,7 @@ COLUMNS = 10
 OCCURRED_AT = 2
 """Place of the instant in a row of `facts`."""
 
+_columns, _event_id = itemgetter(slice(COLUMNS)), itemgetter(0)
 _NO_IDS = "an id is empty, too long, or holds characters that are not text"
 _NOT_APART = f"event_id begins with {STOREFRONT_PREFIX}, as only those of storefront keys do"
 
@@ -163,12 +165,13 @@ class Batch:
             else:
                 self._reject(index, "event_id", fact.event_id)
         # One order in every process, so that two batches cannot wait for each other.
-        self._set_rows([facts[self._index[event_id]] for event_id in sorted(self._index)])
+        self._set_rows(sorted(map(facts.__getitem__, self._index.values()), key=_event_id))
 
     def _set_rows(self, new: Sequence[FactRow]) -> None:
         self._new = new
-        decisions = [fact for fact in new if fact.decision_id is not None]
-        self.rows: list[Row] = [fact[:COLUMNS] for fact in new]
+        linked = [fact for fact in new if fact.named or fact.decision_id is not None]
+        decisions = [fact for fact in linked if fact.decision_id is not None]
+        self.rows: list[Row] = [*map(_columns, new)]
         self.decision_rows: list[Row] = sorted(
             (fact.decision_id, fact.event_id) for fact in decisions
         )
@@ -178,7 +181,7 @@ class Batch:
         )
         """(offer_id, event_id)"""
         self.named_rows: list[Row] = sorted(
-            (each, fact.event_id) for fact in new for each in fact.named
+            (each, fact.event_id) for fact in linked for each in fact.named
         )
         """(offer_id, event_id) of the offers that lines of purchases and refunds name."""
 
