@@ -136,7 +136,6 @@ def test_the_domain_loads_without_the_training_libraries() -> None:
         and path.name != "build_hook.py"
         # Roll-ups are Arrow tables, for processes that make reports and for `mersalg retention`.
         and "rollups" not in path.parts
-        and path.name != "retention.py"
     ]
     code = (
         "import importlib, sys\n"

@@ -228,7 +228,7 @@ class Facts:
     def drop_before(self, instant: int, dropped: Callable[[int], None]) -> int:
         """Delete every fact before an instant (microseconds) and return their number.
 
-        Only `mersalg.engine.tracking.retention` may: reports of that time need their roll-ups
+        Only `mersalg.engine.tracking.rollups` may: reports of that time need their roll-ups
         sealed. `dropped` is called after each step with the number of facts that it deleted.
         """
         return months.drop_before(self._database, instant, dropped)

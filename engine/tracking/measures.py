@@ -94,8 +94,9 @@ class Part:
 class Period:
     """Facts, in any order and number, and what of them falls into the period of a filled query.
 
-    There are more than those of the period where others belong to its checkouts: `history` has all,
-    `all` what falls into the period, `quality` each of `COUNTED` as far as it is of the period.
+    There are more than those of the period where others belong to its checkouts: `history` and
+    `outcomes` have all, `all` what falls into the period, `quality` each of `COUNTED` as far as it
+    is of the period.
     """
 
     def __init__(self, facts: Iterable[Fact], query: ReportQuery) -> None:
@@ -111,15 +112,14 @@ class Period:
             prices_include_tax=query.prices_include_tax,
             only_vouched=query.count == "vouched",
         )
-        all_outcomes = outcomes(
-            history, query.impressions, query.attribution_window_days, query.checkout_days
-        )
+        window, days = query.attribution_window_days, query.checkout_days
+        self.outcomes = outcomes(history, query.impressions, window, days).values()
         self.history = history
         self.all = Part(
             history,
             [decision for decision in history.decisions if self._has(decision.occurred_at)],
             [order for order in history.orders if self._has(order.placed_at)],
-            [each for each in all_outcomes.values() if self._has(each.placed.decision.occurred_at)],
+            [each for each in self.outcomes if self._has(each.placed.decision.occurred_at)],
         )
         self.quality = {
             cause: sum(map(self._has, instants))

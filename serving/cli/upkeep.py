@@ -85,7 +85,7 @@ def retention(
     """
     from mersalg.engine.tracking.local_days import zone_of
     from mersalg.engine.tracking.query import ReportQuery
-    from mersalg.engine.tracking.retention import drop_before, first_kept, would_drop
+    from mersalg.engine.tracking.rollups.stored import drop_before, first_kept, would_drop
     from mersalg.serving.audit import audited_here
 
     with existing_store(database) as store:

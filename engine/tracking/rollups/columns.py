@@ -7,12 +7,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+Ints = NDArray[Any]
+"""Integers of NumPy; of Python (objects) where 64 bits do not hold them."""
 
 _INT64 = 2**63
 
@@ -23,10 +26,7 @@ WRITING = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 
 def write_columns(columns: Mapping[str, NDArray[Any]]) -> bytes:
     """Write columns of integers, each of the smallest type that holds them."""
-    kinds = {
-        name: smallest_type([column]) if len(column) else pa.int8()
-        for name, column in columns.items()
-    }
+    kinds = {name: pa.from_numpy_dtype(smallest_type(each)) for name, each in columns.items()}
     schema = pa.schema([pa.field(name, kind, nullable=False) for name, kind in kinds.items()])
     arrays = [array_of(column, kinds[name]) for name, column in columns.items()]
     sink = pa.BufferOutputStream()
@@ -52,11 +52,11 @@ def array_of(values: NDArray[np.integer[Any]], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(packed), [None, pa.py_buffer(packed)])
 
 
-def smallest_type(columns: Iterable[NDArray[np.int64]]) -> pa.DataType:
+def smallest_type(*columns: NDArray[Any]) -> np.dtype[Any]:
     """Return the smallest type of signed integers that holds all values."""
-    bounds = [(int(each.min()), int(each.max())) for each in columns]
-    largest = max((max(-1 - lowest, highest) for lowest, highest in bounds), default=0)
-    return pa.from_numpy_dtype(np.min_scalar_type(-1 - largest))
+    lowest = min((int(each.min(initial=0)) for each in columns), default=0)
+    highest = max((int(each.max(initial=0)) for each in columns), default=0)
+    return np.min_scalar_type(min(lowest, -1 - highest))
 
 
 def constant_array(n: int, value: str | int | None, kind: pa.DataType) -> pa.Array:

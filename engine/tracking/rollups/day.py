@@ -280,13 +280,10 @@ def write_day(notes: Notes, strata: Mapping[AnyStratum, Columns]) -> bytes:
         and not any(columns[name].any() for columns in strata.values())
     }
     types = {
-        name: smallest_type([columns[name] for columns in strata.values()]) for name in TOTALS
-    } | {
-        f"{kind}_counts": pa.from_numpy_dtype(np.min_scalar_type(len(different) - 1))
-        for kind, different in lists.items()
-    }
+        name: smallest_type(*(columns[name] for columns in strata.values())) for name in TOTALS
+    } | {f"{kind}_counts": np.min_scalar_type(len(each) - 1) for kind, each in lists.items()}
     fields = [
-        field.with_type(types.get(field.name, field.type))
+        field.with_type(pa.from_numpy_dtype(types[field.name])) if field.name in types else field
         for field in FIELDS
         if field.name not in left_out
     ]

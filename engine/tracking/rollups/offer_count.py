@@ -22,13 +22,13 @@ from mersalg.engine.tracking.conversion import Bought, ConversionRule
 from mersalg.engine.tracking.history import History, PlacedOffer
 from mersalg.engine.tracking.measures import Part, offer_key
 from mersalg.engine.tracking.query import OFFER_KEYS
+from mersalg.engine.tracking.rollups.columns import Ints
 from mersalg.engine.tracking.rollups.offer_table import (
     AMOUNTS,
     OF_OFFERS,
     OFFERS,
     TALLIES,
     VISIT,
-    Ints,
     OfferTable,
     write_offers,
 )

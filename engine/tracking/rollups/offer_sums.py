@@ -13,7 +13,7 @@ import numpy as np
 
 from mersalg.engine.facts import KINDS, Kind
 from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
-from mersalg.engine.tracking.rollups.columns import distinct
+from mersalg.engine.tracking.rollups.columns import Ints, distinct, smallest_type
 from mersalg.engine.tracking.rollups.day import (
     BESIDE,
     CHANGES,
@@ -22,7 +22,7 @@ from mersalg.engine.tracking.rollups.day import (
     AnyStratum,
 )
 from mersalg.engine.tracking.rollups.offer_table import AMOUNTS, OFFERS, TALLIES, VISIT, OfferTable
-from mersalg.engine.tracking.rollups.stratum import Ints, sum_by_place
+from mersalg.engine.tracking.rollups.stratum import sum_by_place
 from mersalg.engine.tracking.strata import OF_BASKET, WHOLE
 
 _ONCE = frozenset(name for name in TALLIES if name.startswith(("checkouts_", "orders_"))) | {
@@ -318,8 +318,7 @@ def _between(values: Ints, begin: Ints, end: Ints) -> Ints:
 
 def _narrow(values: Ints) -> Ints:
     """Return integers in the smallest type that holds them: there are many columns."""
-    largest = max(int(values.max(initial=0)), -1 - int(values.min(initial=0)))
-    return values.astype(np.min_scalar_type(-1 - largest))
+    return values.astype(smallest_type(values))
 
 
 class _Rows:

@@ -21,10 +21,8 @@ from numpy.typing import NDArray
 
 from mersalg.engine.tracking.query import OFFER_KEYS
 from mersalg.engine.tracking.rates import UNIT_COUNTS
-from mersalg.engine.tracking.rollups.columns import read_columns, write_columns
+from mersalg.engine.tracking.rollups.columns import Ints, read_columns, write_columns
 from mersalg.engine.tracking.strata import OF_BASKET, Stratum
-
-Ints = NDArray[Any]
 
 OF_OFFERS = (
     "converted",

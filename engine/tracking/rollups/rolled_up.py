@@ -19,12 +19,12 @@ from mersalg.engine.tracking.measures import NOT_FILLED, Measures, Part, Period,
 from mersalg.engine.tracking.quality import COUNTED
 from mersalg.engine.tracking.query import ReportQuery, folded_group
 from mersalg.engine.tracking.rates import Counts
-from mersalg.engine.tracking.rollups.columns import distinct
+from mersalg.engine.tracking.rollups.columns import Ints, distinct
 from mersalg.engine.tracking.rollups.day import FLAGS, Day, Notes, unit_rows
 from mersalg.engine.tracking.rollups.day_count import day_of, rows_beside
 from mersalg.engine.tracking.rollups.offer_count import OfferCounter
 from mersalg.engine.tracking.rollups.offer_sums import joined, totals_of
-from mersalg.engine.tracking.rollups.offer_table import Ints, OfferTable, StoredOffers
+from mersalg.engine.tracking.rollups.offer_table import OfferTable, StoredOffers
 from mersalg.engine.tracking.rollups.stored import made_with, refresh
 from mersalg.engine.tracking.rollups.sums import add_up, added, measures_of
 from mersalg.engine.tracking.rollups.unit_sums import Sums, of_sets

@@ -1,4 +1,7 @@
-"""The stored roll-ups of days, brought up to date with the facts."""
+"""The stored roll-ups of days: brought up to date with the facts, and kept when these are dropped.
+
+Retention drops the facts of old months; their counts stay in the roll-ups.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,20 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 import orjson
 
-from mersalg.engine.errors import StorageUnavailable
+from mersalg.engine.errors import ConfigError, StorageUnavailable
 from mersalg.engine.facts import Fact
 from mersalg.engine.processes import Workers
 from mersalg.engine.progress import Progress, Task
 from mersalg.engine.storage.linked_facts import FactScope
 from mersalg.engine.storage.rollups import StaleDay
 from mersalg.engine.storage.store import Store, open_existing_store
-from mersalg.engine.tracking.attribution import Outcome, outcomes
-from mersalg.engine.tracking.local_days import Buckets
-from mersalg.engine.tracking.measures import NOT_FILLED, Period, bounds_of
+from mersalg.engine.tracking.attribution import Outcome
+from mersalg.engine.tracking.local_days import Buckets, starts_at
+from mersalg.engine.tracking.measures import Period, bounds_of
 from mersalg.engine.tracking.query import ReportQuery
 from mersalg.engine.tracking.rollups import format_1
 from mersalg.engine.tracking.rollups.day import same_numbers
@@ -195,22 +198,18 @@ def _roll_up(store: Store, stale: StaleDay, alone: ReportQuery) -> None:
     rollups.save(stale, *bodies, shared, checkouts - shared.keys())
 
 
-def folded(store: Store, query: ReportQuery, day: str, before: str) -> bytes:
+def _folded(store: Store, query: ReportQuery, day: str, before: str) -> bytes:
     """Return the roll-up of a day that also has the checkouts it shares with days until `before`.
 
-    Each is counted in its first day, with all its decisions, and in no other. `query` is as in
-    `refresh`.
+    Each is counted in its first day, with all its decisions, and in no other.
     """
     alone = _of_day(query, day)
     period = Period(_facts_of(store, alone), alone)
     shared = period.shared_checkouts
     begun_here = {checkout_id for checkout_id, (first, _) in shared.items() if first == day}
-    assert query.impressions is not None, NOT_FILLED
-    assert query.checkout_days is not None, NOT_FILLED
-    all_outcomes = outcomes(period.history, query.impressions, 0, query.checkout_days)
     counted = [
         each
-        for each in all_outcomes.values()
+        for each in period.outcomes
         if each.placed.decision.checkout_id in begun_here
         and period.day(each.placed.decision.occurred_at) < before
     ]
@@ -237,3 +236,81 @@ def _facts_of(store: Store, alone: ReportQuery) -> list[Fact]:
     left_out = store.reports.rollups.left_out(str(alone.since))
     facts = [fact for fact in facts if fact.event_id not in left_out]
     return facts if any(since <= fact.occurred_at < until for fact in facts) else []
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """The first day whose facts are stored, and how many facts were deleted and days are final."""
+
+    since: date
+    dropped: int
+    days: int
+
+
+def first_kept(today: date, months: int) -> date:
+    """Return the first day of the month `months` whole months before the present one.
+
+    Raise ConfigError where there is no such month, or it is the present one.
+    """
+    months_since_0 = today.year * 12 + today.month - 1 - months
+    if months < 1:
+        raise ConfigError(f"keep-months: at least the month before this one stays, not {months}")
+    if months_since_0 < 12:
+        raise ConfigError(f"keep-months: {months} months ago there was no calendar")
+    return date(months_since_0 // 12, months_since_0 % 12 + 1, 1)
+
+
+def would_drop(store: Store, since: date) -> int:
+    """Return the number of facts before `since`."""
+    return store.facts.count_before(_instant(store, since))
+
+
+def drop_before(store: Store, since: date, progress: Progress) -> Retained:
+    """Roll up, seal the days before `since` and drop their facts, month by month.
+
+    A checkout that days share is from then on counted in its first, as far as it was decided before
+    `since`. If interrupted, run it again and it resumes. Raise ConfigError where a later month was
+    dropped before, or the roll-ups cannot be brought up to date.
+    """
+    own = ReportQuery().filled(store.reports.settings())
+    rollups, day = store.reports.rollups, since.isoformat()
+    sealed = rollups.facts_since()
+    if sealed is not None and day < sealed:
+        raise ConfigError(f"the facts before {sealed} are gone already; {day} is earlier")
+    if not refresh(store, own, progress):
+        raise ConfigError("the roll-ups could not be brought up to date; nothing was dropped")
+    if sealed != day:
+        shared = {
+            checkout_id: days
+            for checkout_id, days in rollups.spanning(None, None).items()
+            if days[0] < day
+        }
+        shared_days = sorted({each for days in shared.values() for each in _days_until(*days, day)})
+        with progress.task("Sealing days", total=len(shared_days)) as task:
+            bodies: dict[str, bytes] = {}
+            for each in shared_days:
+                bodies[each] = _folded(store, own, each, day)
+                task.advance()
+        until = max((last for _, last in shared.values()), default="")
+        opened = (
+            [stored_day for stored_day, _ in rollups.bodies(day, until)] if until >= day else []
+        )
+        rollups.seal(day, bodies, opened)
+    with progress.task("Dropping facts") as task:
+        dropped = store.facts.drop_before(_instant(store, since), task.advance)
+    days = sum(1 for stored_day, _ in rollups.bodies(None, None) if stored_day < day)
+    return Retained(since, dropped, days)
+
+
+def _days_until(first: str, last: str, before: str) -> list[str]:
+    """Return the days from `first` to `last` that are before another."""
+    begin, n_days = date.fromisoformat(first), 1
+    n_days += (date.fromisoformat(last) - begin).days
+    days = [(begin + timedelta(days=n)).isoformat() for n in range(n_days)]
+    return [day for day in days if day < before]
+
+
+def _instant(store: Store, since: date) -> int:
+    instant = starts_at(since, ReportQuery.from_store(store).zone)
+    assert instant is not None, "a date has a first instant"
+    return instant

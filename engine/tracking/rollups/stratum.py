@@ -8,18 +8,15 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mersalg.engine.facts import Kind
+from mersalg.engine.tracking.rollups.columns import Ints
 from mersalg.engine.tracking.rollups.day import CHANGES, TWINS, UnitRows
 from mersalg.engine.tracking.strata import COUNTED, MONEY
 
 _INT64 = 2**63
 _HALF = 20
 """Bits of the lower part of a number whose sums 64 bits do not hold."""
-
-Ints = NDArray[Any]
-"""Integers of NumPy; of Python (objects) where 64 bits do not hold them."""
 
 
 class Column:

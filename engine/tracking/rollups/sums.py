@@ -20,8 +20,8 @@ from mersalg.engine.facts import KINDS, Arm, Kind
 from mersalg.engine.tracking.intervals import CrossSums, RatioSums
 from mersalg.engine.tracking.measures import Measures
 from mersalg.engine.tracking.rates import NO_RATIOS, Counts
+from mersalg.engine.tracking.rollups.columns import Ints
 from mersalg.engine.tracking.rollups.day import Day, UnitRows, with_sums
-from mersalg.engine.tracking.rollups.stratum import Ints
 from mersalg.engine.tracking.rollups.unit_sums import Group, Key, Sums, of_units
 from mersalg.engine.tracking.sample_ratio import Drawn
 from mersalg.engine.tracking.strata import MEASURES, ArmSums, Strata

@@ -19,10 +19,10 @@ import numpy as np
 from mersalg.engine.facts import KINDS, Arm, Kind
 from mersalg.engine.tracking.extra_sales import MEASURE
 from mersalg.engine.tracking.rates import CLUSTERED, UNIT_COUNTS
+from mersalg.engine.tracking.rollups.columns import Ints
 from mersalg.engine.tracking.rollups.day import CHANGES, FLAGS, OF_CLUSTER, UnitRows
 from mersalg.engine.tracking.rollups.stratum import (
     Column,
-    Ints,
     Rows,
     Stratum,
     count_true,

@@ -30,8 +30,7 @@ from mersalg.engine.storage.connection import parse_url
 from mersalg.engine.storage.linked_facts import FactScope
 from mersalg.engine.storage.store import Store, open_store
 from mersalg.engine.tracking.report import ReportQuery, build_report
-from mersalg.engine.tracking.retention import drop_before, first_kept, would_drop
-from mersalg.engine.tracking.rollups.stored import rebuild
+from mersalg.engine.tracking.rollups.stored import drop_before, first_kept, rebuild, would_drop
 
 SECRET = b"a secret of the tests, long enough"
 
