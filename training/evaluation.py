@@ -18,7 +18,6 @@ from mersalg.engine.cross_sell import measures
 from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.errors import DataError
 from mersalg.engine.model import Model
-from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress, Task
 from mersalg.engine.ranking.ranking import MODES, Mode, Scorer
 from mersalg.training.keyed import medians_of
@@ -41,18 +40,9 @@ Ranker = Callable[[Int32s], Int32s]
 _MAX = 1_000
 """Items a list holds at most: enough that ten are left when what was bought before is not."""
 _MIN_JOINT = 5
+"""Orders in which two items must meet, at least, to be a rule that is compared with."""
 LEARNED_SHARE = 0.125
 """Of the orders before the split: the last part, which the scorers learn from."""
-
-
-def rules_of_pairs(baskets: Baskets, progress: Progress) -> RuleTable:
-    """Return every rule of two items that meet in five orders; more where that is too many rules.
-
-    Many rules rank better than sure ones.
-    """
-    least = affordable_min_count(baskets, _MIN_JOINT, max_length=2)
-    itemsets = LocalEngine().itemsets(baskets, least, 2, progress)
-    return rules_from_itemsets(itemsets)
 
 
 def plain_rules(table: RuleTable, n_orders_of_item: Int64s) -> Ranker:
@@ -226,7 +216,10 @@ def back_test(
     examples = examples_of(test, counts > 0, n_samples, bought(train))
     purchases = purchases_of(dataset)
     tested = Tested.of(fitted.model, fitted.apart, examples, purchases, int(test.ordered_at.min()))
-    rank = plain_rules(rules_of_pairs(train.baskets, rehearsal), counts)
+    # Many rules of two items rank better than sure ones.
+    least = affordable_min_count(train.baskets, _MIN_JOINT, max_length=2)
+    pairs = LocalEngine().itemsets(train.baskets, least, 2, rehearsal)
+    rank = plain_rules(rules_from_itemsets(pairs), counts)
     with progress.task("Back-test: ranking", total=3) as task:
         choice = choose(tested, base, customers=bool((train.customer >= 0).any()))
         task.advance()

@@ -68,7 +68,9 @@ def by_implicit(dataset: Dataset, test_share: float, samples: int) -> dict[str, 
     examples = hide_one(test, train.baskets.item_counts() > 0, samples, bought(train))
     rates: dict[str, HitRate] = {}
     for name, rank in implicit_rankers(train.baskets).items():
-        carts = (examples.carts_of(slice(place, place + 1)).items for place in range(len(examples)))
+        carts = (
+            examples.carts_of(slice(place, place + 1)).values for place in range(len(examples))
+        )
         hits = sum(
             item in rank(cart)[:10] for item, cart in zip(examples.hidden, carts, strict=True)
         )

@@ -113,9 +113,9 @@ def read_sources(config: ShopConfig, folder: Path, progress: Progress) -> Source
     catalogue = None
     if config.catalogue is not None:
         with progress.task("Reading the catalogue"):
-            catalogue = read_source(config.catalogue, folder, ())
+            catalogue = read_source(config.catalogue, folder)
     with progress.task("Reading orders"):
-        return sources_of(config, read_source(config.orders, folder, ()), catalogue)
+        return sources_of(config, read_source(config.orders, folder), catalogue)
 
 
 def sources_of(config: ShopConfig, orders: SourceTable, catalogue: SourceTable | None) -> Sources:

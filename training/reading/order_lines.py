@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from mersalg.engine import clock
-from mersalg.engine.arrays import Bools, Int32s, Int64s
+from mersalg.engine.arrays import Bools, Int64s
 from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.config import ShopConfig
 from mersalg.engine.errors import DataError
@@ -19,6 +19,7 @@ from mersalg.engine.fact_values import LARGEST_QUANTITY
 from mersalg.engine.source_sections import OrdersSection
 from mersalg.engine.words import NOBODY
 from mersalg.training.keyed import medians_of
+from mersalg.training.reading import order_rows
 from mersalg.training.reading.arrow import numpy_of, pc
 from mersalg.training.reading.keys import CUT_SHORT, MISSING, Keys, as_words, read_keys
 from mersalg.training.reading.moments import Moments, read_moments
@@ -28,21 +29,6 @@ from mersalg.training.reading.numbers import (
     may_be_currency,
     money_to_minor,
     read_numbers,
-)
-from mersalg.training.reading.order_rows import (
-    agree,
-    cancelled_rows,
-    continued,
-    differing,
-    inherited,
-    paid_back_rows,
-    refunded_rows,
-    return_rows,
-    rows_saying,
-    split_by_visit,
-    unmatched_words,
-    unused_states,
-    with_inherited_moments,
 )
 from mersalg.training.reading.sources import SourceTable, columns_of
 from mersalg.training.reading.validation import RowAudit
@@ -93,7 +79,7 @@ def read_order_lines(
     section, columns, currency = config.orders, config.orders.columns, config.shop.currency
     stated, items = (read_keys(source, each) for each in (columns.order_id, columns.item_id))
     of_order = (columns.ordered_at, columns.customer_id, columns.store_id, columns.currency)
-    orders = continued(
+    orders = order_rows.continued(
         source, stated, items, [*columns.order_id, *itertools.chain(*map(columns_of, of_order))]
     )
     customers, stores = (
@@ -102,8 +88,10 @@ def read_order_lines(
     )
     quantity = _numbers(source, section, "quantity", 1.0)
     units = np.nan_to_num(quantity.values)
-    by_word, of_returns = return_rows(source, section)
-    returned = (units < 0) | by_word | cancelled_rows(orders, section.cancellation_prefix)
+    by_word, of_returns = order_rows.return_rows(source, section)
+    returned = (units < 0) | by_word
+    if section.cancellation_prefix:
+        returned |= orders.by_key(pc.starts_with(orders.texts, section.cancellation_prefix), False)
     unit_price = _numbers(source, section, "unit_price", np.nan, currency)
     line_total = _numbers(source, section, "line_total", np.nan, currency)
     amounts, priced = unit_price.values, ~np.isnan(unit_price.values)
@@ -114,19 +102,20 @@ def read_order_lines(
     price_columns = tuple(name for name in (columns.unit_price, columns.line_total) if name)
     # Also where the units are below zero: then the money is, or both are.
     paid_back = amounts < 0
-    refunds = paid_back_rows(items.codes, price, paid_back & ~returned & ~too_large)
+    refunds = order_rows.paid_back_rows(items.codes, price, paid_back & ~returned & ~too_large)
     returned |= refunds
     price[np.isnan(amounts) | too_large | paid_back] = UNKNOWN
-    moments = with_inherited_moments(orders.codes, _moments(source, section, config.shop.timezone))
+    moments = _moments(source, section, config.shop.timezone)
+    moments = order_rows.with_inherited_moments(orders.codes, moments)
     latest = clock.now() + clock.MICROS_PER_DAY
 
     def filtered() -> Bools:
         rows = np.zeros(source.n_rows, dtype=np.bool_)
         for wanted, states in ((True, section.only), (False, section.not_)):
             for name, words in states.items():
-                said = rows_saying(source, name, words, orders.codes)
+                said = order_rows.rows_saying(source, name, words, orders.codes)
                 if not said.any():
-                    audit.warnings.append(unmatched_words(source, name, words))
+                    audit.warnings.append(order_rows.unmatched_words(source, name, words))
                 rows |= said != wanted
         return rows
 
@@ -140,7 +129,7 @@ def read_order_lines(
         refunds = _numbers(source, section, "amount_refunded", 0.0, currency)
         back = np.abs(np.nan_to_num(refunds.values))
         line = np.nan_to_num(amounts) * units
-        whole, part = refunded_rows(orders.codes, back, line, audit.kept & ~returned)
+        whole, part = order_rows.refunded_rows(orders.codes, back, line, audit.kept & ~returned)
         audit.note("partial_refund", part, columns.amount_refunded or "")
         return whole
 
@@ -156,7 +145,9 @@ def read_order_lines(
         return _repeated_rows(source, key, audit.kept)
 
     def absurd() -> Bools:
-        return _absurd(items.codes, price, audit.kept & ~returned & (price > 0))
+        usable = audit.kept & ~returned & (price > 0)
+        medians = medians_of(items.codes[usable], price[usable], len(items.values) + 1)
+        return usable & (price > ABSURD_PRICE_RATIO * medians[items.codes])
 
     checks: tuple[Check, ...] = (
         ("missing_order_id", columns.order_id, lambda: orders.codes == MISSING),
@@ -198,7 +189,7 @@ def read_order_lines(
             file=source.files[0],
         )
     if section.split_orders is not False:
-        orders, said = split_by_visit(
+        orders, said = order_rows.split_by_visit(
             *(orders, columns, moments),
             ((columns.store_id, "stores", stores), (columns.customer_id, "customers", customers)),
             audit.kept & ~returned,
@@ -206,25 +197,31 @@ def read_order_lines(
             split=section.split_orders,
         )
         audit.warnings += said
-    audit.warnings += unused_states(source, of_returns)
+    audit.warnings += order_rows.unused_states(source, of_returns)
     discount = _numbers(source, section, "discount", 0.0)
     # Some shops write discounts as deductions.
     discount_minor, too_much = money_to_minor(np.abs(discount.values), config.shop.currency)
     missing = np.full(source.n_rows, MISSING, dtype=np.int32)
     customer = missing if customers is None else customers.codes
     guest = customer == MISSING
+
+    def several_customers() -> Bools:
+        usable = audit.kept & ~returned & ~guest
+        several, _ = order_rows.differing(orders.codes, customer, usable)
+        return usable & np.append(several, False)[orders.codes]
+
     notes: tuple[Check, ...] = (
         ("continued_row", columns.order_id, lambda: stated.codes == MISSING),
         ("return_row", tuple(of_returns), lambda: by_word),
         ("refund_row", price_columns, lambda: refunds),
-        ("shortened_id", columns.item_id, lambda: _matching(items, CUT_SHORT)),
+        (
+            "shortened_id",
+            columns.item_id,
+            lambda: items.by_key(pc.match_substring_regex(items.texts, CUT_SHORT), False),
+        ),
         ("bad_discount", columns.discount, lambda: discount.bad | too_much),
         ("guest_line", columns.customer_id, lambda: guest),
-        (
-            "several_customers",
-            columns.customer_id,
-            lambda: _several(orders.codes, customer, audit.kept & ~returned & ~guest),
-        ),
+        ("several_customers", columns.customer_id, several_customers),
         ("missing_price", price_columns, lambda: (price == UNKNOWN) & ~returned),
     )
     for what, names, rows in notes:
@@ -280,13 +277,7 @@ def _inherited(
         if empty.any():
             codes = np.where(keys.by_key(empty > 0, True), MISSING, keys.codes)
             keys = Keys(codes, keys.values)
-    return Keys(inherited(orders.codes, keys.codes), keys.values)
-
-
-def _matching(keys: Keys, pattern: str) -> Bools:
-    if not pa.types.is_large_string(keys.values.type):
-        return np.zeros(len(keys.codes), dtype=np.bool_)
-    return keys.by_key(pc.match_substring_regex(keys.texts, pattern), False)
+    return Keys(order_rows.inherited(orders.codes, keys.codes), keys.values)
 
 
 def _moments(source: SourceTable, section: OrdersSection, timezone: str) -> Moments:
@@ -316,14 +307,6 @@ def _no_item_known(
     )
 
 
-def _several(orders: Int32s, customers: Int32s, usable: Bools) -> Bools:
-    """Return the usable rows of orders that name more than one customer."""
-    if agree(orders, customers):
-        return np.zeros_like(usable)
-    several, _ = differing(orders, customers, usable)
-    return usable & np.append(several, False)[orders]
-
-
 def _repeated_rows(source: SourceTable, key: Int64s, kept: Bools) -> Bools:
     """Return the kept rows of which `key` and every source cell equal an earlier kept row's."""
     repeated = np.zeros(len(key), dtype=np.bool_)
@@ -343,9 +326,3 @@ def _repeated_rows(source: SourceTable, key: Int64s, kept: Bools) -> Bools:
         )
         repeated[rows] = cells.duplicated().to_numpy()
     return repeated
-
-
-def _absurd(item: Int32s, price: Int64s, usable: Bools) -> Bools:
-    """Return the usable rows priced beyond ABSURD_PRICE_RATIO times their item's median."""
-    medians = medians_of(item[usable], price[usable], int(item.max(initial=0)) + 1)
-    return usable & (price > ABSURD_PRICE_RATIO * medians[item])

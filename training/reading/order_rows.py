@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Bools, Float64s, Int32s, Int64s
 from mersalg.engine.source_sections import OrderColumns, OrdersSection
@@ -120,17 +118,19 @@ def split_by_visit(
     the keys, and in words what was done.
     """
     parts = [(names, word, keys) for names, word, keys in others if names and keys is not None]
-    if columns.ordered_at and not agree(orders.codes, moments.micros, _MINUTES_APART):
+    earliest = np.full(int(orders.codes.max(initial=MISSING)) + 2, np.iinfo(np.int64).max)
+    np.minimum.at(earliest, orders.codes, moments.micros)
+    # The rows of nearly every order are of one visit, and days take long to tell.
+    if columns.ordered_at and (moments.micros - earliest[orders.codes] > _MINUTES_APART).any():
         days = _visit_days(orders.codes, moments.micros, timezone)
         parts.insert(0, (columns.ordered_at[:1], "days", days))
     several, accepted = 0, list[str]()
     splits: list[tuple[str, Sequence[str], Keys, int]] = []
     for names, word, keys in parts:
-        if agree(orders.codes, keys.codes):
-            continue
         is_splittable = usable & (keys.codes != MISSING)
         spanning = int(differing(orders.codes, keys.codes, is_splittable)[0].sum())
-        several = several or int((np.bincount(orders.codes[usable]) > 1).sum())
+        if spanning and not several:
+            several = int((np.bincount(orders.codes[usable]) > 1).sum())
         if spanning and (split or spanning > max(_MANY * several, _FEW)):
             pairs = np.unique(
                 orders.codes[is_splittable].astype(np.int64) << 32 | keys.codes[is_splittable]
@@ -170,19 +170,6 @@ def differing(orders: Int32s, codes: Int32s, rows: Bools) -> tuple[Bools, Int32s
     one[order] = code
     differ[order[code != one[order]]] = True
     return differ, one
-
-
-def agree(orders: Int32s, values: NDArray[np.integer[Any]], by: int = 0) -> bool:
-    """Return whether the values of each order lie within `by`, as they nearly always do.
-
-    May be False where they do, but are spread over rows that are not side by side.
-    """
-    if (orders[1:] >= orders[:-1]).all():
-        same = orders[1:] == orders[:-1]
-        return not (same & (np.abs(np.diff(values)) > by)).any()
-    one = np.zeros(int(orders.max(initial=-1)) + 2, dtype=values.dtype)
-    one[orders] = values
-    return not (np.abs(values - one[orders]) > by).any()
 
 
 def _visit_days(orders: Int32s, micros: Int64s, timezone: str) -> Keys:
@@ -302,13 +289,6 @@ def refunded_rows(
     of_line = (back >= _ALL_BUT_ROUNDING * line) & (back <= line / _ALL_BUT_ROUNDING) & (line > 0)
     whole[rows] = of_order[order[rows]] | of_line[rows]
     return whole, kept & ~whole & (back > 0)
-
-
-def cancelled_rows(orders: Keys, prefix: str | None) -> Bools:
-    """Return the rows whose order id has the prefix of cancellations."""
-    if not prefix:
-        return np.zeros(len(orders.codes), dtype=np.bool_)
-    return orders.by_key(pc.starts_with(orders.texts, prefix), False)
 
 
 def unmatched_words(source: SourceTable, column: str, words: Sequence[str]) -> str:

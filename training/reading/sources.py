@@ -128,7 +128,7 @@ class AmbiguousColumn(ValueError):
         self.text = text
 
 
-def read_source(section: SourceSection, folder: Path, needed: Sequence[str]) -> SourceTable:
+def read_source(section: SourceSection, folder: Path) -> SourceTable:
     """Read a section of the shop file.
 
     Parameters
@@ -137,16 +137,13 @@ def read_source(section: SourceSection, folder: Path, needed: Sequence[str]) -> 
         Where the rows lie and how they are written.
     folder
         That of the shop file; relative paths start there.
-    needed
-        Columns that must be there.
 
     Raises
     ------
     ConfigError
         The database URL cannot be used.
     DataError
-        No such file, an unreadable one, files of a glob that do not fit together, a column that is
-        missing, or no row at all.
+        No such file, an unreadable one, files of a glob that do not fit together, or no row at all.
     """
     if section.url is not None and section.query is not None:
         # SQLAlchemy takes long to load: only who reads a database waits for it.
@@ -157,7 +154,6 @@ def read_source(section: SourceSection, folder: Path, needed: Sequence[str]) -> 
     else:
         paths = matching_files(section.path or "", folder)
         source = read_files(paths, separator=section.separator, encoding=section.encoding)
-    require_columns(source.table.column_names, needed, source.files[0])
     if not source.n_rows and not source.ragged:
         raise DataError("there are no rows", file=source.files[0])
     return replace(source, nothing=_NOTHING)

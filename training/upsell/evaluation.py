@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mersalg.engine.arrays import Bools, Float64s, Int32s, Int64s
+from mersalg.engine.arrays import Bools, Float64s, Int32s
 from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.native.signals import SIBLING
@@ -18,7 +18,7 @@ from mersalg.training.reading.dataset import Dataset, usual_prices
 from mersalg.training.upsell.events import Questions, protocol_ladders
 from mersalg.training.upsell.families import groups_of
 from mersalg.training.upsell.memory import Memory, facts_of
-from mersalg.training.upsell.model_fit import MAX_TURNS, MAX_UPGRADES, WARM_UP, Asker, drawn, shares
+from mersalg.training.upsell.model_fit import WARM_UP, Asker, drawn, shares
 from mersalg.training.upsell.tiers import fit_ladders, former_cuts, price_changes
 
 TRAIN_SHARE = 292 / 366
@@ -63,7 +63,7 @@ def _which(dataset: Dataset, before: Dataset, family: Int32s, split: int) -> dic
     asker = _asker(dataset, before, family, "terciles")
     turns, days = asker.turns, asker.turns.seconds // 86_400
     new = asker.upgrades() & turns.is_new
-    scorer = asker.which(np.flatnonzero(new & (days < split) & _warm(days, split)), MAX_UPGRADES)
+    scorer = asker.which(np.flatnonzero(new & (days < split) & (days >= WARM_UP * split)))
     chosen = np.flatnonzero(new & (days >= split))
     if scorer is None or not len(chosen):
         return None
@@ -111,10 +111,6 @@ def hit_rates(score: NDArray[np.floating], taken: Bools, asked: Questions) -> di
     return rates
 
 
-def _warm(days: Int64s, split: int) -> Bools:
-    return days >= WARM_UP * split
-
-
 def _whether(
     dataset: Dataset, before: Dataset, family: Int32s, split: int
 ) -> dict[str, Any] | None:
@@ -122,7 +118,7 @@ def _whether(
     turns, days = asker.turns, asker.turns.seconds // 86_400
     up, below = asker.goes_up(), asker.below_top()
     learned = below & (days < split)
-    scorer = asker.whether(np.flatnonzero(learned & _warm(days, split)), up, MAX_TURNS)
+    scorer = asker.whether(np.flatnonzero(learned & (days >= WARM_UP * split)), up)
     chosen = np.flatnonzero(below & (days >= split))
     if scorer is None or not len(chosen):
         return None

@@ -155,8 +155,7 @@ def questions_of(
         & (ratio >= min_ratio - _TOLERANCE)
         & (ratio <= max_ratio + _TOLERANCE)
     )
-    indptr = np.zeros(len(base) + 1, dtype=np.int64)
-    np.cumsum(np.bincount(owner[fit], minlength=len(base)), out=indptr[1:])
+    indptr = np.append(0, np.cumsum(np.bincount(owner[fit], minlength=len(base))))
     return Questions(base, indptr, sibling[fit], ratio[fit].astype(np.float32))
 
 
@@ -169,8 +168,8 @@ def protocol_ladders(
     or more; or K-means on log price, of all.
     """
     item, paid = (before.lines[name].to_numpy() for name in ("item", "unit_price_minor"))
-    price = medians_of(item[paid > 0], paid[paid > 0], len(family))
-    price[np.isnan(price)] = UNKNOWN
+    medians = medians_of(item[paid > 0], paid[paid > 0], len(family))
+    price = np.nan_to_num(medians, nan=UNKNOWN)
     counts = before.baskets.item_counts()
     least = MIN_ORDERS if kind == "terciles" else 1
     usable = (price > 0) & (family >= 0) & (counts >= least)

@@ -162,7 +162,6 @@ class Memory:
     """Positions of `bought` by customer, category and time."""
     category_stamps: Timeline
     by_customer: Timeline
-    last_of_customer: Int64s
 
     @classmethod
     def of(cls, dataset: Dataset, ladders: Ladders, facts: Facts) -> Self:
@@ -202,7 +201,6 @@ class Memory:
             by_category,
             Timeline.of(key, bought.seconds),
             Timeline.of(bought.customer, bought.seconds, facts.level[bought.item]),
-            np.sort(bought.customer * _SPAN + bought.seconds),
         )
 
     def promotion(self, item: Int64s, seconds: Int64s) -> tuple[Float32s, Float32s]:
@@ -234,7 +232,7 @@ class Memory:
         index = self.by_category[np.arange(len(owner)) + shift[owner]]
         items = Ragged.of_lengths(lengths, self.bought.item[index])
         age = (seconds[owner] - self.bought.seconds[index]) / _DAY
-        people = self.last_of_customer
+        people = self.by_customer.stamps
         first = np.searchsorted(people, customer * _SPAN)
         last = np.searchsorted(people, customer * _SPAN + seconds)
         n_entries = np.where(customer >= 0, last - first, 0)

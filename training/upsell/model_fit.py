@@ -109,9 +109,9 @@ class Asker:
         base = self.turns.base
         return ladders.tier[base] < top[ladders.family[base]]
 
-    def which(self, chosen: Int64s, most: int) -> Scorer | None:
+    def which(self, chosen: Int64s) -> Scorer | None:
         """Return the model of which better item is taken; None where too few were."""
-        chosen = drawn(chosen, most)
+        chosen = drawn(chosen, MAX_UPGRADES)
         if len(chosen) < MIN_UPGRADES:
             return None
         turns = self.turns.take(chosen)
@@ -120,9 +120,9 @@ class Asker:
         _, rows = self.memory.signals(_some_unknown(turns.customer), asked, turns.seconds)
         return fit_which(rows, taken, asked)
 
-    def whether(self, chosen: Int64s, went_up: Bools, most: int) -> Scorer | None:
-        """`went_up` is bool (n_turns,), of all turns."""
-        chosen = drawn(chosen, most)
+    def whether(self, chosen: Int64s, went_up: Bools) -> Scorer | None:
+        """Return the model of whether a turn goes up; `went_up` is bool, of all turns."""
+        chosen = drawn(chosen, MAX_TURNS)
         labels = went_up[chosen]
         if len(chosen) < MIN_TURNS or labels.sum() < 50:
             return None
@@ -154,10 +154,10 @@ def fit_likelihood(
     end = int((dataset.ordered_at.max() - dataset.ordered_at.min()) // 1_000_000)
     warm = seconds >= WARM_UP * end
     upgrades = asker.upgrades()
-    which = asker.which(np.flatnonzero(upgrades & warm), MAX_UPGRADES)
+    which = asker.which(np.flatnonzero(upgrades & warm))
     if which is None:
         return None
-    whether = asker.whether(np.flatnonzero(asker.below_top() & warm), upgrades, MAX_TURNS)
+    whether = asker.whether(np.flatnonzero(asker.below_top() & warm), upgrades)
     if whether is None:
         return None
     return Likelihood(facts, memory.standing(end + 1), which, whether)

@@ -179,13 +179,12 @@ def fit_ladders(
 
     members = np.flatnonzero(family >= 0)
     members = members[np.lexsort((members, price[members], family[members]))].astype(np.int32)
-    indptr = np.zeros(len(ladder_groups) + 1, dtype=np.int64)
-    np.cumsum(sizes[ladder_groups], out=indptr[1:])
+    ladders = Ragged.of_lengths(sizes[ladder_groups], members)
     tier = np.full(len(catalogue), UNKNOWN, dtype=np.int16)
     with_steps = n_former = 0
     with progress.task("Fitting price tiers", total=len(ladder_groups)) as task:
         for ladder in range(len(ladder_groups)):
-            inside = members[indptr[ladder] : indptr[ladder + 1]]
+            inside = ladders[ladder]
             prices = price[inside]
             known_as = int(ladder_groups[ladder])
             cuts = (former or {}).get((int(groups.method[known_as]), groups.names[known_as]))
@@ -210,7 +209,7 @@ def fit_ladders(
             "far_off": _examples(catalogue, far_off, "median of its family", median),
         },
     )
-    return Ladders(family, tier, Ragged(indptr, members), groups.families(ladder_groups)), counts
+    return Ladders(family, tier, ladders, groups.families(ladder_groups)), counts
 
 
 def tiers_of_prices(prices: Int64s, changes: Float64s = _NO_CHANGES) -> Int16s:

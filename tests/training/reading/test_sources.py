@@ -57,7 +57,7 @@ def instants(columns: dict[str, Any], form: str | None = None, zone: str = "UTC"
 
 def test_ids_keep_their_exact_text(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('\ufefforder_id,item_id\n00123,"a, b "\n1e5,NA\n')
-    source = read_source(section(path="a.csv"), tmp_path, ["order_id", "item_id"])
+    source = read_source(section(path="a.csv"), tmp_path)
     assert source.column("order_id").to_pylist() == ["00123", "1e5"]
     assert source.column("item_id").to_pylist() == ["a, b ", "NA"]
 
@@ -256,17 +256,17 @@ def test_typed_times() -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for path, what in (("no.csv", "no such file"), ("no*.csv", "no file matches")):
         with pytest.raises(DataError, match=what) as caught:
-            read_source(section(path=path), tmp_path, [])
+            read_source(section(path=path), tmp_path)
         assert caught.value.details["file"] == str(tmp_path / path)
     (tmp_path / "orders").mkdir()
     with pytest.raises(DataError, match=r"this is a folder.*\*\.csv"):
-        read_source(section(path="orders"), tmp_path, [])
+        read_source(section(path="orders"), tmp_path)
 
 
 def test_a_missing_column_is_named_with_those_there(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("order_id,sku\n1,2\n")
     with pytest.raises(DataError, match="no such column; there are 'order_id', 'sku'") as caught:
-        read_source(section(path="a.csv"), tmp_path, ["order_id", "item_id"])
+        read_source(section(path="a.csv"), tmp_path).column("item_id")
     assert caught.value.details["column"] == "item_id"
     assert caught.value.details["file"] == str(tmp_path / "a.csv")
 
@@ -274,36 +274,36 @@ def test_a_missing_column_is_named_with_those_there(tmp_path: Path) -> None:
 def test_a_column_may_not_stand_twice(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("order_id,item_id,item_id\n1,2,3\n")
     with pytest.raises(DataError, match="more than once"):
-        read_source(section(path="a.csv"), tmp_path, ["item_id"])
+        read_source(section(path="a.csv"), tmp_path).column("item_id")
 
 
 @pytest.mark.parametrize(("content", "what"), [(b"", "cannot be read"), (b"a,b\n", "no rows")])
 def test_a_file_without_rows_cannot_serve(tmp_path: Path, content: bytes, what: str) -> None:
     (tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(DataError, match=what):
-        read_source(section(path="a.csv"), tmp_path, [])
+        read_source(section(path="a.csv"), tmp_path)
 
 
 def test_encodings(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("order_id;item_id\n1;brød\n".encode("cp1252"))
     with pytest.raises(DataError, match="not utf-8 text; set encoding"):
-        read_source(section(path="a.csv", separator=";"), tmp_path, [])
+        read_source(section(path="a.csv", separator=";"), tmp_path)
     known = section(path="a.csv", separator=";", encoding="cp1252")
-    assert read_source(known, tmp_path, []).column("item_id").to_pylist() == ["brød"]
+    assert read_source(known, tmp_path).column("item_id").to_pylist() == ["brød"]
     with pytest.raises(DataError, match="no such encoding: klingon"):
-        read_source(section(path="a.csv", encoding="klingon"), tmp_path, [])
+        read_source(section(path="a.csv", encoding="klingon"), tmp_path)
 
 
 def test_a_file_that_is_no_parquet(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_text("no")
     with pytest.raises(DataError, match="cannot be read as Parquet"):
-        read_source(section(path="a.parquet"), tmp_path, [])
+        read_source(section(path="a.parquet"), tmp_path)
 
 
 def test_spreadsheets_and_lists_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.xlsx").write_bytes(b"PK")
     with pytest.raises(DataError, match="save the sheet as CSV"):
-        read_source(section(path="a.xlsx"), tmp_path, [])
+        read_source(section(path="a.xlsx"), tmp_path)
     with pytest.raises(DataError, match="not one value"):
         keys_of(pa.array([["a"], ["b"]]))
     assert keys_of(pa.array([b"a", b"b"])) == ["a", "b"]
@@ -313,7 +313,7 @@ def test_spreadsheets_and_lists_are_refused(tmp_path: Path) -> None:
 
 def test_rows_of_another_width_are_set_aside_with_their_numbers(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("order_id,item_id\n1,a\n2,b,c\n3,c\n4\n5,e\n")
-    source = read_source(section(path="a.csv"), tmp_path, [])
+    source = read_source(section(path="a.csv"), tmp_path)
     assert source.column("order_id").to_pylist() == ["1", "3", "5"]
     assert [source.place(row)[1] for row in range(3)] == [1, 3, 5]
     assert [(row.row, row.text) for row in source.ragged] == [(2, "2,b,c"), (4, "4")]
@@ -323,11 +323,11 @@ def test_a_glob_reads_files_in_order_of_name(tmp_path: Path) -> None:
     (tmp_path / "2025").mkdir()
     (tmp_path / "2025" / "b.csv").write_text("item_id,order_id\nx,2\ny,3\n")
     (tmp_path / "2025" / "a.csv").write_text("order_id,item_id\n1,x\n")
-    source = read_source(section(path="*/*.csv"), tmp_path, ["order_id"])
+    source = read_source(section(path="*/*.csv"), tmp_path)
     assert source.column("order_id").to_pylist() == ["1", "2", "3"]
     assert source.place(0) == (str(tmp_path / "2025" / "a.csv"), 1)
     assert source.place(2) == (str(tmp_path / "2025" / "b.csv"), 2)
-    absolute = read_source(section(path=str(tmp_path / "2025" / "?.csv")), Path("/"), [])
+    absolute = read_source(section(path=str(tmp_path / "2025" / "?.csv")), Path("/"))
     assert absolute.n_rows == 3
 
 
@@ -335,16 +335,16 @@ def test_files_of_a_glob_must_fit_together(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("order_id,item_id\n1,x\n")
     (tmp_path / "b.csv").write_text("order_id,sku\n1,x\n")
     with pytest.raises(DataError, match="it lacks item_id and adds sku") as caught:
-        read_source(section(path="*.csv"), tmp_path, [])
+        read_source(section(path="*.csv"), tmp_path)
     assert caught.value.details["file"] == str(tmp_path / "b.csv")
     parquet.write_table(pa.table({"order_id": [1]}), tmp_path / "a.parquet")
     parquet.write_table(pa.table({"order_id": ["1"]}), tmp_path / "b.parquet")
     with pytest.raises(DataError, match="holds string here and int64") as caught:
-        read_source(section(path="*.parquet"), tmp_path, [])
+        read_source(section(path="*.parquet"), tmp_path)
     assert caught.value.details["column"] == "order_id"
     # A month without guests stores whole numbers, one with guests floats: the ids are the same.
     parquet.write_table(pa.table({"order_id": [17850.0, None]}), tmp_path / "b.parquet")
-    source = read_source(section(path="*.parquet"), tmp_path, [])
+    source = read_source(section(path="*.parquet"), tmp_path)
     assert read_keys(source, ("order_id",)).texts.to_pylist() == ["1", "17850"]
 
 
@@ -364,7 +364,7 @@ def database(tmp_path: Path) -> Path:
 
 def test_a_query_is_run_as_written(database: Path) -> None:
     query = "select order_id, item_id, note, '100%s :x' as mark from lines order by 1"
-    source = read_source(section(url="sqlite:///shop.db", query=query), database, ["item_id"])
+    source = read_source(section(url="sqlite:///shop.db", query=query), database)
     assert source.table.to_pydict() == {
         "order_id": [1, 2, 3],
         "item_id": ["a", "b", None],
@@ -378,22 +378,22 @@ def test_parts_of_a_query_may_differ_in_type(
 ) -> None:
     monkeypatch.setattr("mersalg.training.reading.database_source._ROWS_AT_A_TIME", 1)
     query = "select note from lines order by order_id"
-    source = read_source(section(url="sqlite:///shop.db", query=query), database, ["note"])
+    source = read_source(section(url="sqlite:///shop.db", query=query), database)
     assert source.column("note").to_pylist() == ["1", "x", "2.5"]
 
 
 def test_the_environment_keeps_secrets(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_DB", "shop.db")
     query = "select item_id from lines"
-    source = read_source(section(url="sqlite:///${SHOP_DB}", query=query), database, [])
+    source = read_source(section(url="sqlite:///${SHOP_DB}", query=query), database)
     assert source.n_rows == 3
     with pytest.raises(ConfigError, match="NO_SUCH_VARIABLE"):
-        read_source(section(url="sqlite:///${NO_SUCH_VARIABLE}", query=query), database, [])
+        read_source(section(url="sqlite:///${NO_SUCH_VARIABLE}", query=query), database)
 
 
 def test_what_a_database_refuses(database: Path) -> None:
     def read(url: str, query: str) -> None:
-        read_source(section(url=url, query=query), database, [])
+        read_source(section(url=url, query=query), database)
 
     with pytest.raises(DataError, match="the query failed: no such table: orders"):
         read("sqlite:///shop.db", "select * from orders")
@@ -418,13 +418,13 @@ def test_postgresql_types(fresh_postgres_url: str, tmp_path: Path) -> None:
         select 7 as order_id, 'a'::text as item_id, 12.50::numeric as price, 10 % 7 as quantity,
                timestamptz '2025-07-01 12:00+02' as ordered_at
     """
-    source = read_source(section(url=fresh_postgres_url, query=query), tmp_path, ["price"])
+    source = read_source(section(url=fresh_postgres_url, query=query), tmp_path)
     assert read_keys(source, ("order_id",)).texts.to_pylist() == ["7"]
     assert read_numbers(source, "price").values.tolist() == [12.5]
     moments = read_moments(source, ("ordered_at",), None, "UTC")
     assert clock.to_iso(int(moments.micros[0])) == "2025-07-01T10:00:00+00:00"
     with pytest.raises(DataError) as caught:
-        read_source(section(url=fresh_postgres_url, query="select * from nothing"), tmp_path, [])
+        read_source(section(url=fresh_postgres_url, query="select * from nothing"), tmp_path)
     assert "nothing" in caught.value.message
 
 
