@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import get_type_hints
 
-from mersalg.engine.arrays import Arrays, arrays_of, read
+from mersalg.engine.arrays import Arrays, Float32s, arrays_of, read
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.config import (
     AlertsSection,
@@ -16,16 +16,14 @@ from mersalg.engine.config import (
     ShopSection,
     TrackingSection,
 )
-from mersalg.engine.cross_sell.affinity import Affinity
 from mersalg.engine.cross_sell.newcomers import Newcomers
-from mersalg.engine.cross_sell.rules import Recency, RuleIndexes, RuleTable
+from mersalg.engine.cross_sell.rules import Affinity, Recency, RuleIndexes, RuleTable
 from mersalg.engine.cross_sell.stores import Stores
 from mersalg.engine.errors import ModelCorrupt
-from mersalg.engine.native.packed_items import Packed
 from mersalg.engine.ranking.purchases import Customers
 from mersalg.engine.ranking.ranking import Ranking
 from mersalg.engine.source_sections import AttributesSection
-from mersalg.engine.upsell.likelihood import Likelihood
+from mersalg.engine.upsell.likelihood import Likelihood, PackedUpgrades
 from mersalg.engine.upsell.readings import Reading, Readings
 from mersalg.engine.upsell.tiers import Ladders
 
@@ -40,6 +38,23 @@ class Settings:
     tracking: TrackingSection
     attributes: AttributesSection = field(default_factory=AttributesSection)
     alerts: AlertsSection = field(default_factory=AlertsSection)
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Arrays that the kernels read; each None of a model that has none."""
+
+    ranking: Float32s | None
+    """float32 (n_items, 16): see `ItemSignals.packed`."""
+    upgrades: PackedUpgrades | None
+
+    @classmethod
+    def of(cls, ranking: Ranking | None, likelihood: Likelihood | None) -> Packed:
+        """Pack the items of a model."""
+        return cls(
+            None if ranking is None else ranking.signals.packed(),
+            None if likelihood is None else PackedUpgrades.of(likelihood),
+        )
 
 
 # Models are compared and remembered by identity: two loads of a version are two models.

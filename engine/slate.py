@@ -16,9 +16,8 @@ from msgspec import Struct
 from mersalg.engine import clock, money
 from mersalg.engine.arrays import Int32s
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
-from mersalg.engine.cross_sell.candidates import Candidates
 from mersalg.engine.cross_sell.newcomers import Newcomers
-from mersalg.engine.cross_sell.recommender import CrossSell
+from mersalg.engine.cross_sell.recommender import Candidates, CrossSell
 from mersalg.engine.eligibility import Cap, Eligibility
 from mersalg.engine.fact_values import LARGEST_QUANTITY
 from mersalg.engine.facts import CartLine, Quantity, UnitPrice

@@ -197,11 +197,10 @@ def upsell_text(
     differs: Sequence[Change],
     extra: Extra,
     language: Language,
-    wording: Wording | AttributesSection | None = None,
+    wording: Wording | None = None,
 ) -> str:
     """Return what the better item adds, for how much more a unit; gains in the shop's order."""
-    words = wording if isinstance(wording, Wording) else Wording(wording)
-    messages = messages_of(language)
+    messages, words = messages_of(language), wording or Wording()
     what = _bigger_pack(extra, language) if extra.step == "size" else ""
     what = what or _gained(gained, language, words) or _instead(differs, extra, language, words)
     what = _sentence_case(what)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mersalg.engine.arrays import Bools, Float32s, Float64s, Int64s, Ragged
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.cross_sell import measures
-from mersalg.engine.cross_sell.affinity import Affinity
+from mersalg.engine.cross_sell.rules import Affinity
 from mersalg.engine.orders import Baskets
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.keyed import least_by_key

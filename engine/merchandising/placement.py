@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mersalg.engine.arrays import Int32s
-from mersalg.engine.cross_sell.candidates import Candidates
-from mersalg.engine.cross_sell.recommender import RuleCounts
+from mersalg.engine.cross_sell.recommender import Candidates, RuleCounts
 from mersalg.engine.eligibility import Cap, CartEligibility
 from mersalg.engine.facts import Kind
 from mersalg.engine.merchandising.policy import Pin

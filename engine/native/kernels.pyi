@@ -8,10 +8,9 @@ from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.cross_sell.rules import RuleIndex, RuleTable
 from mersalg.engine.facts import Mode
-from mersalg.engine.native.packed_items import PackedUpgrades
 from mersalg.engine.ranking.purchases import Carts, Past
 from mersalg.engine.ranking.ranking import Ranking
-from mersalg.engine.upsell.likelihood import Likelihood
+from mersalg.engine.upsell.likelihood import Likelihood, PackedUpgrades
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.engine.vocabulary import StringTable
 

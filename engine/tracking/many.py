@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Measured = dict[str, Any]
 """One kind of one group of a report."""
@@ -27,10 +27,10 @@ def judge_together(groups: Sequence[Measured]) -> None:
     for name in EFFECTS:
         effects = [group[name] for group in groups]
         tested = [effect for effect in effects if effect["p_value"] is not None]
-        q_values = benjamini_hochberg([effect["p_value"] for effect in tested])
         for effect in effects:
             effect["q_value"] = None
-        for effect, q_value in zip(tested, q_values, strict=True):
+        of_tested: list[float] = q_values([effect["p_value"] for effect in tested]).tolist()
+        for effect, q_value in zip(tested, of_tested, strict=True):
             effect["q_value"] = q_value
     for rate in SHRUNKEN:
         entries = [group[rate] for group in groups]
@@ -39,17 +39,17 @@ def judge_together(groups: Sequence[Measured]) -> None:
             entry["shrunken"] = None if entry["status"] == "not_comparable" else value
 
 
-def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
-    """Return q-values: the smallest false discovery rate at which each is still called an effect.
+def q_values(p_values: ArrayLike, n_tests: int | None = None) -> NDArray[np.float64]:
+    """Return the smallest false discovery rates at which each is still called an effect, (n,).
 
-    Y. Benjamini and Y. Hochberg (1995), "Controlling the false discovery rate".
+    `n_tests` >= n is the number of hypotheses looked at; the others count as p = 1, which can only
+    raise the answers. Y. Benjamini and Y. Hochberg (1995), "Controlling the false discovery rate".
     """
-    adjusted = [0.0] * len(p_values)
-    least = 1.0
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index], reverse=True)
-    for better, index in enumerate(order):
-        least = min(least, p_values[index] * len(p_values) / (len(p_values) - better))
-        adjusted[index] = least
+    p = np.asarray(p_values, np.float64)
+    order = np.argsort(p, kind="stable")
+    scaled = p[order] * max(len(p), n_tests or 0) / np.arange(1, len(p) + 1)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
     return adjusted
 
 

@@ -22,9 +22,9 @@ from mersalg.engine.facts import Quantity, Step
 from mersalg.engine.model import Model
 from mersalg.engine.money import LARGEST_MINOR, scale
 from mersalg.engine.native.kernels import NativeUpgrades
-from mersalg.engine.native.packed_items import PackedUpgrades
 from mersalg.engine.ranking.purchases import Past
 from mersalg.engine.upsell.gains import PACK_SIZE, Comparison, amounts_of, compare_items
+from mersalg.engine.upsell.likelihood import PackedUpgrades
 from mersalg.engine.upsell.packs import step_of, unit_saving
 from mersalg.engine.upsell.readings import Reading
 from mersalg.engine.upsell.tiers import LEARNED, Ladders, given_upgrades

@@ -20,9 +20,8 @@ from msgspec import convert
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
-from mersalg.engine.cross_sell.affinity import Affinity
-from mersalg.engine.cross_sell.candidates import Candidates
-from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.cross_sell.recommender import Candidates
+from mersalg.engine.cross_sell.rules import Affinity, RuleTable
 from mersalg.engine.facts import CartLine
 from mersalg.engine.model import Model, Settings
 from mersalg.engine.slate import Slate, build_slate

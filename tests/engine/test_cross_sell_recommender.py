@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mersalg.engine.cross_sell.candidates import Candidates
-from mersalg.engine.cross_sell.recommender import CrossSell
+from mersalg.engine.cross_sell.recommender import Candidates, CrossSell
 from mersalg.engine.model import Model
 from mersalg.engine.ranking.purchases import Past
 from tests.support.models import TinyItem, TinyRule, tiny_model

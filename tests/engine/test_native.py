@@ -31,9 +31,9 @@ from mersalg.engine.native.kernels import (
     mark,
     restore,
 )
-from mersalg.engine.native.packed_items import PackedUpgrades
 from mersalg.engine.ranking.purchases import Past
 from mersalg.engine.ranking.ranking import MODES, Ranking, Scorer
+from mersalg.engine.upsell.likelihood import PackedUpgrades
 from tests.support.numpy_cross_sell import best_pair, fire, strongest
 from tests.support.numpy_ranking import rank
 from tests.support.numpy_upsell import Found, better_items

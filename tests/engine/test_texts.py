@@ -418,10 +418,10 @@ def test_the_shops_own_words_come_first() -> None:
     )
     grade = Change("grade", "fair", "ideal")
     extra = Extra(5000, "NOK")
-    assert upsell_text([STORAGE, grade], [], extra, "en", attributes) == (
+    assert upsell_text([STORAGE, grade], [], extra, "en", Wording(attributes)) == (
         "4x the room for files and grade fair → ideal for 50 NOK more"
     )
-    assert _with_spaces(upsell_text([STORAGE, grade], [], extra, "nb", attributes)) == (
+    assert _with_spaces(upsell_text([STORAGE, grade], [], extra, "nb", Wording(attributes))) == (
         "4 ganger så mye plass til filer og karakter fair → ideal for 50 kr mer"
     )
 
@@ -471,7 +471,7 @@ def test_names_stand_in_texts_as_they_are(name: str, language: Language) -> None
     labelled = AttributesSection.model_validate(
         {"attribute_labels": {"storage_gb": {"en": name, "nb": name}}}
     )
-    assert name in upsell_text([STORAGE], [], Extra(100, "NOK"), language, labelled)
+    assert name in upsell_text([STORAGE], [], Extra(100, "NOK"), language, Wording(labelled))
 
 
 def test_names_cannot_break_a_line_or_turn_the_text_around() -> None:

@@ -21,9 +21,9 @@ from mersalg.engine.native.kernels import (
     restore,
     upgrade_signals,
 )
-from mersalg.engine.native.packed_items import PackedUpgrades, ladder_items
 from mersalg.engine.ranking.purchases import Past
 from mersalg.engine.ranking.ranking import MODES
+from mersalg.engine.upsell.likelihood import PackedUpgrades, ladder_items
 from mersalg.engine.vocabulary import Vocabulary
 from mersalg.training.upsell.memory import History
 from tests.support.models import tiny_model

@@ -10,8 +10,7 @@ import numpy as np
 from mersalg.engine.arrays import Ragged
 from mersalg.engine.catalogue import UNKNOWN, Catalogue
 from mersalg.engine.config import ExperimentSection, OffersSection, ShopSection, TrackingSection
-from mersalg.engine.cross_sell.affinity import Affinity
-from mersalg.engine.cross_sell.rules import RuleTable
+from mersalg.engine.cross_sell.rules import Affinity, RuleTable
 from mersalg.engine.fact_values import to_minor
 from mersalg.engine.model import Model, Settings
 from mersalg.engine.source_sections import AttributesSection

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mersalg.engine.arrays import Ragged
-from mersalg.engine.cross_sell.affinity import Affinity
+from mersalg.engine.cross_sell.rules import Affinity
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.upsell.tiers import Ladders

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from mersalg.engine import clock
 from mersalg.engine.arrays import arrays_of
 from mersalg.engine.config import load_config, parse_config
-from mersalg.engine.cross_sell.candidates import Candidates
-from mersalg.engine.cross_sell.recommender import CrossSell
+from mersalg.engine.cross_sell.recommender import Candidates, CrossSell
 from mersalg.engine.cross_sell.rules import UNIT
 from mersalg.engine.errors import ConfigError, ModelCorrupt
 from mersalg.engine.model import Model

@@ -18,6 +18,7 @@ from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.native import kernels
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import SilentProgress
+from mersalg.engine.tracking.many import q_values
 from mersalg.training.mining.local import fullness_of
 from mersalg.training.mining.protocol import get_engine
 from mersalg.training.mining.rules import (
@@ -25,7 +26,6 @@ from mersalg.training.mining.rules import (
     combined_p_values,
     n_hypotheses,
     p_values,
-    q_values,
 )
 from mersalg.training.mining.search import MinedRules, mine_rules
 from tests.support.repetitions import repetitions

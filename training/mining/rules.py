@@ -214,21 +214,6 @@ def _in_parts(n: int, do: Callable[[int, int], object]) -> None:
         list(threads.map(lambda bound: do(*bound), pairwise(bounds)))
 
 
-def q_values(p: Float64s, n_tests: int | None = None) -> Float64s:
-    """Benjamini-Hochberg adjusted p-values, shape of `p`.
-
-    `n_tests` >= len(p) is the number of hypotheses looked at; those not in `p` count as p = 1,
-    which can only raise the answers. None: no others were looked at.
-    """
-    m = max(len(p), n_tests or 0)
-    order = np.argsort(p, kind="stable")
-    scaled = p[order] * m / np.arange(1, len(p) + 1)
-    adjusted = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    q = np.empty(len(p))
-    q[order] = adjusted
-    return q
-
-
 def combined_p_values(
     table: RuleTable,
     p: Float64s,

@@ -19,6 +19,7 @@ from mersalg.engine.cross_sell.rules import RuleTable
 from mersalg.engine.errors import DataError
 from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
+from mersalg.engine.tracking.many import q_values
 from mersalg.engine.vocabulary import StringTable
 from mersalg.training.mining.local import LocalEngine, fullness_of
 from mersalg.training.mining.protocol import (
@@ -35,7 +36,6 @@ from mersalg.training.mining.rules import (
     combined_p_values,
     n_hypotheses,
     p_values,
-    q_values,
     rules_from_itemsets,
 )
 

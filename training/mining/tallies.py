@@ -32,7 +32,7 @@ from mersalg.engine.cross_sell.rules import UNIT, Recency, RuleTable
 from mersalg.engine.cross_sell.stores import AGREES, CONTRADICTED, MIXED, StoreCounts
 from mersalg.engine.native import kernels
 from mersalg.engine.orders import Baskets
-from mersalg.training.mining.rules import q_values
+from mersalg.engine.tracking.many import q_values
 
 MAX_CELLS = 6_000_000
 """Rules by stores that are kept: of the largest stores, where a shop has more."""

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from mersalg.engine.arrays import Bools, Float32s, Float64s, Int16s, Int32s, Int64s, Ragged
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.native.kernels import upgrade_signals
-from mersalg.engine.native.packed_items import ladder_items
 from mersalg.engine.native.signals import QUESTION, SIBLING
 from mersalg.engine.ranking.purchases import NEVER
-from mersalg.engine.upsell.likelihood import PROMOTION_DAYS, WINDOWS, Facts, Standing
+from mersalg.engine.upsell.likelihood import PROMOTION_DAYS, WINDOWS, Facts, Standing, ladder_items
 from mersalg.engine.upsell.packs import DIMENSIONS, FLUID_OUNCE, OUNCE, pack_of
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.reading.dataset import Dataset

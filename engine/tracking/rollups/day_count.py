@@ -21,7 +21,7 @@ from mersalg.engine.tracking.clusters import (
 from mersalg.engine.tracking.cuped import Spending, Unit
 from mersalg.engine.tracking.history import History
 from mersalg.engine.tracking.measures import SPENT, Measures, Part
-from mersalg.engine.tracking.quality import n_logged
+from mersalg.engine.tracking.quality import currency_of, n_logged
 from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
 from mersalg.engine.tracking.rollups.day import (
     BESIDE,
@@ -68,8 +68,7 @@ def day_of(
     name. `numbers` returns the number of each unit, the same for every day.
     """
     history, currencies = part.history, part.currencies()
-    if currency is None and len(currencies) == 1:
-        (currency,) = currencies
+    currency, _ = currency_of(currencies, currency)
     last_orders, first = part.last_orders(), first_eligible(history, part.decisions)
     groups = sorted({group_of(each) for of_kind in first.values() for each in of_kind.values()})
     places = {group: index for index, group in enumerate(groups, 1)}

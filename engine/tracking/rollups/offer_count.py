@@ -21,6 +21,7 @@ from mersalg.engine.tracking.clusters import (
 from mersalg.engine.tracking.conversion import Bought, ConversionRule
 from mersalg.engine.tracking.history import History, PlacedOffer
 from mersalg.engine.tracking.measures import Part, offer_key
+from mersalg.engine.tracking.quality import currency_of
 from mersalg.engine.tracking.query import OFFER_KEYS
 from mersalg.engine.tracking.rollups.columns import Ints
 from mersalg.engine.tracking.rollups.offer_table import (
@@ -261,9 +262,8 @@ def offers_of_day(
     Checkouts that it shares with other days and those that are ambiguous are left out, with all
     others of the same units: whether these began before or after is known from facts alone.
     """
-    history, currencies = part.history, part.currencies()
-    if currency is None and len(currencies) == 1:
-        (currency,) = currencies
+    history = part.history
+    currency, _ = currency_of(part.currencies(), currency)
     left_out = {*shared, *_ambiguous(part)}
     units = {
         history.units[each.decision_id] for each in part.decisions if each.checkout_id in left_out

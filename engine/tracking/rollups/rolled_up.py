@@ -16,7 +16,7 @@ from mersalg.engine.storage.store import Store
 from mersalg.engine.tracking.attribution import Outcome
 from mersalg.engine.tracking.local_days import bucket_of
 from mersalg.engine.tracking.measures import NOT_FILLED, Measures, Part, Period, offer_key
-from mersalg.engine.tracking.quality import COUNTED
+from mersalg.engine.tracking.quality import COUNTED, currency_of
 from mersalg.engine.tracking.query import ReportQuery, folded_group
 from mersalg.engine.tracking.rates import Counts
 from mersalg.engine.tracking.rollups.columns import Ints, distinct
@@ -78,9 +78,7 @@ def _number(day: str) -> int:
 
 def _are_in_one_currency(days: Sequence[Notes], wanted: str | None) -> bool:
     """Return whether every day has its money in the currency that the report will be in."""
-    named = frozenset[str]().union(*(day.currencies for day in days))
-    if wanted is None and len(named) == 1:
-        (wanted,) = named
+    wanted, _ = currency_of(frozenset[str]().union(*(day.currencies for day in days)), wanted)
     return all(day.currency == wanted or wanted not in day.currencies for day in days)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from mersalg.engine.cross_sell.candidates import Candidates
+from mersalg.engine.cross_sell.recommender import Candidates
 from mersalg.engine.facts import CartLine
 from mersalg.engine.merchandising.sections import OffersSection
 from mersalg.engine.model import Model

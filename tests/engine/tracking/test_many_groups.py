@@ -17,11 +17,11 @@ from mersalg.engine.tracking.incremental import effects_of
 from mersalg.engine.tracking.many import (
     EFFECTS,
     SHRUNKEN,
-    benjamini_hochberg,
     difference_p_value,
     exact_p_value,
     expected_units,
     judge_together,
+    q_values,
     shrunken,
 )
 from mersalg.engine.tracking.query import ReportQuery
@@ -39,7 +39,7 @@ COUNTS = st.lists(
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_q_values_are_those_of_statsmodels(p_values: list[float]) -> None:
     expected = multipletests(p_values, method="fdr_bh")[1]
-    assert benjamini_hochberg(p_values) == pytest.approx(expected.tolist())
+    assert q_values(p_values) == pytest.approx(expected.tolist())
 
 
 @given(st.integers(1, 300), st.integers(1, 300), st.data())
@@ -171,7 +171,7 @@ def test_a_report_judges_its_groups_together(facts: list[Fact]) -> None:
             effects = [row[kind][name] for row in groups]
             tested = [effect for effect in effects if effect["status"] == "ok"]
             assert all((effect["p_value"] is None) == (effect not in tested) for effect in effects)
-            expected = benjamini_hochberg([effect["p_value"] for effect in tested])
+            expected = q_values([effect["p_value"] for effect in tested]).tolist()
             assert [effect["q_value"] for effect in tested] == expected
         rates = [row[kind]["offer"] for row in groups]
         counts = [(rate["numerator"], rate["denominator"]) for rate in rates]
