@@ -86,10 +86,7 @@ def parse_keys(text: str, *, source: str) -> KeyRing:
 
     Text after `#` at the start of a line, or after a space, is a comment.
 
-    Raises
-    ------
-    ConfigError
-        Names the entry by its place; never repeats a key.
+    Raises ConfigError, which names the entry by its place and never repeats a key.
     """
     lines = [_COMMENT.sub("", line) for line in text.splitlines()]
     entries = " ".join(lines).replace(",", " ").split()
@@ -114,10 +111,7 @@ def _parse_key(entry: str, place: int, source: str) -> Key:
 def load_keys(environment: Mapping[str, str]) -> KeyRing:
     """Return the keys of `MERSALG_KEYS` and of the file that `MERSALG_KEYS_FILE` names.
 
-    Raises
-    ------
-    ConfigError
-        An unreadable file, one without keys, or a malformed entry.
+    Raises ConfigError: an unreadable file, one without keys, or a malformed entry.
     """
     keys = parse_keys(environment.get("MERSALG_KEYS", ""), source="MERSALG_KEYS").keys
     name = environment.get("MERSALG_KEYS_FILE")
@@ -151,10 +145,7 @@ class ListedKey:
 def list_keys(path: Path) -> list[ListedKey]:
     """Return all keys of the file, in its order; a file that is not there holds none.
 
-    Raises
-    ------
-    ConfigError
-        It cannot be read, or an entry is malformed.
+    Raises ConfigError: it cannot be read, or an entry is malformed.
     """
     return [listed for line in _lines(path) for listed in _listed(line, path)]
 

@@ -73,10 +73,7 @@ class LiveModel:
     async def publish(self, version: str) -> None:
         """Publish a version and serve it; it is read once for both.
 
-        Raises
-        ------
-        ModelError
-            It cannot be served; what was published before stays.
+        Raises ModelError: it cannot be served; what was published before stays.
         """
         loop = asyncio.get_running_loop()
         async with self._reloading:
@@ -238,10 +235,7 @@ class LiveModel:
 def load_checked(registry: Registry, version: str) -> Model:
     """Read a version and have it answer, without making other threads wait.
 
-    Raises
-    ------
-    ModelError
-        As `Registry.load`, or it cannot answer.
+    Raises ModelError: as `Registry.load`, or it cannot answer.
     """
     with small_steps():
         model = registry.load(version)
@@ -253,10 +247,7 @@ def load_checked(registry: Registry, version: str) -> Model:
 def check_answers(model: Model) -> None:
     """Answer a few carts as the API would, before a buyer's cart is the first.
 
-    Raises
-    ------
-    ModelCorrupt
-        The model cannot answer.
+    Raises ModelCorrupt: the model cannot answer.
     """
     ids = [
         model.catalogue.items[index] for index in range(min(_CHECKED_ITEMS, len(model.catalogue)))

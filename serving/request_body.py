@@ -59,11 +59,8 @@ async def read_body(
     A `digest` takes every byte. A body over the limit is then read to its end, up to 16 times the
     limit, and not kept, so that its sender is known before it is refused.
 
-    Raises
-    ------
-    ApiError
-        413 as soon as it grows over the limit, announced or not; 415 if compressed; 408 where the
-        caller takes its time, and our memory; 429 where too many callers do.
+    Raises ApiError: 413 as soon as it grows over the limit, announced or not; 415 if compressed;
+    408 where the caller takes its time, and our memory; 429 where too many callers do.
     """
     settings: ServeSettings = request.app.state.settings
     limit = min(settings.body_limit_bytes, largest or settings.body_limit_bytes)
@@ -131,11 +128,8 @@ def decode(body: bytes, kind: type[Body], unknown: list[str] | None = None) -> B
 
     `unknown` takes the fields that are not known, which are left out.
 
-    Raises
-    ------
-    ApiError
-        422 where it is no JSON (NaN and deep nesting included), or not of this kind, or has a field
-        that is nearly written as a known one; every problem is named.
+    Raises ApiError: 422 where it is no JSON (NaN and deep nesting included), or not of this kind,
+    or has a field that is nearly written as a known one; every problem is named.
     """
     try:
         # The decoder skips fields it does not know, whatever bytes they hold.

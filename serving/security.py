@@ -117,11 +117,8 @@ def scope_of(
 def caller_presenting(request: Request, key: str) -> Caller | None:
     """Return the caller who presents `key` with a request; None where it is unknown.
 
-    Raises
-    ------
-    ApiError
-        429 where the key, or the address of the caller, is used more often than is allowed. After
-        many unknown keys of an address, its keys are not even compared.
+    Raises ApiError: 429 where the key, or the address of the caller, is used more often than is
+    allowed. After many unknown keys of an address, its keys are not even compared.
     """
     limits: RateLimits = request.app.state.limits
     settings: ServeSettings = request.app.state.settings
@@ -155,11 +152,8 @@ def may_read(request: Request) -> bool:
 def identify(request: Request) -> Caller:
     """Return the caller.
 
-    Raises
-    ------
-    ApiError
-        401 where a key is needed and none that is known was sent, 429 where the caller calls more
-        often than is allowed.
+    Raises ApiError: 401 where a key is needed and none that is known was sent, 429 where the caller
+    calls more often than is allowed.
     """
     settings: ServeSettings = request.app.state.settings
     if not settings.keys:

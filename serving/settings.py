@@ -208,10 +208,7 @@ _VARIABLES = frozenset(
 def load_settings(environment: Mapping[str, str], **flags: object) -> ServeSettings:
     """Return settings from `environment`; flags that are not None go before it.
 
-    Raises
-    ------
-    ConfigError
-        Names every setting that is wrong, by its variable.
+    Raises ConfigError, which names every setting that is wrong by its variable.
     """
     values: dict[str, object] = {
         name: environment[PREFIX + name.upper()]
@@ -245,10 +242,7 @@ def database_from_file(environment: Mapping[str, str]) -> str | None:
     So one with a password need not be in the environment. None where there is no such file, or
     `MERSALG_DATABASE` is set.
 
-    Raises
-    ------
-    ConfigError
-        The file cannot be read, or is empty.
+    Raises ConfigError: the file cannot be read, or is empty.
     """
     if environment.get(f"{PREFIX}DATABASE"):
         return None

@@ -92,10 +92,7 @@ class Spool:
     def append(self, payloads: Sequence[bytes]) -> None:
         """Append records; they are on disk when this returns.
 
-        Raises
-        ------
-        SpoolFull
-            The records do not fit, or the disk refuses them.
+        Raises SpoolFull: the records do not fit, or the disk refuses them.
         """
         records = b"".join(encode_record(payload) for payload in payloads)
         with self._lock:
@@ -281,10 +278,7 @@ _HASHED = b'{"hashed":'
 def deliver(records: Sequence[bytes], spool: Spool, store: Store) -> None:
     """Record spooled facts and entries; set aside those that can never be recorded.
 
-    Raises
-    ------
-    StorageUnavailable
-        Nothing was recorded.
+    Raises StorageUnavailable: nothing was recorded.
     """
     rows: list[FactRow] = []
     sent: list[bytes] = []
@@ -327,10 +321,7 @@ def _audit_entry(record: bytes) -> AuditEntry:
 def settle(spool: Spool, store: Store, seconds: float = 10.0) -> None:
     """Replay all that waits now, also what running services hold themselves, and wait for it.
 
-    Raises
-    ------
-    StorageUnavailable
-        Some of it was not in the database in time.
+    Raises StorageUnavailable: some of it was not in the database in time.
     """
     until = time.monotonic() + seconds
     left = set(spool.segments())

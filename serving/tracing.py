@@ -48,10 +48,7 @@ def require_library() -> None:
 class Traces:
     """Makes the spans of one application; they go to `provider`, by default to an OTLP collector.
 
-    Raises
-    ------
-    ConfigError
-        The extra `otel` is not installed.
+    Raises ConfigError: the extra `otel` is not installed.
     """
 
     def __init__(self, provider: TracerProvider | None = None) -> None:
