@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -117,19 +117,15 @@ def _cells(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _store_of(facts: Facts) -> Generator[tuple[Store, bool]]:
     """Open the database of facts, or put them into a temporary one; and say whether it lasts."""
     if isinstance(facts, (str, Path)) and _is_database(str(facts)):
-        store = open_existing_store(str(facts))
-        try:
+        with closing(open_existing_store(str(facts))) as store:
             store.ping()
             yield store, True
-        finally:
-            store.close()
         return
     with tempfile.TemporaryDirectory(prefix="mersalg-rates-") as folder:
         temporary = Path(folder)
         file = Path(facts) if isinstance(facts, (str, Path)) else _written(facts, temporary)
         rejected = temporary / "rejected.jsonl"
-        store = open_store(f"sqlite:///{temporary / 'facts.db'}", bulk=True)
-        try:
+        with closing(open_store(f"sqlite:///{temporary / 'facts.db'}", bulk=True)) as store:
             store.migrate()
             try:
                 lines = file.open("rb")
@@ -143,8 +139,6 @@ def _store_of(facts: Facts) -> Generator[tuple[Store, bool]]:
                 given = str(file) if isinstance(facts, (str, Path)) else None
                 raise DataError(f"line {line} ({code}): {message}", file=given)
             yield store, False
-        finally:
-            store.close()
 
 
 def _is_database(name: str) -> bool:

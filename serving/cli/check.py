@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mersalg.engine.errors import (
+    AlertNotSent,
+    ConfigError,
+    DataError,
+    ModelError,
+    ModelNotFound,
+    StorageUnavailable,
+)
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 
@@ -72,7 +80,6 @@ def command(
 
 def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
     from mersalg.engine.config import load_config
-    from mersalg.engine.errors import ConfigError, DataError
 
     path = config or Path("shop.toml")
     if config is None and not path.is_file():
@@ -117,7 +124,6 @@ def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
 
 def _alerts(config: Path | None) -> Iterator[Finding]:
     from mersalg.engine.config import load_config
-    from mersalg.engine.errors import AlertNotSent, ConfigError
     from mersalg.serving.alerts import Alert, send
 
     try:
@@ -134,7 +140,6 @@ def _alerts(config: Path | None) -> Iterator[Finding]:
 
 
 def _models(models: Path) -> Iterator[Finding]:
-    from mersalg.engine.errors import ModelError, ModelNotFound
     from mersalg.engine.forgotten import Forgotten
     from mersalg.engine.registry import Registry
     from mersalg.serving.live_model import check_answers
@@ -171,7 +176,6 @@ def _models(models: Path) -> Iterator[Finding]:
 
 
 def _database(url: str | None, models: Path) -> Iterator[Finding]:
-    from mersalg.engine.errors import ConfigError, StorageUnavailable
     from mersalg.engine.experiment import PUBLIC_SALT
     from mersalg.engine.facts import is_vouched
     from mersalg.engine.storage.settings import SALT
@@ -226,7 +230,6 @@ def _database(url: str | None, models: Path) -> Iterator[Finding]:
 
 
 def _sets_salt(models: Path) -> bool:
-    from mersalg.engine.errors import ModelError
     from mersalg.engine.registry import Registry
 
     registry = Registry(models)
@@ -240,7 +243,6 @@ def _sets_salt(models: Path) -> bool:
 
 
 def _surroundings(models: Path, database: str | None, url: str | None) -> Iterator[Finding]:
-    from mersalg.engine.errors import ConfigError
     from mersalg.serving.cli import surroundings
     from mersalg.serving.settings import load_settings
 
@@ -265,7 +267,6 @@ def _as_url(database: str | None) -> str | None:
 
 
 def _keys() -> Iterator[Finding]:
-    from mersalg.engine.errors import ConfigError
     from mersalg.serving.settings import load_settings
 
     try:

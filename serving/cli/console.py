@@ -8,14 +8,13 @@ import time
 from collections.abc import Container, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
 from rich.segment import Segment
 
-from mersalg.engine.errors import MersalgError
 from mersalg.engine.progress import SilentProgress, Task
 
 if TYPE_CHECKING:
@@ -101,13 +100,6 @@ def print_json(data: object) -> None:
     """Print one JSON document on standard output."""
     sys.stdout.write(json_text(data))
     sys.stdout.flush()
-
-
-def fail(error: MersalgError, *, code: int = BAD_INPUT) -> NoReturn:
-    """Say what is wrong in one line on standard error and end with `code`."""
-    err.print(f"[bold red]error[/] [dim]({error.code})[/] ", end="")
-    err.print(error.message, markup=False, highlight=False)
-    raise typer.Exit(code)
 
 
 class _BarTask:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 import typer
 
 from mersalg.engine.words import counted
@@ -40,8 +41,6 @@ def export(
     Facts without a customer are included if their session is the customer's. A last line has what
     else an erasure removes: what the model remembers, names in roll-ups, and records set aside.
     """
-    import orjson
-
     from mersalg.engine.customers import remembered
     from mersalg.engine.fact_bodies import pack
     from mersalg.engine.registry import Registry

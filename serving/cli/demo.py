@@ -82,7 +82,7 @@ def _taken(port: int) -> bool:
 
 def _print(result: DemoResult) -> None:
     from mersalg.serving.cli.report_forms import terminal_lines
-    from mersalg.serving.presentation.report import present
+    from mersalg.serving.presentation.report import ReportText
 
     out = console.out
     out.print("\n[bold]What it was trained on[/]")
@@ -101,7 +101,7 @@ def _print(result: DemoResult) -> None:
     for sentence in result.behaviour.sentences():
         out.print(f"  · {sentence}", highlight=False)
     out.print()
-    for line in terminal_lines(present(result.report, "Complete Journey", "en"), out.width):
+    for line in terminal_lines(ReportText(result.report, "Complete Journey", "en"), out.width):
         out.print(line)
     out.print("\n[bold]Against what the simulation knows[/]")
     for kind in KINDS:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from mersalg.engine.errors import DataError
 from mersalg.engine.mining_engines import EngineName
 from mersalg.engine.words import counted, read_toml
 from mersalg.serving.cli import console
@@ -34,7 +35,6 @@ def command(
     not bought before (discovery).
     """
     from mersalg.engine.config import load_config
-    from mersalg.engine.errors import DataError
     from mersalg.training.evaluation import back_test
     from mersalg.training.mining.protocol import get_engine
     from mersalg.training.reading.dataset import load_dataset
@@ -129,7 +129,6 @@ def _print_reliability(mode: str, reliability: Mapping[str, Any]) -> None:
 
 def _evaluate_upgrades(shop: ShopConfig, config: Path, *, as_json: bool) -> None:
     """Print the back-test of upsell; raise DataError where no customer's upgrades are known."""
-    from mersalg.engine.errors import DataError
     from mersalg.training.reading.dataset import load_dataset
     from mersalg.training.upsell.evaluation import evaluate_upsell, tier_stability
 

@@ -7,9 +7,11 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import orjson
 import typer
 
 from mersalg.engine import clock
+from mersalg.engine.errors import ConfigError
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 from mersalg.serving.cli.resources import Database, existing_store, migrated_store, source, target
@@ -36,7 +38,6 @@ def import_(
     are recorded, and the exit code is 2. If interrupted, run it again and it resumes.
     """
     from mersalg.engine.adapters.selection import adapter_named
-    from mersalg.engine.errors import ConfigError
     from mersalg.engine.storage.fact_import import Source, import_facts
 
     if log_map is not None:
@@ -121,8 +122,6 @@ def import_(
 def _import_log(file: Path, log_map: Path, database: str, as_json: bool) -> None:
     """Record an offer log; it is read as a whole before anything is recorded."""
     from tempfile import TemporaryFile
-
-    import orjson
 
     from mersalg.engine.adapters.offer_log import read_rows, translate
     from mersalg.engine.config import load_section

@@ -7,8 +7,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
 import typer
 
+from mersalg.engine.errors import FactRejected
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 from mersalg.serving.cli.resources import Database, existing_store, migrated_store, source, target
@@ -54,8 +56,6 @@ def import_(file: Path, database: Database, as_json: console.JsonFlag = False) -
 @group.command("export")
 def export(database: Database, out: Path | None = None) -> None:
     """Write what changed since training, one item a line, as `items import` reads it."""
-    import orjson
-
     with existing_store(database) as store, target(out) as file:
         for item_id, item in sorted(store.live.since(-1).items.items()):
             for body in item.bodies():
@@ -64,7 +64,6 @@ def export(database: Database, out: Path | None = None) -> None:
 
 def _stated(file: Path, rejected: list[tuple[int, str]]) -> Iterator[Stated]:
     from mersalg.engine import clock
-    from mersalg.engine.errors import FactRejected
     from mersalg.engine.live_items import decode_item
 
     now = clock.now()

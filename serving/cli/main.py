@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache, partial
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -200,21 +200,21 @@ def run() -> None:
         command = typer.main.get_command(app)
         command(default_map=_defaults(command, _database_from_file()))
     except GateRefused as error:
-        _end(error, console.GATE_SAID_NO)
+        fail(error, console.GATE_SAID_NO)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _OF_TRAINING:
             raise
         extra = "demo" if sys.argv[1:2] in (["demo"], ["simulate"]) else "train"
         message = f"this command needs {error.name}: pip install 'mersalg[{extra}]'"
-        _end(ConfigError(message), console.BAD_INPUT)
+        fail(ConfigError(message), console.BAD_INPUT)
     except MersalgError as error:
-        _end(error, console.BAD_INPUT)
+        fail(error, console.BAD_INPUT)
     except OSError as error:
         # A full disk, a folder nobody may write to: 1 would say that a gate refused.
         named = None if error.filename is None else str(error.filename)
-        _end(DataError(error.strerror or str(error), file=named), console.BAD_INPUT)
+        fail(DataError(error.strerror or str(error), file=named), console.BAD_INPUT)
     except MemoryError:
-        _end(DataError("there is not memory enough for that"), console.BAD_INPUT)
+        fail(DataError("there is not memory enough for that"), console.BAD_INPUT)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -242,11 +242,11 @@ def _defaults(command: object, database: str | None) -> dict[str, object]:
     return {param.name: database for param in params if param.name and param.envvar == _VARIABLE}
 
 
-def _end(error: MersalgError, code: int) -> None:
-    try:
-        console.fail(error, code=code)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
+def fail(error: MersalgError, code: int) -> NoReturn:
+    """Say what is wrong in one line on standard error, and end."""
+    console.err.print(f"[bold red]error[/] [dim]({error.code})[/] ", end="")
+    console.note(error.message)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

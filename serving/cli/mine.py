@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from mersalg.engine.errors import ConfigError
 from mersalg.engine.mining_engines import EngineName
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
@@ -50,7 +51,6 @@ def command(
     """
     from fractions import Fraction
 
-    from mersalg.engine.errors import ConfigError
     from mersalg.training.mining.rules import parse_threshold
     from mersalg.training.mining.search import count_source, rules_of
     from mersalg.training.rule_files import (

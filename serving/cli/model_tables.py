@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from mersalg.engine.errors import DataError
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 
@@ -28,8 +29,6 @@ def family_as_json(model: Model, wanted: str) -> dict[str, Any]:
 
     Raises DataError: no family is called so, and no item of a ladder has this id.
     """
-    from mersalg.engine.errors import DataError
-
     families = model.ladders.families
     names = list(families.names) if families is not None else []
     item = model.catalogue.items.index_of(wanted)
@@ -89,7 +88,6 @@ def ladder_as_json(model: Model, item_id: str) -> dict[str, Any]:
 
     Raises DataError: the item is not known, or is on no ladder and has no given upgrades.
     """
-    from mersalg.engine.errors import DataError
     from mersalg.engine.upsell.gains import compare_items
     from mersalg.engine.upsell.packs import step_of
     from mersalg.engine.upsell.tiers import given_upgrades

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mersalg.engine.errors import ModelCorrupt, ModelIncompatible, ModelNotFound
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 from mersalg.serving.cli.resources import AuditDatabase, audited
@@ -64,7 +65,6 @@ def show(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Show what a version holds, whether its files are intact, and its strongest rules."""
-    from mersalg.engine.errors import ModelCorrupt, ModelIncompatible
     from mersalg.serving.cli.model_tables import print_stores, stores_as_json
 
     registry, wanted = _wanted(models, version)
@@ -103,7 +103,6 @@ def show(
 
 def _wanted(models: Path, version: str | None) -> tuple[Registry, str]:
     """Return the versions, and the one that is named or else published."""
-    from mersalg.engine.errors import ModelNotFound
     from mersalg.engine.registry import Registry
 
     registry = Registry(models)

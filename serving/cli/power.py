@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mersalg.engine.errors import ConfigError
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 from mersalg.serving.cli.resources import existing_store
@@ -26,7 +27,6 @@ def command(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Compute how many checkouts a report needs to show an effect."""
-    from mersalg.engine.errors import ConfigError
     from mersalg.engine.tracking.power import checkouts_needed
 
     if (baseline is None) == (database is None):
@@ -63,7 +63,6 @@ def command(
 
 def _measured(database: str, design_effect: float | None) -> dict[str, tuple[float, float]]:
     """Return the baseline and design effect of each kind, from what the control arm did."""
-    from mersalg.engine.errors import ConfigError
     from mersalg.engine.tracking.report import ReportQuery, build_report
 
     with existing_store(database) as store:

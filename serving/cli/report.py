@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mersalg.engine.errors import ConfigError
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 from mersalg.serving.cli.resources import Database, existing_store, target
@@ -57,14 +58,13 @@ def command(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Report both rates with intervals, net of returns, beside what would have happened anyway."""
-    from mersalg.engine.errors import ConfigError
     from mersalg.engine.locales import is_spoken, language_of
     from mersalg.engine.tracking.report import build_report, parse_query
     from mersalg.serving.cli import report_forms
     from mersalg.serving.cli.report_forms import terminal_lines, weekly_lines
     from mersalg.serving.presentation.html_templates import weekly_page
     from mersalg.serving.presentation.names import KEYS
-    from mersalg.serving.presentation.report import present
+    from mersalg.serving.presentation.report import ReportText
 
     if lang is not None and not is_spoken(lang):
         raise ConfigError(f"lang: {lang!r} is not a language of reports; there are nb and en")
@@ -107,7 +107,7 @@ def command(
                 names, experiment = (
                     (item_names.names, item_names.experiment) if item_names else (None, None)
                 )
-                view = present(report, query.shop, language, names, experiment)
+                view = ReportText(report, query.shop, language, names, experiment)
                 if how is Format.html and item_names:
                     page = report_forms.html_file(store, query, report, view, item_names)
                     _write(page.encode(), out)

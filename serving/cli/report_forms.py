@@ -27,8 +27,8 @@ from mersalg.serving.presentation.figures import EntryWords
 from mersalg.serving.presentation.glossary import glossary_of
 from mersalg.serving.presentation.html_templates import report_page
 from mersalg.serving.presentation.names import KEYS, Key, Names
-from mersalg.serving.presentation.overview import overview_of
-from mersalg.serving.presentation.texts import ReportText
+from mersalg.serving.presentation.overview import Overview
+from mersalg.serving.presentation.report import ReportText
 from mersalg.serving.presentation.timeline import Occurrences
 from mersalg.serving.presentation.weekly import Weekly, weekly_of
 from mersalg.serving.presentation.worthwhile import RECENT, worth_doing
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from mersalg.engine.locales import Language
     from mersalg.engine.progress import Progress
     from mersalg.engine.storage.store import Store
-    from mersalg.serving.presentation.texts import ReportText
-    from mersalg.serving.presentation.weekly import Weekly
 
 _GAP = "  "
 _LABEL_WIDTH = 24
@@ -64,7 +62,7 @@ def terminal_lines(view: ReportText, width: int) -> Iterator[Text]:
     def wrapped(text: str, style: str = "") -> Iterator[Text]:
         return (Text(line, style) for line in _wrap(text, width))
 
-    yield from wrapped(f"{view.shop}  {view.period}", "bold")
+    yield from wrapped(f"{view.shop}  {view.dates}", "bold")
     yield from wrapped(" · ".join(view.settings), "dim")
     yield Text()
     yield from wrapped(view.verdict.say, "bold")
@@ -85,7 +83,7 @@ def terminal_lines(view: ReportText, width: int) -> Iterator[Text]:
         yield Text()
         yield from _groups(view, width)
     yield Text()
-    title = view.glossary.phrase("data_quality")
+    title = view.phrase("data_quality")
     yield from wrapped(f"{title}: {'; '.join(view.notes)}", "dim")
 
 
@@ -119,7 +117,7 @@ def _groups(view: ReportText, width: int) -> Iterator[Text]:
     """Yield a line for each kind of each group, below its key where both do not fit beside it."""
     from rich.text import Text
 
-    n_keys = view.n_group_keys
+    n_keys = len(view.group_keys)
     rows = [(_GAP.join(row[:n_keys]), row[n_keys:]) for row in (view.group_headers, *view.groups)]
     widths = [
         max(map(_width, column)) for column in zip(*(cells for _, cells in rows), strict=True)
@@ -205,10 +203,10 @@ def html_file(
         step = query.by[0]
     else:
         over_time = build_report(store, replace(query, by=(step,)))
-    overview = overview_of(
+    overview = Overview(
         over_time,
         query.shop,
-        view.glossary.language,
+        view.language,
         step=step,
         experiment=known.experiment,
         occurred=Occurrences.of(store, query.since, query.until, zone_of(query.timezone or "UTC")),
@@ -246,7 +244,7 @@ def weekly_summary(
     first = last - timedelta(days=_SUMMARY_DAYS - 1)
     recent = replace(query, since=first, until=last, watched=True)
     by_day = build_report(store, replace(recent, by=("day",)), progress=progress)
-    verdict = overview_of(
+    verdict = Overview(
         by_day, query.shop, language, step="day", experiment=known.experiment
     ).verdict
     reports: dict[Key, Report] = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from mersalg.engine.errors import DataError
+from mersalg.engine.errors import ConfigError, DataError
 from mersalg.serving.cli import console
 
 if TYPE_CHECKING:
@@ -95,13 +95,10 @@ def existing_store(database: str, *, reads: bool = True) -> Generator[Store]:
     """
     from mersalg.engine.storage.store import open_existing_store
 
-    store = open_existing_store(database)
-    try:
+    with closing(open_existing_store(database)) as store:
         if reads:
             store.ping()
         yield store
-    finally:
-        store.close()
 
 
 @contextmanager
@@ -109,18 +106,14 @@ def migrated_store(database: str, *, bulk: bool = False) -> Generator[Store]:
     """Open or create a database with the schema of this version, and close it after the block."""
     from mersalg.engine.storage.store import open_store
 
-    store = open_store(database, bulk=bulk)
-    try:
+    with closing(open_store(database, bulk=bulk)) as store:
         store.migrate()
         yield store
-    finally:
-        store.close()
 
 
 @contextmanager
 def audited(database: str | None, action: str, target: str | None = None) -> Generator[Action]:
     """Record who does what, and how it ends, in the audit log of a database if one is named."""
-    from mersalg.engine.errors import ConfigError
     from mersalg.serving.audit import Action, audited_here
 
     with ExitStack() as stack:

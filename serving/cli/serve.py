@@ -8,12 +8,13 @@ import signal
 import socket
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mersalg.engine.errors import ConfigError, ModelError, StorageUnavailable
 from mersalg.serving.cli import console
 
 _log = logging.getLogger("mersalg.serve")
@@ -124,8 +125,6 @@ def hold_port(host: str, port: int) -> socket.socket:
 
     Raises ConfigError: the port is taken, or does not exist.
     """
-    from mersalg.engine.errors import ConfigError
-
     if not 0 <= port <= 65_535:
         raise ConfigError(f"port {port} does not exist")
     try:
@@ -197,21 +196,16 @@ def _prepare_database(url: str) -> None:
 
     If it is only away, the service starts all the same: decisions wait in the spool.
     """
-    from mersalg.engine.errors import StorageUnavailable
     from mersalg.engine.storage.store import open_store
 
     try:
-        store = open_store(url)
-        try:
+        with closing(open_store(url)) as store:
             store.migrate(serving=True)
-        finally:
-            store.close()
     except StorageUnavailable as error:
         _log.warning("the database is away: %s", error.message)
 
 
 def _say_where(settings: object, as_json: bool) -> None:
-    from mersalg.engine.errors import ModelError
     from mersalg.engine.registry import Registry
     from mersalg.serving.settings import ServeSettings
 

@@ -7,8 +7,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
+import orjson
 import typer
 
+from mersalg.engine.errors import ConfigError
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 from mersalg.serving.cli.resources import migrated_store
@@ -76,7 +78,6 @@ def command(
 
 def _refuse_a_shop(store: Store) -> None:
     """Refuse a database with facts of a shop: invented sales must never be among real ones."""
-    from mersalg.engine.errors import ConfigError
     from mersalg.engine.storage.linked_facts import FactScope
 
     first = next(iter(store.facts.read(FactScope())), None)
@@ -86,9 +87,6 @@ def _refuse_a_shop(store: Store) -> None:
 
 def _play(invented: Invented, store: Store, out: Path | None, task: Task) -> dict[str, int]:
     """Record all facts in batches, and write them where asked; how many were new and known."""
-    import orjson
-
-    from mersalg.engine.errors import ConfigError
     from mersalg.engine.fact_json import parse_fact
     from mersalg.engine.facts import Fact
     from mersalg.serving.cli.resources import target
@@ -140,10 +138,10 @@ def _check(measured: dict[str, Any], planted: float | None) -> dict[str, Any]:
 def _print(checked: dict[str, Any], recorded: dict[str, int], report: dict[str, Any]) -> None:
     from mersalg.serving.cli.report_forms import terminal_lines
     from mersalg.serving.presentation.figures import Figures
-    from mersalg.serving.presentation.report import present
+    from mersalg.serving.presentation.report import ReportText
 
     percent, points = Figures("en").percent, Figures("en").points
-    for line in terminal_lines(present(report, "Simulated shop", "en"), console.out.width):
+    for line in terminal_lines(ReportText(report, "Simulated shop", "en"), console.out.width):
         console.out.print(line)
     show = console.out.print
     show(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import orjson
 import typer
 
 from mersalg.engine.words import counted
@@ -92,7 +93,6 @@ def _answer(model: Model, line: bytes, tally: dict[str, int], *, holdout: bool) 
 
 
 def _refusal(error: ApiError) -> bytes:
-    import orjson
 
     problem = {"code": error.code, "message": error.message, "details": error.details}
     return orjson.dumps({"error": problem})
@@ -103,8 +103,6 @@ def _summarise(
 ) -> None:
     stream = console.err if out == _STANDARD else console.out
     if as_json:
-        import orjson
-
         said = {"model_version": version, "arms_of_service": not own_arms, **tally}
         text = orjson.dumps(said).decode()
         # Answers have the standard output to themselves.

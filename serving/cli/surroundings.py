@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from mersalg.engine.errors import ConfigError, MersalgError
 from mersalg.engine.words import counted
 from mersalg.serving.cli.check import Finding
 
@@ -119,7 +120,6 @@ def disk(settings: ServeSettings) -> Iterator[Finding]:
 
 def clock(models: Path, database: str | None) -> Iterator[Finding]:
     """Check that this machine's clock agrees with the database's and is after the model's."""
-    from mersalg.engine.errors import MersalgError
     from mersalg.engine.registry import Registry
 
     now = time.time()
@@ -149,7 +149,6 @@ def _database_clock(url: str) -> float | None:
     """Return the seconds since 1970 by PostgreSQL; None for SQLite, or if it is away."""
     from sqlalchemy import text
 
-    from mersalg.engine.errors import MersalgError
     from mersalg.engine.storage.connection import connect, parse_url, speaking
 
     try:
@@ -169,7 +168,6 @@ def _database_clock(url: str) -> float | None:
 
 def port(settings: ServeSettings) -> Iterator[Finding]:
     """Check that the service could listen at its address."""
-    from mersalg.engine.errors import ConfigError
     from mersalg.serving.cli.serve import hold_port
 
     try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mersalg.engine.errors import AlertNotSent, ConfigError
 from mersalg.engine.mining_engines import EngineName
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
@@ -70,7 +71,6 @@ def command(
 
 def _alert(why: str, shop: ShopConfig) -> None:
     """Send the refusal to the shop's webhook, if it has one."""
-    from mersalg.engine.errors import AlertNotSent, ConfigError
     from mersalg.serving.alerts import Alert, send
 
     try:
@@ -81,7 +81,6 @@ def _alert(why: str, shop: ShopConfig) -> None:
 
 def _live_items(database: str | None) -> Mapping[str, LiveItem]:
     """Return what a database says of items; nothing where there is no database yet."""
-    from mersalg.engine.errors import ConfigError
     from mersalg.serving.cli.resources import existing_store
 
     if database is None:

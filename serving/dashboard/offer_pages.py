@@ -27,12 +27,10 @@ from mersalg.serving.dashboard.offers import (
     all_counted,
     counted,
     csv_of,
-    evidence_text,
     in_order,
     line_of,
     matching,
     page_rows,
-    whole,
 )
 from mersalg.serving.dashboard.pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
@@ -219,7 +217,7 @@ def _sentence(visit: Visit, line: Line, currency: str | None) -> str:
     value = line.row.effect["value"]
     if value is None:
         return visit.words("offer_not_clear_yet", bought=line.why_no_effect)
-    amount = visit.figures.amount(whole(few_digits(abs(Decimal(value)))), currency)
+    amount = visit.figures.amount(few_digits(abs(Decimal(value))), currency)
     return visit.words(f"offer_{line.row.says}", amount=amount)
 
 
@@ -280,11 +278,12 @@ def _places(visit: Visit, with_it: Sequence[tuple[Decision, Offer]]) -> list[dic
 
 def _why(visit: Visit, offer: Offer) -> tuple[str, str]:
     """Return the counts behind an offer and its lift's lower bound, or what an upgrade gains."""
-    if offer.evidence is not None:
-        counts = offer.evidence
-        lift = visit.figures.decimal(counts.lift_lower) if counts.antecedent_item_ids else ""
-        return evidence_text(visit, counts), lift
-    return offer.text, ""
+    if offer.evidence is None:
+        return offer.text, ""
+    counts, count = offer.evidence, visit.figures.count
+    joint, whole = count(counts.n_joint), count(counts.n_antecedent)
+    lift = visit.figures.decimal(counts.lift_lower) if counts.antecedent_item_ids else ""
+    return visit.words("of_orders", joint=joint, whole=whole), lift
 
 
 def _seen(visit: Visit, decision: Decision) -> dict[str, str]:

@@ -21,7 +21,7 @@ from mersalg.serving.dashboard import rule_changes
 from mersalg.serving.dashboard.shell import Visit
 from mersalg.serving.presentation.charts import Scale
 from mersalg.serving.presentation.figures import few_digits
-from mersalg.serving.presentation.names import Key, Names, antecedent_text, is_decided, parts_of
+from mersalg.serving.presentation.names import Key, Names, is_decided, parts_of
 
 Report = Mapping[str, Any]
 
@@ -237,51 +237,36 @@ class Scales:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row in the words and numbers of a page; ranges are intervals, `lift` a lower bound."""
+    """A row in words of a page; its counts and shares are written where they are shown."""
 
     row: OfferRow
     address: str | None
     """The row's own page."""
-    antecedent: str
-    """What the cart holds, as a field of a form."""
-    shown: str
-    rate: str
-    rate_range: str
-    shrunken: str
     kept: str
     effect: str
     effect_range: str
-    """`effect`, `effect_range`: extra sales a month; empty where they are not known."""
+    """`effect`, `effect_range`: extra sales a month, and their interval; empty where not known."""
     why_no_effect: str
     """What is missing for an effect."""
-    evidence: str
-    lift: str
 
 
 def line_of(visit: Visit, row: OfferRow) -> Line:
     """Return a row in the words and numbers of a page."""
-    figures, effect, rate = visit.figures, row.effect, row.rate
+    figures, effect = visit.figures, row.effect
     name = next(name for name, by in KEY_OF.items() if by == row.by)
 
     def money(amount: str) -> str:
-        return figures.amount(whole(few_digits(Decimal(amount))), None, sign=True)
+        return figures.amount(few_digits(Decimal(amount)), None, sign=True)
 
     return Line(
         row=row,
         address=visit.address(f"/dashboard/{name}/{row.by}", of=row.kind, key=row.key)
         if row.item_id and not visit.shared_until
         else None,
-        antecedent=antecedent_text(row.beside),
-        shown=figures.count(rate["denominator"]),
-        rate=figures.percent(rate["value"]),
-        rate_range="" if rate["value"] is None else figures.range(rate, figures.percent),
-        shrunken=figures.percent(rate["shrunken"]),
-        kept=figures.amount(whole(row.kept), None),
+        kept=figures.amount(None if row.kept is None else row.kept.quantize(Decimal(1)), None),
         effect="" if effect["value"] is None else money(effect["value"]),
         effect_range="" if effect["value"] is None else figures.range(effect, money),
         why_no_effect=_why_no_effect(visit, row.measured["net_incremental"]),
-        evidence=evidence_text(visit, row.evidence),
-        lift=figures.decimal(row.evidence.lift_lower) if row.evidence else "",
     )
 
 
@@ -293,16 +278,3 @@ def _why_no_effect(visit: Visit, net: Report) -> str:
         return visit.words("nobody_without")
     bought, decided = (visit.figures.count(control[part]) for part in ("numerator", "denominator"))
     return visit.words("bought_without", bought=bought, decided=decided)
-
-
-def whole(amount: Decimal | None) -> Decimal | None:
-    """Return an amount without decimals."""
-    return None if amount is None else amount.quantize(Decimal(1))
-
-
-def evidence_text(visit: Visit, evidence: Evidence | None) -> str:
-    """Return the counts behind a rule in words; empty where there are none."""
-    if evidence is None:
-        return ""
-    joint, whole = (visit.figures.count(n) for n in (evidence.n_joint, evidence.n_antecedent))
-    return visit.words("of_orders", joint=joint, whole=whole)

@@ -20,7 +20,7 @@ from mersalg.serving import errors
 from mersalg.serving.dashboard import sessions
 from mersalg.serving.dashboard.shell import SHARED, STATIC, TheVisit, Visit, page, spoken, visit_of
 from mersalg.serving.presentation.glossary import glossary_of
-from mersalg.serving.presentation.overview import overview_of
+from mersalg.serving.presentation.overview import Overview
 from mersalg.serving.presentation.timeline import Occurrences
 from mersalg.serving.request_body import read_body
 from mersalg.serving.security import audited, caller_presenting
@@ -133,7 +133,7 @@ async def _page(visit: Visit, name: str, step: Step) -> Response:
     filters, model = visit.filters, visit.service.live.model
     period = (filters.since, filters.until, visit.zone)
     occurred = await asyncio.to_thread(Occurrences.of, visit.service.store, *period)
-    view = overview_of(
+    view = Overview(
         report,
         visit.shop,
         visit.language,

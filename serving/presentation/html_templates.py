@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -13,7 +14,7 @@ from markupsafe import Markup, escape
 from mersalg.serving.presentation import charts
 from mersalg.serving.presentation.glossary import glossary_of
 from mersalg.serving.presentation.overview import Overview
-from mersalg.serving.presentation.texts import ReportText
+from mersalg.serving.presentation.report import ReportText
 from mersalg.serving.presentation.weekly import Weekly
 
 DASHBOARD = Path(__file__).parents[1] / "dashboard"
@@ -33,7 +34,11 @@ def _code_spans(text: str) -> Markup:
     return Markup(_SPAN.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
-_environment.filters["code_spans"] = _code_spans
+def _as_field(item_ids: Iterable[str]) -> str:
+    return urlencode([("id", each) for each in item_ids])
+
+
+_environment.filters |= {"code_spans": _code_spans, "as_field": _as_field}
 _environment.globals["charts"] = charts
 
 
@@ -42,13 +47,13 @@ def report_page(view: Overview, text: ReportText | None = None) -> str:
 
     `text` is of the report with other groups, whose table is shown instead.
     """
-    text = text or view.report
     style = Markup((DASHBOARD / "static" / "dashboard.css").read_text())  # noqa: S704
     return rendered(
         "report.html",
-        view=replace(view, report=text),
-        words=text.glossary.phrase,
-        language=text.glossary.language,
+        view=view,
+        report=text or view.report,
+        words=view.phrase,
+        language=view.language,
         steps=(),
         style=style,
     )

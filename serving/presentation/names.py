@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlencode
 
 from mersalg.engine.tracking.query import OTHER, UNKNOWN
 
@@ -62,8 +61,3 @@ def is_decided(measured: Mapping[str, Any]) -> bool:
     """Return whether an offer of a kind was shown or withheld."""
     arms = (measured["incremental"][arm]["denominator"] for arm in ("treatment", "control"))
     return bool(measured["offer"]["denominator"] or any(arms))
-
-
-def antecedent_text(antecedent: Sequence[str]) -> str:
-    """Return item ids as a field of a form."""
-    return urlencode([("id", each) for each in antecedent])

@@ -14,10 +14,9 @@ from mersalg.engine.config import ExperimentSection
 from mersalg.engine.locales import Language
 from mersalg.serving.presentation.charts import COLOURS, Scale, bars, whisker
 from mersalg.serving.presentation.figures import EntryWords
-from mersalg.serving.presentation.report import present
-from mersalg.serving.presentation.texts import KindText, ReportText
-from mersalg.serving.presentation.timeline import Occurrences, Timeline, spark_of, timeline_of
-from mersalg.serving.presentation.verdict import Check, Verdict, arms_of, checks_of
+from mersalg.serving.presentation.report import KindText, ReportText
+from mersalg.serving.presentation.timeline import Occurrences, spark_of, timeline_of
+from mersalg.serving.presentation.verdict import Verdicts, arms_of
 
 Report = Mapping[str, Any]
 
@@ -65,68 +64,40 @@ class Funnel:
     rows: Sequence[tuple[str, Markup, Sequence[str], Sequence[str]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """What the template of the first page shows; every text is escaped there."""
+class Overview(EntryWords):
+    """What the template of the first page shows; every text is escaped there.
 
-    report: ReportText
-    verdict: Verdict
-    exposures: str
-    worth: Sequence[Worth]
-    worth_formula: Sequence[tuple[str, str]]
-    checks: Sequence[Check]
-    cards: Sequence[RateCard]
-    level: str
-    has_data: bool
-    step: str
-    timeline: Timeline | None
-    funnels: Sequence[Funnel]
-
-
-def overview_of(
-    report: Report,
-    shop: str | None,
-    language: Language,
-    *,
-    step: str,
-    experiment: ExperimentSection | None = None,
-    occurred: Occurrences = _NOTHING,
-) -> Overview:
-    """Return the first page of a report that is split by `step`: `day`, `week` or `month`.
-
-    For `experiment` see `verdict_of`.
+    The report is split by `step`: `day`, `week` or `month`. For `experiment` see `Verdicts`.
     """
-    return _Page(report, language, step).overview(shop, experiment, occurred)
 
-
-class _Page(EntryWords):
-    def __init__(self, report: Report, language: Language, step: str) -> None:
+    def __init__(
+        self,
+        report: Report,
+        shop: str | None,
+        language: Language,
+        *,
+        step: str,
+        experiment: ExperimentSection | None = None,
+        occurred: Occurrences = _NOTHING,
+    ) -> None:
         super().__init__(language, report["currency"])
-        self._report, self._step = report, step
+        self._report, self.step = report, step
         self._kinds: Mapping[str, Report] = report["total"]
-
-    def overview(
-        self, shop: str | None, experiment: ExperimentSection | None, occurred: Occurrences
-    ) -> Overview:
+        self.report = ReportText(report, shop, language, experiment=experiment)
+        self.verdict = self.report.verdict
+        self.checks = Verdicts(report, language).checks()
         effects = [kind["incremental"] for kind in self._kinds.values()]
         shown = [kind["checkout"]["denominator"] for kind in self._kinds.values()]
-        text = present(self._report, shop, self.language, experiment=experiment)
-        return Overview(
-            report=text,
-            verdict=text.verdict,
-            exposures=self._exposures(effects),
-            worth=self._worth(),
-            worth_formula=self._worth_formula(),
-            checks=checks_of(self._report, self.language),
-            cards=[self._card(kind) for kind in text.kinds],
-            level=self.level(self._report["level"]),
-            has_data=any(shown) or any(sum(arms_of(effect)) for effect in effects),
-            step=self._step,
-            timeline=timeline_of(self._report, self.language, self._step, occurred),
-            funnels=[funnel_of(each, kind, self.language) for kind, each in self._kinds.items()],
-        )
+        self.has_data = any(shown) or any(sum(arms_of(effect)) for effect in effects)
+        self.cards = [self._card(kind) for kind in self.report.kinds]
+        self.timeline = timeline_of(report, language, step, occurred)
+        self.funnels = [funnel_of(each, kind, language) for kind, each in self._kinds.items()]
+        self.confidence = self.level(report["level"])
 
-    def _exposures(self, effects: Sequence[Report]) -> str:
+    @property
+    def exposures(self) -> str:
+        """How many checkouts were eligible, with offers and without."""
+        effects = [kind["incremental"] for kind in self._kinds.values()]
         treated, control = max((arms_of(effect) for effect in effects), default=(0, 0))
         return self.phrase(
             "exposures",
@@ -135,7 +106,9 @@ class _Page(EntryWords):
             control=self.count(control),
         )
 
-    def _worth(self) -> list[Worth]:
+    @property
+    def worth(self) -> list[Worth]:
+        """What the offers are worth, each kind and both together."""
         entries: list[tuple[str | None, Report]] = [
             (kind, each["extra_sales"]) for kind, each in self._kinds.items()
         ]
@@ -161,8 +134,9 @@ class _Page(EntryWords):
             whisker(float(value), float(lower), float(upper), scale, COLOURS.get(kind or "", "")),
         )
 
-    def _worth_formula(self) -> list[tuple[str, str]]:
-        """Return how extra sales a month come about, with exact counts."""
+    @property
+    def worth_formula(self) -> list[tuple[str, str]]:
+        """How extra sales a month come about, with exact counts."""
         rows: list[tuple[str, str]] = []
         days = self.days(self._report["days"] or 0)
         for kind, measured in self._kinds.items():

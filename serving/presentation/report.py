@@ -3,81 +3,133 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from mersalg.engine.config import ExperimentSection
 from mersalg.engine.locales import Language
 from mersalg.engine.tracking.query import TIME_KEYS
-from mersalg.serving.presentation.figures import EntryWords
-from mersalg.serving.presentation.glossary import MEANS, NOT_IN_DOUBT, QUALITY, RATES, glossary_of
+from mersalg.serving.presentation.figures import EntryWords, RateText
+from mersalg.serving.presentation.glossary import (
+    MEANS,
+    NOT_IN_DOUBT,
+    QUALITY,
+    RATES,
+    Term,
+    glossary_of,
+)
 from mersalg.serving.presentation.names import Names, is_decided
-from mersalg.serving.presentation.texts import KindText, QualityText, ReportText
-from mersalg.serving.presentation.verdict import MISMATCH, Verdict, verdict_of
+from mersalg.serving.presentation.verdict import MISMATCH, Verdicts
 
 Report = Mapping[str, Any]
 
 _OTHER: Mapping[Language, Language] = {"en": "nb", "nb": "en"}
 
 
-def present(
-    report: Report,
-    shop: str | None,
-    language: Language,
-    names: Names | None = None,
-    experiment: ExperimentSection | None = None,
-) -> ReportText:
-    """Return every text of a report in `language`; `shop` is the title, where it is known.
+@dataclass(frozen=True, slots=True)
+class KindText:
+    """One of the two rates with everything that belongs to it; `rates` begins with the headline."""
+
+    kind: str
+    term: Term
+    translation: str
+    rates: tuple[RateText, ...]
+    conversions: str
+    revenue: str
+    net_revenue: str
+    incremental: tuple[str, ...]
+    extra_sales: str
+    change: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QualityText:
+    """One count of facts that do not count, with its definition."""
+
+    term: Term
+    value: str
+    is_notable: bool
+
+
+class ReportText(EntryWords):
+    """Every text of a report in a language; `shop` is the title, where it is known.
 
     Groups of items, rules and upgrades get their `names` beside their ids; the groups come in the
     order of their time, else of the money that was kept, the most first. For `experiment` see
-    `verdict_of`.
+    `Verdicts`.
     """
-    verdict = verdict_of(report, language, experiment)
-    return _Presenter(report, language, names or Names(None)).present(shop, verdict)
 
-
-def headline_of(report: Report) -> str:
-    """Return the rate that comes first: that of customers, of checkouts where only these are known.
-
-    An offer log may know only who accepted, so that its rates of buyers are not comparable.
-    """
-    statuses = {measured["customer"]["status"] for measured in report["total"].values()}
-    return "checkout" if "not_comparable" in statuses else "customer"
-
-
-class _Presenter(EntryWords):
-    def __init__(self, report: Report, language: Language, names: Names) -> None:
+    def __init__(
+        self,
+        report: Report,
+        shop: str | None,
+        language: Language,
+        names: Names | None = None,
+        experiment: ExperimentSection | None = None,
+    ) -> None:
         super().__init__(language, report["currency"])
-        self._report, self._names = report, names
+        self._report, self._names = report, names or Names(None)
+        # An offer log may know only who accepted, so that its rates of buyers are not comparable.
+        statuses = {measured["customer"]["status"] for measured in report["total"].values()}
+        self._headline = "checkout" if "not_comparable" in statuses else "customer"
         self._kinds = tuple(report["total"])
-        self._headline = headline_of(report)
-
-    def present(self, shop: str | None, verdict: Verdict) -> ReportText:
-        report = self._report
+        self.other_language = _OTHER[language]
+        """Language of `KindText.translation`."""
+        self.shop = shop or self.phrase("all_offers")
+        self.dates = self._dates(report, "period")
         other = report.get("comparison")
-        return ReportText(
-            glossary=self.glossary,
-            other_language=_OTHER[self.language],
-            shop=shop or self.phrase("all_offers"),
-            period=self._period(report, "period"),
-            settings=self._settings(),
-            verdict=verdict,
-            kinds=tuple(self._kind(kind, report["total"][kind]) for kind in self._kinds),
-            together=self.extra_sales(report["extra_sales"]),
-            against=self._period(other, "against") if other else "",
-            n_group_keys=len(self._group_keys()),
-            group_headers=self._group_headers(),
-            groups=tuple(cells for row in self._ordered() for cells in self._group(row)),
-            quality=self._quality(),
-            notes=self._notes(),
-        )
+        self.against = self._dates(other, "against") if other else ""
+        """The period compared with; empty without one."""
+        self.verdict = Verdicts(report, language, experiment).verdict()
+        self.kinds = tuple(self._kind(kind, report["total"][kind]) for kind in self._kinds)
+        self.group_keys = list(report["groups"][0]["key"]) if report["groups"] else list[str]()
+        self.groups = tuple(cells for row in self._ordered() for cells in self._group(row))
+        """Columns of keys, then the kind, its rate, counts and money kept."""
+        self.quality = self._quality()
+        self.notes = self._notes()
+        """Problems with the data, one sentence each; one that says so where there are none."""
 
-    def _period(self, report: Report, phrase: str) -> str:
+    @property
+    def rows(self) -> Sequence[tuple[str, Sequence[Sequence[str]]]]:
+        """The report as a table: a label, then for each kind the lines of its cell."""
+        terms, phrase = self.terms, self.phrase
+        first = self.kinds[0] if self.kinds else None
+        rows: list[tuple[str, Sequence[Sequence[str]]]] = [
+            (rate.term.name, [self._cell(kind.rates[at]) for kind in self.kinds])
+            for at, rate in enumerate(first.rates if first else ())
+        ]
+        rows.append((terms["conversions"].name, [[kind.conversions] for kind in self.kinds]))
+        money = [
+            [f"{kind.revenue} ({kind.term.counted})", phrase("net_value", value=kind.net_revenue)]
+            for kind in self.kinds
+        ]
+        rows.append((terms["revenue"].name, money))
+        extra = [[kind.extra_sales] for kind in self.kinds]
+        if len(self.kinds) > 1:
+            extra[0].append(
+                f"{phrase('together')}: {self.extra_sales(self._report['extra_sales'])}"
+            )
+        rows.append((terms["extra_sales"].name, extra))
+        rows.append((terms["incremental"].name, [kind.incremental for kind in self.kinds]))
+        if self.against:
+            rows.append((self.against, [kind.change for kind in self.kinds]))
+        return rows
+
+    def _cell(self, rate: RateText) -> Sequence[str]:
+        cell = [f"{rate.value} {rate.interval}".rstrip(), rate.fraction]
+        if rate.net_value:
+            net = self.phrase("net_value", value=rate.net_value)
+            cell.append(f"{net} {rate.net_interval}".rstrip())
+        return cell
+
+    def _dates(self, report: Report, phrase: str) -> str:
         begin = report["from"] or self.phrase("beginning")
         return self.phrase(phrase, begin=begin, end=report["to"] or self.phrase("now"))
 
-    def _settings(self) -> tuple[str, ...]:
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """How the report was counted."""
         report, days = self._report, self._report["attribution_window_days"]
         level = self.level(report["level"])
         length = report["days"]
@@ -224,12 +276,10 @@ class _Presenter(EntryWords):
         amount = self.money(change["revenue"], sign=True)
         return rate, self.phrase("change_revenue", amount=amount)
 
-    def _group_keys(self) -> Sequence[str]:
-        return list(self._report["groups"][0]["key"]) if self._report["groups"] else []
-
-    def _group_headers(self) -> tuple[str, ...]:
-        words = ("kind", "rate", "of", "kept_revenue")
-        return (*self._group_keys(), *map(self.phrase, words))
+    @property
+    def group_headers(self) -> tuple[str, ...]:
+        """The headings of the columns of `groups`."""
+        return (*self.group_keys, *map(self.phrase, ("kind", "rate", "of", "kept_revenue")))
 
     def _ordered(self) -> list[Report]:
         """Return the groups by time, and by the money kept, the most first."""
@@ -289,7 +339,7 @@ class _Presenter(EntryWords):
                 count=text.value,
                 definition=text.term.definition.rstrip("."),
             )
-            for text in self._quality()[:-1]
+            for text in self.quality[:-1]
             if text.is_notable
         ]
         quality = self._report["quality"]

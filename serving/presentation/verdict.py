@@ -57,25 +57,15 @@ class Check:
     link: str = ""
 
 
-def verdict_of(
-    report: Report, language: Language, experiment: ExperimentSection | None = None
-) -> Verdict:
-    """Return the verdict on a report: its `total` and `extra_sales`.
+class Verdicts(EntryWords):
+    """The verdict on a report, and the checks that support it.
 
     `experiment` is that of the shop now: its hold-out, and the effect that decides how many days
     are left, which are not known without it.
     """
-    return _Verdicts(report, language, experiment).verdict()
 
-
-def checks_of(report: Report, language: Language) -> list[Check]:
-    """Return the checks of a report, of the kind with more eligible checkouts."""
-    return _Verdicts(report, language, None).checks()
-
-
-class _Verdicts(EntryWords):
     def __init__(
-        self, report: Report, language: Language, experiment: ExperimentSection | None
+        self, report: Report, language: Language, experiment: ExperimentSection | None = None
     ) -> None:
         super().__init__(language, report["currency"])
         self._report, self._experiment = report, experiment
@@ -84,6 +74,7 @@ class _Verdicts(EntryWords):
         self._level: float = report["level"]
 
     def verdict(self) -> Verdict:
+        """Return what the `total` and the `extra_sales` of the report come to."""
         effects = [kind["incremental"] for kind in self._kinds.values()]
         if lost := self._lost(effects):
             return lost
@@ -181,6 +172,7 @@ class _Verdicts(EntryWords):
         return [self.amount(each, self.currency) for each in self.rounded(amounts)]
 
     def checks(self) -> list[Check]:
+        """Return the checks of the kind with more eligible checkouts."""
         effects = [each["incremental"] for each in self._kinds.values()]
         if not effects:
             return []

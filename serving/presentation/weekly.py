@@ -11,7 +11,7 @@ from typing import Any
 from mersalg.engine.locales import Language
 from mersalg.serving.presentation.figures import EntryWords
 from mersalg.serving.presentation.glossary import RATES
-from mersalg.serving.presentation.overview import Overview, RateCard, overview_of
+from mersalg.serving.presentation.overview import Overview, RateCard
 from mersalg.serving.presentation.verdict import State, Verdict
 from mersalg.serving.presentation.worthwhile import Worth
 
@@ -47,7 +47,7 @@ def weekly_of(
     `recent` is the verdict on the four weeks that end with it, and `changes` are those that they
     carry: one week alone seldom has enough data.
     """
-    words, view = EntryWords(language), overview_of(report, shop, language, step="day")
+    words, view = EntryWords(language), Overview(report, shop, language, step="day")
     first, last = (date.fromisoformat(report[end]) for end in ("from", "to"))
     year, week, _ = first.isocalendar()
     phrase = words.phrase

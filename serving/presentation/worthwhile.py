@@ -11,7 +11,7 @@ from mersalg.engine.facts import KINDS, Decision
 from mersalg.engine.live_catalogue import InForce, rule_of
 from mersalg.engine.tracking.worthwhile import Action, Candidate, worthwhile
 from mersalg.serving.presentation.figures import EntryWords, few_digits
-from mersalg.serving.presentation.names import Key, Names, antecedent_text, is_decided, parts_of
+from mersalg.serving.presentation.names import Key, Names, is_decided, parts_of
 
 RECENT = 2_000
 """Decisions that are looked at for where something is suggested."""
@@ -26,16 +26,6 @@ class Worth:
     reason: str
     gain: str
     gain_range: str
-
-    @property
-    def rule_action(self) -> str:
-        """The action of the shop's rule that makes the change."""
-        return "pin" if self.action.action == "pin" else "block"
-
-    @property
-    def antecedent(self) -> str:
-        """What the cart holds, as a field of a form."""
-        return antecedent_text(self.action.candidate.antecedent)
 
 
 def worth_doing(

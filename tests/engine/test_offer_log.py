@@ -22,7 +22,7 @@ from mersalg.engine.facts import KINDS, Kind
 from mersalg.engine.locales import LANGUAGES, Language
 from mersalg.engine.source_sections import LogMap
 from mersalg.engine.tracking.report import ReportQuery, report_of
-from mersalg.serving.presentation.report import present
+from mersalg.serving.presentation.report import ReportText
 from tests.support.repetitions import EFFORT
 from tests.support.shared_data import shared_data
 
@@ -185,7 +185,7 @@ def test_a_log_that_knows_only_who_accepted_has_no_rate_of_buyers(language: Lang
             assert "only who accepted" in entry["reason"]
     checkout = made["total"]["cross_sell"]["checkout"]
     assert (checkout["numerator"], checkout["denominator"]) == (2, 3)
-    view = present(made, None, language)
+    view = ReportText(made, None, language)
     headline, customer = view.kinds[0].rates[:2]
     assert (headline.term, customer.term) == tuple(
         view.glossary.terms[name] for name in ("checkout", "customer")

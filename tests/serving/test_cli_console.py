@@ -11,13 +11,12 @@ from pathlib import Path
 from unicodedata import category
 
 import pytest
-import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from mersalg.engine.errors import DataError
-from mersalg.serving.cli import console
+from mersalg.serving.cli import console, main
 from tests.support.commands import attempt, run
 
 
@@ -70,8 +69,8 @@ def test_nothing_printed_reaches_the_terminal_as_a_command(
         stream.print(table)
         stream.print(HOSTILE, markup=False, highlight=False)
         stream.print(f"[bold]{escape(HOSTILE)}[/]", end="")
-    with pytest.raises(typer.Exit):
-        console.fail(DataError(HOSTILE))
+    with pytest.raises(SystemExit):
+        main.fail(DataError(HOSTILE), console.BAD_INPUT)
     for printed in capsys.readouterr():
         assert not [each for each in printed if each != "\n" and category(each)[0] == "C"]
         assert "\u2028" not in printed

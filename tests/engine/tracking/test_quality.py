@@ -9,7 +9,7 @@ import pytest
 from mersalg.engine.fact_json import parse_fact
 from mersalg.engine.tracking.report import ReportQuery, report_of
 from mersalg.serving.presentation.glossary import QUALITY
-from mersalg.serving.presentation.report import present
+from mersalg.serving.presentation.report import ReportText
 from tests.engine.tracking.test_attribution import bought, decided, item, seen
 
 VISIT = [decided(), seen("d-bun"), bought(item("bun"))]
@@ -23,7 +23,7 @@ def report(*facts: dict[str, Any], **query: Any) -> Any:
 
 
 def notes(made: Any) -> str:
-    return "; ".join(present(made, None, "en").notes)
+    return "; ".join(ReportText(made, None, "en").notes)
 
 
 DOUBTS: dict[str, list[dict[str, Any]]] = {
@@ -49,7 +49,7 @@ def test_facts_in_doubt_are_counted_and_named(cause: str) -> None:
     assert set(calm.values()) == {0}
     made = report(*VISIT, MONTHS_LATER, *DOUBTS[cause])
     assert made["quality"][cause] == 1
-    assert present(made, None, "en").glossary.terms[cause].definition[:-1] in notes(made)
+    assert ReportText(made, None, "en").glossary.terms[cause].definition[:-1] in notes(made)
     assert "no problems found" not in notes(made)
 
 

@@ -15,7 +15,7 @@ from mersalg.engine.tracking.cuped import Unit, adjusted_difference
 from mersalg.engine.tracking.incremental import effects_of
 from mersalg.engine.tracking.report import ReportQuery, report_of
 from mersalg.engine.tracking.strata import Cluster, Strata, Stratum
-from mersalg.serving.presentation.report import present
+from mersalg.serving.presentation.report import ReportText
 from tests.engine.tracking.test_incremental import visit
 from tests.support.cluster_sums import Clusters, strata_of, sums_of
 
@@ -205,6 +205,6 @@ def test_a_report_says_which_shares_it_compares_and_who_stated_them() -> None:
     by_shop = report_of(facts, ReportQuery().filled({"holdout": "0.5"}))
     shares: Any = by_shop["total"]["cross_sell"]["incremental"]["shares"]  # type: ignore[index]
     assert shares[1]["stated_by"] == ["shop"]
-    text = present(made, None, "en").kinds[0].incremental[-1]
+    text = ReportText(made, None, "en").kinds[0].incremental[-1]
     assert text.startswith("hold-out: 0% (stated by decisions), 100 checkouts left out")
     assert text.endswith("; 50% (--holdout)")

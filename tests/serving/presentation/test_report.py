@@ -22,8 +22,8 @@ from mersalg.serving.presentation.figures import EntryWords, Figures
 from mersalg.serving.presentation.glossary import QUALITY
 from mersalg.serving.presentation.html_templates import report_page
 from mersalg.serving.presentation.names import Names
-from mersalg.serving.presentation.overview import overview_of
-from mersalg.serving.presentation.report import present
+from mersalg.serving.presentation.overview import Overview
+from mersalg.serving.presentation.report import ReportText
 from tests.engine.tracking.test_incremental import returning, trial, visit
 
 
@@ -68,7 +68,7 @@ def test_both_languages_show_the_same_numbers() -> None:
     made = report(by=("day",))
 
     def digits(language: Language) -> list[str]:
-        view = present(made, "Shop", language)
+        view = ReportText(made, "Shop", language)
         texts = [
             *view.settings,
             *(text for _, cells in view.rows for cell in cells for text in cell),
@@ -83,7 +83,7 @@ def test_both_languages_show_the_same_numbers() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_table_and_page_share_every_text(language: Language) -> None:
-    overview = overview_of(report(by=("day",), watched=True), "Shop", language, step="day")
+    overview = Overview(report(by=("day",), watched=True), "Shop", language, step="day")
     view, page = overview.report, report_page(overview)
     assert page.count("<svg") > 12
     assert escape(overview.verdict.say) in page
@@ -115,7 +115,7 @@ def test_no_number_of_the_table_is_broken_or_lost(
 ) -> None:
     made = rich(report(by=by))
     both = [{**row, "upsell": row["cross_sell"]} for row in made["groups"]]
-    view = present({**made, "groups": both}, "Shop", language)
+    view = ReportText({**made, "groups": both}, "Shop", language)
     lines = [line.plain for line in terminal_lines(view, width)]
     assert max(map(len, lines)) <= width
     shown = Counter(word for line in lines for word in line.split(" "))
@@ -137,29 +137,29 @@ def test_groups_come_by_time_and_then_by_the_money_kept() -> None:
         kind = {**first["cross_sell"], "net_revenue": money}
         groups.append({**first, "key": {"day": day, "item": f"i{place}"}, "cross_sell": kind})
     names = Names(None, {"i2": "Bolle"})
-    view = present({**made, "groups": groups}, None, "en", names)
+    view = ReportText({**made, "groups": groups}, None, "en", names)
     assert [row[1] for row in view.groups] == ["Bolle (i2)", "i1", "i0"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_problems_with_the_data_are_named_with_what_they_count(language: Language) -> None:
     made = report(by=("day",), prices_include_tax=False)
-    view = present(made, None, language)
+    view = ReportText(made, None, language)
     (note,) = view.notes
     assert view.glossary.terms["immature"].name in note
     assert all(row[0].endswith(")") for row in view.groups)
     over = {"groups": [{**row, "immature": 0} for row in made["groups"]]}
     over["quality"] = {**made["quality"], "immature": 0}
-    view = present({**made, **over}, None, language)
+    view = ReportText({**made, **over}, None, language)
     assert view.notes == (view.glossary.phrase("no_problems"),)
     assert [row[0] for row in view.groups] == [row["key"]["day"] for row in made["groups"]]
     quality = {**over["quality"], "unmatched": 3, "srm_p_value": 0.0002, "currency": "several"}
-    view = present({**made, "quality": quality}, None, language)
+    view = ReportText({**made, "quality": quality}, None, language)
     unmatched = view.quality[QUALITY.index("unmatched")]
     assert (unmatched.value, unmatched.is_notable) == ("3", True)
     first, currency, groups = view.notes
     strange = {**over["quality"], "unvouched": 600, "checkouts": 2_400}
-    (note,) = present({**made, "quality": strange}, None, language).notes
+    (note,) = ReportText({**made, "quality": strange}, None, language).notes
     assert re.search(r"600 (of|av) 2[,\s]400 \w+, 25[.,]0\s?%", note)
     assert unmatched.term.name in first
     assert unmatched.term.definition.rstrip(".") in first
@@ -177,7 +177,7 @@ def test_an_effect_that_cannot_be_given_says_why(language: Language) -> None:
     made = report_of(decisions, ReportQuery(impressions="served").filled({}))
     entry = made["total"]["cross_sell"]["incremental"]
     assert entry["status"] == "blocked"
-    line, holdout = present(made, None, language).kinds[0].incremental
+    line, holdout = ReportText(made, None, language).kinds[0].incremental
     assert holdout.startswith({"en": "hold-out: 90", "nb": "kontrollgruppe: 90"}[language])
     assert line.startswith({"en": "not known: ", "nb": "ikke kjent: "}[language])
     assert EntryWords(language).effect(entry["completion"]) == line
@@ -194,7 +194,7 @@ def test_an_effect_that_cannot_be_given_says_why(language: Language) -> None:
 )
 def test_money_of_few_purchases_is_not_known(language: Language, text: str) -> None:
     facts = [parse_fact(fact) for visit in trial(120, 40, 120, 9) for fact in visit]
-    view = present(report_of(facts, ReportQuery()), None, language)
+    view = ReportText(report_of(facts, ReportQuery()), None, language)
     assert any(line.startswith(text) for line in view.kinds[0].incremental)
 
 
@@ -214,7 +214,7 @@ def test_customers_lead_where_checkouts_are_not_comparable(
     language: Language, texts: Sequence[str]
 ) -> None:
     facts = [parse_fact(fact) for visit in returning(150, 0.5) for fact in visit]
-    view = present(report_of(facts, ReportQuery(impressions="served")), None, language)
+    view = ReportText(report_of(facts, ReportQuery(impressions="served")), None, language)
     lines = view.kinds[0].incremental
     assert all(any(text in line for line in lines) for text in texts)
     assert texts[0] in lines[1]
@@ -234,5 +234,5 @@ def test_an_uneven_store_is_named_with_the_data(language: Language, text: str) -
         facts[0]["store_id"] = "oslo" if number < 160 else "bergen"
     kept = [facts for number, facts in enumerate(visits) if number % 4 != 1 or number >= 160]
     made = report_of([parse_fact(fact) for facts in kept for fact in facts], ReportQuery())
-    notes = present(made, None, language).notes
+    notes = ReportText(made, None, language).notes
     assert len([note for note in notes if note.startswith(text)]) == 1
