@@ -78,25 +78,13 @@ class ErrorAnswer:
     error: ErrorBody
 
 
-def answer(
-    status: int,
-    code: str,
-    message: str,
-    details: object = None,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
+def answer(problem: ApiError) -> Response:
     """Return one error as a response."""
-    error: dict[str, object] = {
-        "code": code,
-        "message": message[:_LONGEST_MESSAGE],
-        "details": details or {},
-    }
-    return Response(
-        orjson.dumps({"error": error}, default=str),
-        status,
-        headers=dict(headers or {}),
-        media_type="application/json",
-    )
+    message = problem.message[:_LONGEST_MESSAGE]
+    details: object = problem.details or {}
+    error = {"code": problem.code, "message": message, "details": details}
+    body = orjson.dumps({"error": error}, default=str)
+    return Response(body, problem.status, problem.headers, media_type="application/json")
 
 
 def validation_details(problems: Iterable[Mapping[str, Any]]) -> list[Problem]:
@@ -135,8 +123,7 @@ def api_error(error: Exception) -> ApiError:
 
 
 async def _known_error(_request: Request, error: Exception) -> Response:
-    problem = api_error(error)
-    return answer(problem.status, problem.code, problem.message, problem.details, problem.headers)
+    return answer(api_error(error))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -149,12 +136,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         operations = request.app.openapi()["paths"].get(path)
         if operations:
             headers["Allow"] = ", ".join(sorted(method.upper() for method in operations))
-    return answer(error.status_code, code, str(error.detail), None, headers)
-
-
-def internal(method: str) -> Response:
-    """Return the answer where a call ends in an error of ours."""
-    return answer(500, "internal", f"{method} failed for a reason of ours; it is logged")
+    return answer(ApiError(error.status_code, code, str(error.detail), headers=headers))
 
 
 def install(app: FastAPI) -> None:

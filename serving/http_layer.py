@@ -18,7 +18,6 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mersalg.serving import errors, logs
@@ -47,6 +46,13 @@ _NO_PARAMETERS: dict[str, object] = {}
 _LONGEST_HOST = 300
 """Characters of a host or origin; which are of this machine is kept in a cache."""
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+_SEVERAL_HOSTS = errors.ApiError(400, "bad_request", "the request has several Host headers")
+_NOT_LOCAL = errors.ApiError(
+    403,
+    "forbidden",
+    "without keys this service answers only callers that address it as localhost;"
+    " set MERSALG_KEYS to serve others",
+)
 _access = logging.getLogger("mersalg.access")
 
 
@@ -130,16 +136,17 @@ class HttpLayer:
         try:
             if hosts > 1:
                 # A proxy may have read the other one.
-                several = errors.answer(400, "bad_request", "the request has several Host headers")
-                await several(scope, receive, send_on)
+                await errors.answer(_SEVERAL_HOSTS)(scope, receive, send_on)
             elif is_trusted:
                 await self._app(scope, receive_on if n_unread else receive, send_on)
             else:
-                await _refusal()(scope, receive, send_on)
+                await errors.answer(_NOT_LOCAL)(scope, receive, send_on)
         except Exception:
             # The server logs the traceback; the caller gets none.
             if not has_begun:
-                await errors.internal(method)(scope, receive, send_on)
+                said = f"{method} failed for a reason of ours; it is logged"
+                internal = errors.ApiError(500, "internal", said)
+                await errors.answer(internal)(scope, receive, send_on)
             raise
         finally:
             seconds = time.perf_counter() - started
@@ -177,15 +184,6 @@ def _is_local(url: bytes) -> bool:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
-
-
-def _refusal() -> Response:
-    return errors.answer(
-        403,
-        "forbidden",
-        "without keys this service answers only callers that address it as localhost;"
-        " set MERSALG_KEYS to serve others",
-    )
 
 
 def _log_access(method: str, route: str, status: int, seconds: float) -> None:

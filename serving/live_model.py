@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from mersalg.engine.durable import Stamp, stamp_of
 from mersalg.engine.errors import ModelCorrupt, ModelError, ModelNotFound
@@ -75,17 +76,18 @@ class LiveModel:
 
         Raises ModelError: it cannot be served; what was published before stays.
         """
-        loop = asyncio.get_running_loop()
-        async with self._reloading:
-            await loop.run_in_executor(self._thread, self._publish, version)
+        await self._in_turn(partial(self._publish, version))
         await self.reload()
 
     async def reload(self) -> None:
         """Take the published version now, if it is another one than that served."""
-        loop = asyncio.get_running_loop()
+        await self._tell(await self._in_turn(self._reload))
+
+    async def _in_turn(self, work: Callable[[], Model | None]) -> Model | None:
+        """Do one thing with versions at a time, in their thread."""
         async with self._reloading:
-            taken = await loop.run_in_executor(self._thread, self._reload)
-        await self._tell(taken)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, work)
 
     async def _tell(self, taken: Model | None) -> None:
         if taken is None:
@@ -114,10 +116,7 @@ class LiveModel:
             self._checking = asyncio.create_task(self._check(model))
 
     async def _check(self, model: Model) -> None:
-        loop = asyncio.get_running_loop()
-        async with self._reloading:
-            taken = await loop.run_in_executor(self._thread, self._verified, model)
-        await self._tell(taken)
+        await self._tell(await self._in_turn(partial(self._verified, model)))
 
     def _verified(self, model: Model) -> Model | None:
         """Return what is served instead of a model whose files were damaged in place, else None."""

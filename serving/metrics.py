@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import (
     MultiProcessCollector,
     mark_process_dead,  # pyright: ignore[reportUnknownVariableType]
@@ -57,8 +57,6 @@ class Laps:
         self._at = now
 
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
-
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Names a folder where the workers of one service keep their numbers, to be added up."""
 
@@ -86,20 +84,17 @@ class Metrics:
 
     def __init__(self) -> None:
         own = self._registry = CollectorRegistry()
-        count, times = partial(Counter, registry=own), partial(Histogram, registry=own)
+        named: dict[str, Any] = {"registry": own, "namespace": "mersalg"}
+        count, times = partial(Counter, **named), partial(Histogram, **named)
         # A gauge is of all workers together: the greatest of them, or as it says.
-        gauge = partial(Gauge, registry=own, multiprocess_mode="livemax")
-        newest = partial(Gauge, registry=own, multiprocess_mode="livemostrecent")
-        self.requests = count("mersalg_requests", "Answers given", ("route", "method", "status"))
-        self.request_seconds = times(
-            "mersalg_request_seconds", "Time to answer", ("route",), buckets=_FAST
-        )
-        decisions = count(
-            "mersalg_decisions", "Suggestion calls by where their fact went", ("tracking",)
-        )
+        gauge = partial(Gauge, **named, multiprocess_mode="livemax")
+        newest = partial(Gauge, **named, multiprocess_mode="livemostrecent")
+        self.requests = count("requests", "Answers given", ("route", "method", "status"))
+        self.request_seconds = times("request_seconds", "Time to answer", ("route",), buckets=_FAST)
+        decisions = count("decisions", "Suggestion calls by where their fact went", ("tracking",))
         self.decisions = {where: decisions.labels(where) for where in get_args(Tracking)}
         offers = count(
-            "mersalg_offers",
+            "offers",
             "Offers made, by kind and arm; those of the control arm are withheld",
             ("kind", "arm"),
         )
@@ -109,17 +104,16 @@ class Metrics:
             for arm in get_args(Arm)
         }
         self.unknown_items = count(
-            "mersalg_unknown_items",
-            "Items of carts that the model does not know, each once a call",
+            "unknown_items", "Items of carts that the model does not know, each once a call"
         )
         degraded = count(
-            "mersalg_degraded",
+            "degraded",
             "Suggestion calls that got less than they could have, by reason",
             ("reason",),
         )
         self.degraded = {reason: degraded.labels(reason) for reason in REASONS}
         parts = times(
-            "mersalg_part_seconds",
+            "part_seconds",
             "Time of one part of a suggestion call",
             ("part",),
             buckets=_PARTS_BUCKETS,
@@ -127,61 +121,46 @@ class Metrics:
         self._parts = {part: parts.labels(part) for part in PARTS}
         self.part_listener: Lap | None = None
         """Hears of every part too, where calls are traced."""
-        self.events = count("mersalg_events", "Facts sent by shops", ("result",))
-        self.unknown_fields = count(
-            "mersalg_unknown_fields", "Events with fields that were ignored"
-        )
-        self.commit_seconds = times(
-            "mersalg_commit_seconds", "Time of one transaction", buckets=_FAST
-        )
-        self.batch_facts = times(
-            "mersalg_commit_facts", "Facts sharing one transaction", buckets=_SIZES
-        )
+        self.events = count("events", "Facts sent by shops", ("result",))
+        self.unknown_fields = count("unknown_fields", "Events with fields that were ignored")
+        self.commit_seconds = times("commit_seconds", "Time of one transaction", buckets=_FAST)
+        self.batch_facts = times("commit_facts", "Facts sharing one transaction", buckets=_SIZES)
         self.database_up = gauge(
-            "mersalg_database_up",
-            "1 while the database takes facts",
-            multiprocess_mode="livemin",
+            "database_up", "1 while the database takes facts", multiprocess_mode="livemin"
         )
-        self.paused = gauge(
-            "mersalg_paused", "1 while the guardrail, or somebody, has paused the offers"
-        )
+        self.paused = gauge("paused", "1 while the guardrail, or somebody, has paused the offers")
         self.asked = gauge(
-            "mersalg_guardrail_asks",
+            "guardrail_asks",
             "1 while all checkouts together show harm that vouched ones alone do not",
         )
-        self.spooled = count("mersalg_spooled", "Facts kept in the spool")
-        self.replayed = count("mersalg_replayed", "Facts replayed from the spool")
-        self.spool_bytes = newest("mersalg_spool_bytes", "Size of the spool")
-        self.spool_segments = newest("mersalg_spool_segments", "Files of the spool")
+        self.spooled = count("spooled", "Facts kept in the spool")
+        self.replayed = count("replayed", "Facts replayed from the spool")
+        self.spool_bytes = newest("spool_bytes", "Size of the spool")
+        self.spool_segments = newest("spool_segments", "Files of the spool")
         self.queue = gauge(
-            "mersalg_queue_depth",
+            "queue_depth",
             "Jobs that wait to be written, by where they go",
             ("to",),
             multiprocess_mode="livesum",
         )
         self.connections_closed = count(
-            "mersalg_connections_closed",
+            "connections_closed",
             "Quiet connections that were closed because their address, or all callers in total,"
             " held too many",
             ("reason",),
         )
-        self.model_age = gauge(
-            "mersalg_model_age_seconds", "Time since the model served was trained"
-        )
+        self.model_age = gauge("model_age_seconds", "Time since the model served was trained")
         self.loop_lag = gauge(
-            "mersalg_loop_lag_seconds",
-            "How late the event loop was within the last seconds, at worst",
+            "loop_lag_seconds", "How late the event loop was within the last seconds, at worst"
         )
         self.model_loaded_at = gauge(
-            "mersalg_model_loaded_timestamp_seconds",
-            "When the model served was loaded",
-            ("version",),
+            "model_loaded_timestamp_seconds", "When the model served was loaded", ("version",)
         )
         self.model_failures = count(
-            "mersalg_model_load_failures", "Published versions that could not be taken"
+            "model_load_failures", "Published versions that could not be taken"
         )
         self.model_problem = gauge(
-            "mersalg_model_problem",
+            "model_problem",
             "1 while another model than the published one is served, or less of it, or none",
         )
 

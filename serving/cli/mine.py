@@ -61,9 +61,14 @@ def command(
     )
 
     one = Fraction(1)
-    support = _threshold(min_support, "--min-support", one)
-    confidence = _threshold(min_confidence, "--min-confidence", one)
-    lift = parse_threshold(min_lift, name="--min-lift") if min_lift is not None else None
+    support, confidence, lift = (
+        None if text is None else parse_threshold(text, name=name, at_most=at_most)
+        for text, name, at_most in (
+            (min_support, "--min-support", one),
+            (min_confidence, "--min-confidence", one),
+            (min_lift, "--min-lift", None),
+        )
+    )
     if min_count is not None and support is not None:
         raise ConfigError("give --min-count or --min-support, not both")
     path = None if out is None else Path(out)
@@ -111,12 +116,6 @@ def command(
         console.print_json({**summary, "top": top})
     else:
         _print_people(summary, top, all_rules=all_rules)
-
-
-def _threshold(text: str | None, name: str, at_most: Any) -> Any:
-    from mersalg.training.mining.rules import parse_threshold
-
-    return parse_threshold(text, name=name, at_most=at_most) if text is not None else None
 
 
 def _summary(counted: Counted, mined: MinedRules, engine: str) -> dict[str, Any]:

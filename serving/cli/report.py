@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,17 +18,8 @@ if TYPE_CHECKING:
     from mersalg.engine.progress import Progress
     from mersalg.engine.storage.store import Store
 
+Format = Literal["table", "json", "csv", "html", "parquet"]
 _MAIL_WIDTH = 72
-
-
-class Format(StrEnum):
-    """Form of a report."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    html = "html"
-    parquet = "parquet"
 
 
 def command(
@@ -39,7 +29,7 @@ def command(
     until: Annotated[str | None, typer.Option("--to")] = None,
     by: str | None = None,
     kind: str | None = None,
-    output: Annotated[Format, typer.Option("--format")] = Format.table,
+    output: Annotated[Format, typer.Option("--format")] = "table",
     out: Path | None = None,
     timezone: str | None = None,
     currency: str | None = None,
@@ -68,12 +58,12 @@ def command(
 
     if lang is not None and not is_spoken(lang):
         raise ConfigError(f"lang: {lang!r} is not a language of reports; there are nb and en")
-    if output is Format.parquet and out is None and sys.stdout.isatty():
+    if output == "parquet" and out is None and sys.stdout.isatty():
         raise ConfigError("format: parquet is not text for a terminal; name a file with --out FILE")
     flags = {"watched": str(watched), "adjusted": str(adjusted)}
     query = parse_query({**context.params, "from": since, "to": until, **flags})
-    how = Format.json if as_json else output
-    if weekly and (since or until or by or compare or output is not Format.table):
+    how = "json" if as_json else output
+    if weekly and (since or until or by or compare or output != "table"):
         raise ConfigError(
             "weekly: a summary has a period and a form of its own; leave out --from, --to, --by,"
             " --compare and --format"
@@ -82,18 +72,18 @@ def command(
         settings = {**store.reports.settings(), **_settings_of(config)}
         query = query.filled(settings)
         language = language_of(lang, settings.get("locale"))
-        with console.progress_bars(quiet=how is not Format.table) as progress:
+        with console.progress_bars(quiet=how != "table") as progress:
             if rebuild:
                 _rebuild(store, progress)
             if weekly:
                 report = report_forms.last_week(store, query, progress)
             else:
                 report = build_report(store, query, progress=progress)
-            if how not in (Format.table, Format.html):
+            if how not in ("table", "html"):
                 _write(_data(report, how), out)
                 return
             item_names = None
-            if weekly or how is Format.html or not set(KEYS).isdisjoint(query.by):
+            if weekly or how == "html" or not set(KEYS).isdisjoint(query.by):
                 item_names = report_forms.known_of(store, models, config, query.timezone or "UTC")
             if weekly and item_names:
                 summary = report_forms.weekly_summary(
@@ -108,7 +98,7 @@ def command(
                     (item_names.names, item_names.experiment) if item_names else (None, None)
                 )
                 view = ReportText(report, query.shop, language, names, experiment)
-                if how is Format.html and item_names:
+                if how == "html" and item_names:
                     page = report_forms.html_file(store, query, report, view, item_names)
                     _write(page.encode(), out)
                     return
@@ -125,9 +115,9 @@ def _write(data: bytes, out: Path | None) -> None:
 
 
 def _data(report: Mapping[str, Any], how: Format) -> bytes:
-    if how is Format.json:
+    if how == "json":
         return console.json_text(report).encode()
-    if how is Format.csv:
+    if how == "csv":
         from mersalg.engine.tracking.report_csv import csv_text
 
         return csv_text(report).encode()

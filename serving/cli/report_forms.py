@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,9 +60,7 @@ def terminal_lines(view: ReportText, width: int) -> Iterator[Text]:
     """
     from rich.text import Text
 
-    def wrapped(text: str, style: str = "") -> Iterator[Text]:
-        return (Text(line, style) for line in _wrap(text, width))
-
+    wrapped = partial(_wrapped, width)
     yield from wrapped(f"{view.shop}  {view.dates}", "bold")
     yield from wrapped(" · ".join(view.settings), "dim")
     yield Text()
@@ -91,10 +90,7 @@ def weekly_lines(weekly: Weekly, width: int) -> Iterator[Text]:
     """Yield the summary of a week as text, in the order of its HTML."""
     from rich.text import Text
 
-    def wrapped(text: str, style: str = "", indent: str = "") -> Iterator[Text]:
-        lines = _wrap(text, width - len(indent))
-        return (Text(indent + line, style) for line in lines)
-
+    wrapped = partial(_wrapped, width)
     words = glossary_of(weekly.language).phrase
     yield from wrapped(weekly.title, "dim")
     yield from wrapped(weekly.verdict.say, "bold")
@@ -111,6 +107,12 @@ def weekly_lines(weekly: Weekly, width: int) -> Iterator[Text]:
     for line in weekly.foot:
         yield Text()
         yield from wrapped(line, "dim")
+
+
+def _wrapped(width: int, text: str, style: str = "", indent: str = "") -> Iterator[Text]:
+    from rich.text import Text
+
+    return (Text(indent + line, style) for line in _wrap(text, width - len(indent)))
 
 
 def _groups(view: ReportText, width: int) -> Iterator[Text]:

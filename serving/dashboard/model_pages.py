@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -22,7 +23,7 @@ from mersalg.serving.answers import OfferDisplay, ShownOffer, display_of
 from mersalg.serving.checkout import decide
 from mersalg.serving.dashboard.pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
-from mersalg.serving.model_difference import ModelDifference, compare_models
+from mersalg.serving.model_difference import compare_models
 from mersalg.serving.presentation.names import Names
 from mersalg.serving.routes.models import publish_model, roll_back
 from mersalg.serving.schemas import RequestLine, SuggestionRequest
@@ -69,7 +70,9 @@ async def show_models(
         versions=versions,
         before=before,
         after=after,
-        difference=difference and Difference(visit, difference, service.live.model),
+        difference=difference,
+        names=Names(service.live.model),
+        price=partial(_price, visit, service.live.model),
         problem=problem,
         done=done,
         rule="",
@@ -131,31 +134,11 @@ def _metric(visit: Visit, metric: Mapping[str, Any]) -> str:
     return visit.words("metric_beside", value=value, best=visit.figures.percent(max(others)))
 
 
-class Difference:
-    """A difference in words and names."""
-
-    def __init__(self, visit: Visit, found: ModelDifference, model: Model | None) -> None:
-        self.found, self._visit, self._model = found, visit, model
-        self._names = Names(model)
-
-    def rule(self, rule: tuple[tuple[str, ...], str]) -> str:
-        """Return a rule by the names of its items."""
-        return f"{self._names.joined(rule[0])} → {self._names[rule[1]]}"
-
-    def name(self, item_id: str) -> str:
-        """Return the name of an item."""
-        return self._names[item_id]
-
-    def items(self, item_ids: Sequence[str]) -> str:
-        """Return the names of items; a dash for none."""
-        return ", ".join(self._names[each] for each in item_ids) or "–"
-
-    def price(self, minor: int | None) -> str:
-        """Return a price."""
-        if minor is None or self._model is None:
-            return "–"
-        currency = self._model.catalogue.currency
-        return self._visit.figures.amount(money.to_text(minor, currency), currency)
+def _price(visit: Visit, model: Model | None, minor: int | None) -> str:
+    if minor is None or model is None:
+        return "–"
+    currency = model.catalogue.currency
+    return visit.figures.amount(money.to_text(minor, currency), currency)
 
 
 @router.get("/dashboard/try")

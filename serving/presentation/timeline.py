@@ -81,13 +81,9 @@ def timeline_of(
         )
         for name, row in zip(names, cells, strict=True)
     ]
-    ends = ("value", "lower", "upper")
     marks = _marks(words, report, step, occurred, buckets)
     chart = band_chart(
-        [
-            Series(COLOURS[kind], *([entry[end] for entry in entries[kind]] for end in ends))
-            for kind in kinds
-        ],
+        [_series(kind, entries[kind]) for kind in kinds],
         [words.bucket(bucket, short=True) for bucket in buckets],
         titles,
         marks,
@@ -100,10 +96,15 @@ def timeline_of(
 def spark_of(report: Report, language: Language, kind: str) -> Markup:
     """Return the rate of customers in each bucket, small; empty where fewer than two are known."""
     entries = [row[kind]["customer"] for row in report["groups"]]
-    ends = ("value", "lower", "upper")
-    series = Series(COLOURS[kind], *([entry[end] for entry in entries] for end in ends))
     words = EntryWords(language)
-    return sparkline(series, words.phrase("spark_label", kind=words.phrase(f"kind_{kind}")))
+    return sparkline(
+        _series(kind, entries), words.phrase("spark_label", kind=words.phrase(f"kind_{kind}"))
+    )
+
+
+def _series(kind: str, entries: Sequence[Report]) -> Series:
+    ends = ([entry[end] for entry in entries] for end in ("value", "lower", "upper"))
+    return Series(COLOURS[kind], *ends)
 
 
 def _marks(

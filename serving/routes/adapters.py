@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from mersalg.engine import clock
 from mersalg.engine.adapters import shopify
-from mersalg.engine.adapters.selection import Adapter, ItemNames, adapter_named
+from mersalg.engine.adapters.selection import ItemNames, adapter_named
 from mersalg.engine.errors import FactRejected, shown
 from mersalg.engine.model import Model
 from mersalg.engine.storage.fact_rows import Rejection
@@ -26,7 +26,7 @@ from mersalg.serving.routes.direct import DirectRoute
 from mersalg.serving.routes.events import EventsAnswer, answer_of, take
 from mersalg.serving.routes.items import take_items
 from mersalg.serving.security import ANYONE, Caller, admit
-from mersalg.serving.service import Service, service_of
+from mersalg.serving.service import service_of
 
 _log = logging.getLogger("mersalg.webhooks")
 
@@ -126,24 +126,17 @@ async def from_shopify(request: Request) -> Response:
 async def _from(request: Request, name: str) -> Response:
     caller = admit(request, "storefront")
     service = service_of(request)
-    events = _translated(
-        adapter_named(name), await read_json(request, largest_body(request, caller)), service
-    )
+    payload = await read_json(request, largest_body(request, caller))
+    most = service.settings.max_events
+    try:
+        events = adapter_named(name)(payload, clock.now())
+    except FactRejected as error:
+        raise errors.ApiError(422, "invalid", error.message) from error
+    if len(events) > most:
+        problem = f"send at most {most} events a call"
+        raise errors.ApiError(422, "too_many_events", problem, details={"limit": most})
     if (model := service.live.model) is not None:
         if model not in _item_names:
             _item_names[model] = ItemNames(model.catalogue)
         _item_names[model].put_ids(events)
     return answer_of(await take(service, caller, events))
-
-
-def _translated(adapter: Adapter, payload: object, service: Service) -> list[dict[str, object]]:
-    try:
-        events = adapter(payload, clock.now())
-    except FactRejected as error:
-        raise errors.ApiError(422, "invalid", error.message) from error
-    if len(events) > service.settings.max_events:
-        most = service.settings.max_events
-        raise errors.ApiError(
-            422, "too_many_events", f"send at most {most} events a call", details={"limit": most}
-        )
-    return events

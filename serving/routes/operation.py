@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from mersalg.serving import errors
-from mersalg.serving.metrics import CONTENT_TYPE
 from mersalg.serving.security import Admin, Reporter, may_read
 from mersalg.serving.service import TheService
 
@@ -101,4 +101,4 @@ async def readyz(request: Request, service: TheService) -> dict[str, object]:
 async def metrics(service: TheService, caller: Reporter) -> Response:
     """Return the metrics of all workers together."""
     del caller
-    return Response(service.metrics.exposition(), media_type=CONTENT_TYPE)
+    return Response(service.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
