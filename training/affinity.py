@@ -45,9 +45,12 @@ class Exclusions:
 
 
 def build_affinity(
-    baskets: Baskets, repelled: Ragged[np.int32], ladders: Ladders, named: Bools | None = None
+    baskets: Baskets, repelled: Ragged[np.int32], ladders: Ladders, catalogue: Catalogue
 ) -> Affinity:
-    """Return popularity and exclusion, from the same baskets as `repelled`; `named` as there."""
+    """Return popularity and exclusion, from the same baskets as `repelled`."""
+    first = ladders.members.values[ladders.members.indptr[:-1]]
+    # A family of the shop's own, and no category.
+    named = catalogue.family[first] != UNKNOWN
     several = np.repeat(baskets.sizes > 1, baskets.sizes)
     added = np.bincount(baskets.items[several], minlength=baskets.n_items).astype(np.int64)
     return Affinity(
@@ -144,12 +147,6 @@ def _popular_pairs(baskets: Baskets, counts: Int64s) -> tuple[Int64s, Int64s]:
     likely = chance >= MIN_EXPECTED
     first, second = first[likely], second[likely]
     return np.column_stack([popular[first], popular[second]]), joint[first, second]
-
-
-def named_by_shop(ladders: Ladders, catalogue: Catalogue) -> Bools:
-    """Return which ladders are families of the shop's own, not categories; bool (n_ladders,)."""
-    first = ladders.members.values[ladders.members.indptr[:-1]]
-    return catalogue.family[first] != UNKNOWN
 
 
 def family_excludes(baskets: Baskets, ladders: Ladders, named: Bools | None = None) -> Bools:

@@ -75,11 +75,6 @@ def offered_carts(model: Model, baskets: Baskets) -> dict[str, int]:
     return {"carts_sampled": len(orders), "carts_offered": offered}
 
 
-def passed(verdicts: list[Verdict]) -> bool:
-    """Return whether no verdict refuses."""
-    return all(verdict.passed for verdict in verdicts)
-
-
 def _something_to_offer(model: Model) -> Verdict:
     n_rules = len(model.rules)
     n_ladders = len(set(model.ladders.family[model.ladders.tier > 0].tolist()))

@@ -19,7 +19,7 @@ from mersalg.engine.ranking.purchases import Customers
 from mersalg.engine.ranking.ranking import Mode, Scorer
 from mersalg.engine.source_sections import AttributesSection
 from mersalg.engine.upsell.tiers import Ladders
-from mersalg.training.affinity import Exclusions, build_affinity, exclusive_pairs, named_by_shop
+from mersalg.training.affinity import Exclusions, build_affinity, exclusive_pairs
 from mersalg.training.mining.protocol import MiningEngine, default_min_count
 from mersalg.training.mining.search import affordable_min_count, mine_rules
 from mersalg.training.mining.tallies import count_by_store, recency_of, weights
@@ -124,9 +124,7 @@ def fit_model(
     ladders, tier_counts = fitted_ladders or ladders_of(dataset, progress)
     with progress.task("Finding pairs that exclude each other"):
         apart = exclusive_pairs(baskets, mined.itemsets)
-        affinity = build_affinity(
-            baskets, apart.at_most(max_lift), ladders, named_by_shop(ladders, dataset.catalogue)
-        )
+        affinity = build_affinity(baskets, apart.at_most(max_lift), ladders, dataset.catalogue)
     with progress.task("Testing rules by store"):
         table, stores = not_contradicted(mined.table, dataset, orders, baskets, settings.max_q)
     recency = None

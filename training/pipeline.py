@@ -31,7 +31,7 @@ from mersalg.engine.registry import Registry
 from mersalg.engine.storage.pseudonyms import customer_key
 from mersalg.engine.words import counted
 from mersalg.training.evaluation import BackTest, back_test
-from mersalg.training.gate import Verdict, judge, offered_carts, passed
+from mersalg.training.gate import Verdict, judge, offered_carts
 from mersalg.training.mining.protocol import get_engine
 from mersalg.training.model_fit import Fitted, fit_model, ladders_of
 from mersalg.training.reading.dataset import Dataset, Sources, load_dataset, read_sources
@@ -220,7 +220,7 @@ def train(
             previous=_published(registry),
             settings=config.gate,
         )
-        allowed = passed(verdicts) or force
+        allowed = force or all(verdict.passed for verdict in verdicts)
         if publish and allowed:
             registry.publish(name)
     return TrainingResult(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from mersalg.training.affinity import (
     size_adjusted,
 )
 from mersalg.training.mining.protocol import get_engine
+from mersalg.training.reading.catalogue_file import catalogue_of_ids
 from tests.support.repetitions import repetitions
 from tests.support.shared_data import shared_data
 
@@ -48,7 +50,10 @@ def from_table(held: np.ndarray) -> Baskets:
 def affinity_of(baskets: Baskets, min_count: int = 5) -> Affinity:
     itemsets = get_engine("mlxtend").itemsets(baskets, min_count, 2, SilentProgress())
     repelled = exclusive_pairs(baskets, itemsets).at_most(1.0)
-    return build_affinity(baskets, repelled, no_ladders(baskets.n_items))
+    catalogue = catalogue_of_ids(
+        pa.array(map(str, range(baskets.n_items)), pa.large_string()), "NOK"
+    )
+    return build_affinity(baskets, repelled, no_ladders(baskets.n_items), catalogue)
 
 
 def repelled_pairs(affinity: Affinity) -> set[tuple[int, int]]:

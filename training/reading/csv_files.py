@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +143,7 @@ def refuse_swallowed_rows(
         for index, text in _of_several_lines(values):
             swallowed = _rows_in(text, separator, columns)
             if swallowed >= _FEW:
-                raise _refusal(path, swallowed, _number(index + 1, taken), name)
+                raise _refusal(path, swallowed, number_in_file(index + 1, taken), name)
 
 
 def _n_lines(path: Path) -> int:
@@ -163,8 +163,8 @@ def _rows_in(text: str, separator: str, columns: int) -> int:
     return sum(line.count(separator) == columns - 1 for line in text.splitlines()[1:])
 
 
-def _number(number: int, aside: set[int]) -> int:
-    """Return the number in the file of a row of the table."""
+def number_in_file(number: int, aside: Iterable[int]) -> int:
+    """Return the number in its file of a row of a table, which lacks the rows `aside`."""
     for taken in sorted(aside):
         number += taken <= number
     return number

@@ -21,7 +21,7 @@ from mersalg.engine.arrays import Bools, Int64s
 from mersalg.engine.errors import DataError
 from mersalg.engine.words import read_toml
 from mersalg.training.reading.arrow import is_text, may_be_joined, numpy_of, pc
-from mersalg.training.reading.csv_files import RaggedRow, read_csv
+from mersalg.training.reading.csv_files import RaggedRow, number_in_file, read_csv
 
 if TYPE_CHECKING:
     from mersalg.engine.source_sections import (
@@ -97,9 +97,7 @@ class SourceTable:
         """Return (file, 1-based row in it, header excluded) of a row of the table."""
         index = int(np.searchsorted(self.file_starts, row, side="right")) - 1
         file, number = self.files[index], row - int(self.file_starts[index]) + 1
-        for each in self.ragged:
-            number += each.file == file and each.row <= number
-        return file, number
+        return file, number_in_file(number, (row.row for row in self.ragged if row.file == file))
 
     def rows_above(self, blank: Bools, columns: Sequence[str]) -> Int64s:
         """Return the row that each belongs to: itself, or of `blank` ones the last above.

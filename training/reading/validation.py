@@ -75,7 +75,7 @@ class Finding:
 class SourceQuality:
     """Rows of one section of the shop file."""
 
-    files: tuple[str, ...]
+    files: list[str]
     """What was read."""
     rows_read: int
     rows_kept: int
@@ -83,24 +83,12 @@ class SourceQuality:
     """Reason (a key of REASONS) -> rows that serve no further."""
     notes: Mapping[str, Finding] = field(default_factory=dict[str, Finding])
     """A key of NOTES -> rows that were kept."""
-    by_name: tuple[str, ...] = ()
+    columns_used_by_name: list[str] = field(default_factory=list[str])
     """Columns used because they bear a field's own name."""
-    unused: tuple[str, ...] = ()
+    columns_unused: list[str] = field(default_factory=list[str])
     """Columns not used."""
     warnings: tuple[str, ...] = ()
     """What the shop should know or set."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON holds it."""
-        return {
-            "files": list(self.files),
-            "rows_read": self.rows_read,
-            "rows_kept": self.rows_kept,
-            "left_out": {reason: asdict(finding) for reason, finding in self.left_out.items()},
-            "notes": {reason: asdict(finding) for reason, finding in self.notes.items()},
-            "columns_used_by_name": list(self.by_name),
-            "columns_unused": list(self.unused),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +118,10 @@ class DataQuality:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
-        return {
-            "orders": self.orders.to_json(),
-            "catalogue": self.catalogue.to_json() if self.catalogue else None,
-            "returns": asdict(self.returns),
-        }
+        fields = asdict(self)
+        for source in filter(None, (fields["orders"], fields["catalogue"])):
+            del source["warnings"]
+        return fields
 
 
 def shop_warnings(catalogue: Catalogue, config: ShopConfig, quality: DataQuality) -> list[str]:
@@ -260,13 +247,13 @@ class RowAudit:
     def quality(self, rows_kept: int | None = None) -> SourceQuality:
         """`rows_kept` where less was kept than what the audit left."""
         return SourceQuality(
-            files=self._source.files,
+            files=[*self._source.files],
             rows_read=self._source.n_rows + len(self._source.ragged),
             rows_kept=int(self.kept.sum()) if rows_kept is None else rows_kept,
             left_out=self._left_out,
             notes=self._notes,
-            by_name=self._source.by_name,
-            unused=self._source.unused,
+            columns_used_by_name=[*self._source.by_name],
+            columns_unused=[*self._source.unused],
             warnings=tuple(self.warnings),
         )
 

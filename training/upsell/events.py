@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Bools, Float32s, Float64s, Int32s, Int64s, Ragged
@@ -114,29 +115,14 @@ def purchased(dataset: Dataset) -> Purchased:
 
 def turns_of(bought: Purchased, ladders: Ladders) -> Turns:
     """Every turn on a ladder: the customer's last two orders with one item of it each."""
-    ladder = ladders.family[bought.item]
-    in_ladder = (ladder >= 0).nonzero()[0]
-    customer, order = bought.customer[in_ladder], bought.order[in_ladder]
-    seconds, item = bought.seconds[in_ladder], bought.item[in_ladder]
-    n_items = len(ladders.family)
-    # First of its kind for its customer, by time, then order.
-    key = customer * n_items + item
-    by_time = np.lexsort((order, seconds, key))
-    first = np.ones(len(key), dtype=np.bool_)
-    first[by_time[1:]] = key[by_time[1:]] != key[by_time[:-1]]
-    group = customer * max(ladders.n_ladders, 1) + ladder[in_ladder]
-    ranked = np.lexsort((order, seconds, group))
-    new_order = np.ones(len(ranked) + 1, dtype=np.bool_)
-    new_order[1:-1] = (group[ranked[1:]] != group[ranked[:-1]]) | (
-        order[ranked[1:]] != order[ranked[:-1]]
-    )
-    alone = ranked[new_order[:-1] & new_order[1:]]
-    follows = (group[alone[1:]] == group[alone[:-1]]).nonzero()[0]
-    later, earlier = alone[follows + 1], alone[follows]
-    turns = Turns(
-        customer[later], order[later], seconds[later], item[earlier], item[later], first[later]
-    )
-    return turns.take(np.lexsort((turns.item, turns.order)))
+    lines = pd.DataFrame({field.name: getattr(bought, field.name) for field in fields(bought)})
+    lines["ladder"] = ladders.family[bought.item]
+    lines = lines[lines["ladder"] >= 0].sort_values(["seconds", "order"], kind="stable")
+    lines["is_new"] = ~lines.duplicated(["customer", "item"])
+    alone = lines[~lines.duplicated(["customer", "ladder", "order"], keep=False)]
+    base = alone.groupby(["customer", "ladder"])["item"].shift(fill_value=-1)
+    turns = alone.assign(base=base)[base >= 0].sort_values(["order", "item"], kind="stable")
+    return Turns(*(turns[field.name].to_numpy() for field in fields(Turns)))
 
 
 def questions_of(

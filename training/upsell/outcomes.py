@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from mersalg.engine.arrays import Bools, Float64s
-from mersalg.engine.config import CHECKOUT_DAYS, Impressions
+from mersalg.engine.config import TrackingSection
 from mersalg.engine.errors import ModelError
 from mersalg.engine.model import Model
 from mersalg.engine.registry import Registry
@@ -51,13 +51,7 @@ class Answers:
 
 
 def outcomes_from_facts(
-    store: Store,
-    platt_of: Callable[[str], Platt | None],
-    impressions: Impressions = "viewed",
-    window_days: int = 0,
-    checkout_days: int = CHECKOUT_DAYS,
-    *,
-    only_vouched: bool = False,
+    store: Store, platt_of: Callable[[str], Platt | None], tracking: TrackingSection
 ) -> Answers:
     """Return the last shown upsell offers of a database, judged as reports judge them.
 
@@ -65,10 +59,12 @@ def outcomes_from_facts(
     or that is no longer there: its offers are left out.
     """
     facts = store.facts.read(FactScope())
-    history = build_history(facts, DEFAULT_BOT_RATE, only_vouched=only_vouched)
+    vouched = tracking.count == "vouched"
+    history = build_history(facts, DEFAULT_BOT_RATE, only_vouched=vouched)
+    days = tracking.attribution_window_days, tracking.checkout_days
     shown = [
         outcome
-        for outcome in outcomes(history, impressions, window_days, checkout_days).values()
+        for outcome in outcomes(history, tracking.impressions, *days).values()
         if outcome.shown and outcome.placed.offer.kind == "upsell"
     ]
     shown.sort(key=lambda outcome: outcome.placed.recency)
@@ -111,15 +107,8 @@ def with_outcomes(model: Model, url: str, registry: Registry) -> tuple[Model, li
         return model, ["outcomes are not used: customers' histories were too few to fit upgrades"]
     store = open_existing_store(url)
     try:
-        tracking = model.settings.tracking
-        answers = outcomes_from_facts(
-            store,
-            lru_cache(None)(partial(_platt_of, registry)),
-            tracking.impressions,
-            tracking.attribution_window_days,
-            tracking.checkout_days,
-            only_vouched=tracking.count == "vouched",
-        )
+        platt_of = lru_cache(None)(partial(_platt_of, registry))
+        answers = outcomes_from_facts(store, platt_of, model.settings.tracking)
     finally:
         store.close()
     if not answers.enough:

@@ -127,7 +127,7 @@ def test_columns_of_a_fields_own_name_are_used_and_others_named(tmp_path: Path) 
     assert list(dataset.customer_ids) == ["k1"]
     assert clock.to_iso(int(dataset.ordered_at[0])) == "2026-01-01T23:00:00+00:00"
     assert prices(dataset) == {"a": 1000, "b": 2000}
-    orders_read = dataset.quality.orders.to_json()
+    orders_read = dataset.quality.to_json()["orders"]
     assert orders_read["columns_used_by_name"] == [
         *("Order ID", "item_id", "Ordered at", "customer-id", "Quantity", "unit.price")
     ]
@@ -139,7 +139,7 @@ def test_what_the_shop_file_says_of_a_column_holds(tmp_path: Path) -> None:
     dataset = read(tmp_path, orders, 'columns = { line_total = "unit_price", quantity = "" }')
     assert prices(dataset) == {"a": 10000}
     assert dataset.lines["quantity"].tolist() == [1]
-    assert dataset.quality.orders.unused == ("quantity",)
+    assert dataset.quality.orders.columns_unused == ["quantity"]
     with pytest.raises(ConfigError, match="order_id"):
         read(tmp_path, orders, 'columns = { order_id = "" }')
 

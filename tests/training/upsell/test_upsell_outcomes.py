@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from mersalg.engine.config import TrackingSection
 from mersalg.engine.facts import CartLine, Decision, Event, Fact, Offer, PurchaseItem, Replaces
 from mersalg.engine.registry import Registry
 from mersalg.engine.storage.store import open_store
@@ -99,14 +100,16 @@ def test_calibrating_again_starts_from_what_histories_gave(tmp_path: Path) -> No
     store = open_store(f"sqlite:///{tmp_path / 'facts.db'}")
     store.migrate()
     store.facts.append(facts)
-    answers = outcomes_from_facts(store, platt.get)
+    answers = outcomes_from_facts(store, platt.get, TrackingSection())
     # A stranger's calls, which nobody answers by buying, teach a shop nothing that counts vouched.
     strange = [_shown(number, "first", 0.5, bought=False)[:2] for number in range(100, 140)]
     sent = [structs.replace(fact, scope="storefront") for each in strange for fact in each]
     store.facts.append(sent)
-    vouched = outcomes_from_facts(store, platt.get, only_vouched=True)
+    vouched = outcomes_from_facts(store, platt.get, TrackingSection(count="vouched"))
     assert vouched.converted.tolist() == answers.converted.tolist()
-    assert len(outcomes_from_facts(store, platt.get).odds) == len(answers.odds) + 40
+    assert (
+        len(outcomes_from_facts(store, platt.get, TrackingSection()).odds) == len(answers.odds) + 40
+    )
     store.close()
     kept = np.arange(len(raw)) % 3 < 2
     assert answers.odds == pytest.approx(raw[kept], abs=1e-4)

@@ -78,18 +78,18 @@ def mine_source(
     from mersalg.training.mining.spark import cluster_counts
     from mersalg.training.mining.spark.lines import lines_of
 
-    lines = lines_of(spark, source, query)
+    lines, name = lines_of(spark, source, query)
     with (
         progress.task("Mining on Spark", total=_STEPS_BEFORE_GROWING + max_length - 1) as task,
-        reading(lines.name),
-        cluster_counts.kept(cluster_counts.entries_of(lines.frame)) as entries,
+        reading(name),
+        cluster_counts.kept(cluster_counts.entries_of(lines)) as entries,
     ):
         totals = cluster_counts.totals_of(entries, max_basket_size)
         task.advance()
         if totals.fault is not None:
-            raise DataError(totals.fault, file=lines.name)
+            raise DataError(totals.fault, file=name)
         if not totals.n_orders + totals.n_oversized:
-            raise DataError("there is no basket", file=lines.name)
+            raise DataError("there is no basket", file=name)
         least = least_count(min_count, min_support, totals.n_orders)
         mined = entries
         if max_basket_size is not None and totals.n_oversized:
@@ -97,7 +97,7 @@ def mine_source(
         frequent = cluster_counts.frequent_items(mined, least)
         n_items = entries.select("item").distinct().count()
         task.advance()
-        names, items = numbered_items(frequent, "item", lines.name)
+        names, items = numbered_items(frequent, "item", name)
         counts = frequent["count"].to_numpy()
         # Of equally frequent items the first by name comes first: the same lines, the same work.
         rising = np.lexsort((names, counts))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -37,16 +36,10 @@ _MAX_CONNECTIONS = 16
 _TEXTS = 'CAST("order_id" AS text) AS order_id, CAST("item_id" AS text) AS item_id'
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """Lines yet to be read; `name` for messages."""
+def lines_of(spark: SparkSession, source: str, query: str | None) -> tuple[DataFrame, str]:
+    """Return lines yet to be read, and their name for messages.
 
-    frame: DataFrame
-    name: str
-
-
-def lines_of(spark: SparkSession, source: str, query: str | None = None) -> Lines:
-    """Return the lines of a file, a glob, a folder of Parquet parts, or a database query.
+    They are those of a file, a glob, a folder of Parquet parts, or a database query.
 
     - `.parquet`, or a name without suffix (a folder): the columns `order_id` and `item_id`.
     - `.csv`: a table with those columns, else a basket a line, items separated by commas.
@@ -65,20 +58,20 @@ def lines_of(spark: SparkSession, source: str, query: str | None = None) -> Line
     if query is not None:
         name = name_of(source)
         with reading(name):
-            return Lines(_of_table(_read_database(spark, source, query), name), name)
+            return _of_table(_read_database(spark, source, query), name), name
     if source.startswith(("jdbc:", "postgresql:", "postgresql+", "postgres:")):
         raise ConfigError(f"say which rows of {name_of(source)} to read, with a query")
     kind, path = Path(source).suffix.lower(), _pattern(source)
     with reading(source):
         if kind in _PARQUET:
-            return Lines(_of_table(spark.read.parquet(path), source), source)
+            return _of_table(spark.read.parquet(path), source), source
         if kind in _SPACED:
-            return Lines(_spaced(spark, path), source)
+            return _spaced(spark, path), source
         if kind == ".csv":
             header = _header(spark, path)
             if set(COLUMNS) <= {name.strip() for name in header}:
-                return Lines(_of_csv(spark, path, header, source), source)
-            return Lines(_separated(spark, path), source)
+                return _of_csv(spark, path, header, source), source
+            return _separated(spark, path), source
     raise DataError("baskets are read from .dat, .basket, .csv or .parquet files", file=source)
 
 
