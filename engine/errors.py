@@ -83,19 +83,10 @@ class DataError(MersalgError):
         row: int | None = None,
         column: str | None = None,
     ) -> None:
-        where = ", ".join(
-            part
-            for part in (
-                f"file {file}" if file else "",
-                f"row {row}" if row is not None else "",
-                f"column {column}" if column else "",
-            )
-            if part
-        )
-        super().__init__(
-            f"{message} ({where})" if where else message,
-            details={"file": file, "row": row, "column": column},
-        )
+        details = {"file": file, "row": row, "column": column}
+        stated = [f"{name} {value}" for name, value in details.items() if value not in (None, "")]
+        where = f" ({', '.join(stated)})" if stated else ""
+        super().__init__(f"{message}{where}", details=details)
 
 
 class FactRejected(MersalgError):

@@ -182,16 +182,6 @@ class Registry:
                 ) from error
         return manifest
 
-    def _usable(self, version: str) -> Manifest:
-        """Return the manifest, as `verify`; ModelIncompatible where the form is an old one."""
-        manifest = self.verify(version)
-        if manifest.schema_version < SCHEMA_VERSION:
-            raise ModelIncompatible(
-                f"model {version} was written by an older Mersalg, in files no longer read:"
-                f" run `mersalg models convert {version}`, or train again"
-            )
-        return manifest
-
     def load(self, version: str | None = None) -> Model:
         """Return the published model, or `version`; arrays are read-only maps of the files.
 
@@ -206,7 +196,13 @@ class Registry:
         if wanted is None:
             raise ModelNotFound(f"no model is published in {self.root}")
         try:
-            model = self._read(self._usable(wanted))
+            manifest = self.verify(wanted)
+            if manifest.schema_version < SCHEMA_VERSION:
+                raise ModelIncompatible(
+                    f"model {wanted} was written by an older Mersalg, in files no longer read:"
+                    f" run `mersalg models convert {wanted}`, or train again"
+                )
+            model = self._read(manifest)
             self_check(model)
         except ModelError:
             raise

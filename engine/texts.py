@@ -335,7 +335,7 @@ def money_text(minor: int, currency: str, language: Language) -> str:
     number = _written(f"{whole}.{part}" if part.strip("0") else whole, language)
     # The sign and its number stay on one line.
     return (
-        f"{number}\u00a0{_symbol(currency, language)}"
+        f"{number}\u00a0{_symbol(currency, locale=language)}"
         if language == "nb"
         else f"{number} {currency}"
     )
@@ -354,9 +354,8 @@ def _written(digits: str, language: Language) -> str:
     return digits.translate(_signs(language))
 
 
-@lru_cache
-def _symbol(currency: str, language: Language) -> str:
-    return get_currency_symbol(currency, locale=language)
+_symbol = lru_cache(get_currency_symbol)
+_percent_text = lru_cache(format_percent)
 
 
 @lru_cache
@@ -367,9 +366,5 @@ def _signs(language: Language) -> dict[int, str]:
 
 def share_text(share: float, language: Language) -> str:
     """Whole per cent, rounded down so that none is promised that is not there; `15%`, `15 %`."""
-    return _percent_text(Decimal(str(round(share, 9))).quantize(_PERCENT, ROUND_FLOOR), language)
-
-
-@lru_cache
-def _percent_text(share: Decimal, language: Language) -> str:
-    return format_percent(share, locale=language)
+    whole = Decimal(str(round(share, 9))).quantize(_PERCENT, ROUND_FLOOR)
+    return _percent_text(whole, locale=language)

@@ -69,19 +69,15 @@ def _pinned(
     for pin in pins:
         if pin.position > limit or len(positions) == limit:
             break
-        item = (
-            _of_category(pin, candidates, eligibility)
-            if pin.by_score
-            else _itself(pin, eligibility)
-        )
+        item = None
+        if pin.by_score:
+            item = _of_category(pin, candidates, eligibility)
+        elif eligibility.pinnable(pin.items)[0]:
+            item = int(pin.items[0])
         if item is not None:
             eligibility.leave_out(np.array([item], dtype=np.int32), Reason.ALREADY_OFFERED)
             positions[item] = pin.position
     return positions
-
-
-def _itself(pin: Pin, eligibility: CartEligibility) -> int | None:
-    return int(pin.items[0]) if eligibility.pinnable(pin.items)[0] else None
 
 
 def _of_category(pin: Pin, candidates: Candidates, eligibility: CartEligibility) -> int | None:

@@ -136,7 +136,6 @@ def spaced_labels(text: _Bytes, labels: _Bytes, ends: _Integers, lines: _Integer
 def separated_labels(
     text: _Bytes, separator: int, labels: _Bytes, ends: _Integers, lines: _Integers
 ) -> int: ...
-def dense_lines(lines: _Integers, kept: _Bytes, orders: _Integers) -> int: ...
 def regressions(
     targets: _Integers,
     indptr: _Integers,
@@ -178,7 +177,7 @@ class NativeTexts:
     def __init__(self, blob: _Bytes, offsets: _Integers) -> None: ...
     def __getitem__(self, index: int) -> str: ...
 
-class NativeFinding:
+class NativeFinding(NativeTexts):
     def __init__(
         self, blob: _Bytes, offsets: _Integers, sums: NDArray[np.uint32], places: _Codes
     ) -> None: ...

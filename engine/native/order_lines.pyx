@@ -138,21 +138,3 @@ def separated_labels(
                 line += text[place] != separator
                 place += 1
     return n_labels
-
-
-def dense_lines(const int64_t[::1] lines, const uint8_t[::1] kept, int64_t[::1] orders):
-    """Number the lines that hold a kept label from 0 on; returns how many lines do.
-
-    lines: int64 (n,), ascending.
-    kept: bool (n,), as uint8.
-    orders: int64 (n,), the answer where `kept`.
-    """
-    cdef int64_t place, n_orders = 0, last = -1
-    with nogil:
-        for place in range(lines.shape[0]):
-            if kept[place]:
-                if lines[place] != last:
-                    last = lines[place]
-                    n_orders += 1
-                orders[place] = n_orders - 1
-    return n_orders

@@ -33,16 +33,15 @@ cdef class NativeTexts:
         return PyUnicode_DecodeUTF8(<const char *>&self.blob[begin], end - begin, "surrogatepass")
 
 
-cdef class NativeFinding:
+cdef class NativeFinding(NativeTexts):
     """Finds the dense indices of external ids by their check sums; arrays as of `Vocabulary`."""
 
-    cdef const uint8_t[::1] blob
-    cdef const int64_t[::1] offsets
     cdef const uint32_t[::1] sums
     cdef const int32_t[::1] places
 
     def __init__(self, blob, offsets, sums, places):
-        self.blob, self.offsets, self.sums, self.places = blob, offsets, sums, places
+        NativeTexts.__init__(self, blob, offsets)
+        self.sums, self.places = sums, places
 
     def indices_of(self, texts):
         """Return the dense index of each of several external ids, -1 where one is unknown."""

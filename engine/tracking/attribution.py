@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.config import CHECKOUT_DAYS, Impressions
@@ -92,7 +93,8 @@ class _Attribution:
 
     def outcomes(self) -> dict[str, Outcome]:
         owed: defaultdict[str, list[Credit]] = defaultdict(list)
-        for _, bought in groupby(self._rule.bought(self._lines()), _transaction):
+        sales = self._rule.bought(self._lines())
+        for _, bought in groupby(sales, attrgetter("order.transaction_id")):
             for offer_id, credit in self._credits(list(bought)):
                 owed[offer_id].append(credit)
         return {
@@ -158,10 +160,6 @@ class _Attribution:
             accepted_at <= credit.order.placed_at for credit in owed
         )
         return Outcome(placed, shown, accepted_at is not None, clicked_first, tuple(owed))
-
-
-def _transaction(bought: Bought) -> str:
-    return bought.order.transaction_id
 
 
 def _first_shown(history: History, impressions: Impressions) -> dict[str, int]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,12 +126,14 @@ def adjusted_entry(
     `spending` is of treatment and control within each stratum compared. Where the `plain` effect
     has no value, neither has this one, for its reason.
     """
+    both = [units for arms in spending for units in arms]
+    known = {name for units in both for name, unit in units.items() if unit.past}
     adjusted = None
     if plain["status"] == "ok":
         adjusted = adjusted_difference(spending, level, watched=watched)
     entry: Entry = {
         "covariate": COVARIATE,
-        "units_with_history": known_pasts(units for arms in spending for units in arms),
+        "units_with_history": len(known),
         "method": "cuped_confidence_sequence" if watched else "cuped",
         "status": "ok" if adjusted else plain["status"],
         "reason": plain["reason"],
@@ -181,8 +183,3 @@ class _Arm:
         return cls(
             list(by_unit), ratio, mean_past, (x - ratio * m) / (checkouts / n), past - mean_past
         )
-
-
-def known_pasts(arms: Iterable[Units]) -> int:
-    """Return the number of units that spent something before."""
-    return len({name for units in arms for name, unit in units.items() if unit.past != 0})

@@ -161,9 +161,7 @@ class _Effects:
     def _of_share(self, name: str) -> Entry:
         treatment, control = (self._strata.total(name, arm, self._eligible) for arm in ARMS)
         entry: Entry = {
-            "value": None,
-            "lower": None,
-            "upper": None,
+            **ends_of(None),
             "numerator": treatment[0],
             "denominator": treatment[1],
             "method": SEQUENCE if self._watched else "newcombe_clustered",

@@ -24,7 +24,7 @@ def starts_at(bound: date | datetime | None, zone: ZoneInfo) -> int | None:
     if bound is None:
         return None
     if isinstance(bound, datetime):
-        return clock.to_micros(_aware(bound, zone))
+        return clock.to_micros(bound if bound.tzinfo else bound.replace(tzinfo=zone))
     return clock.to_micros(datetime(bound.year, bound.month, bound.day, tzinfo=zone))
 
 
@@ -35,10 +35,6 @@ def ends_at(bound: date | datetime | None, zone: ZoneInfo) -> int | None:
     if bound == date.max:
         return None  # nothing comes after it
     return starts_at(bound + timedelta(days=1), zone)
-
-
-def _aware(moment: datetime, zone: ZoneInfo) -> datetime:
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
 
 
 def bound_text(bound: date | datetime | None) -> str | None:

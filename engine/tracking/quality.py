@@ -97,9 +97,8 @@ def lines_in_doubt(counts: Iterable[Counts]) -> dict[str, int]:
     """Return how many credited lines have no known worth, another price, or an unknown tax."""
     of_kinds = list(counts)
     return {
-        "unpriced": sum(kind.lines_unpriced for kind in of_kinds),
-        "repriced": sum(kind.lines_repriced for kind in of_kinds),
-        "untaxed": sum(kind.lines_untaxed for kind in of_kinds),
+        name: sum(getattr(kind, f"lines_{name}") for kind in of_kinds)
+        for name in ("unpriced", "repriced", "untaxed")
     }
 
 

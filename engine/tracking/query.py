@@ -123,13 +123,8 @@ class ReportQuery:
             name: _first(getattr(self, name), getattr(own, name), default)
             for name, default in _DEFAULTS.items()
         }
-        by = (
-            "query"
-            if self.holdout is not None
-            else "shop"
-            if own.holdout is not None
-            else "default"
-        )
+        holdouts = {"query": self.holdout, "shop": own.holdout, "default": chosen["holdout"]}
+        by = next(name for name, holdout in holdouts.items() if holdout is not None)
         query = replace(
             self,
             **chosen,

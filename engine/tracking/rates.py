@@ -139,13 +139,11 @@ def proportion(numerator: int, denominator: int, sums: RatioSums | None, level: 
 
 def ends_of(interval: Interval | None, write: Callable[[float], object] = float) -> Entry:
     """Return value and bounds of an interval as they are in entries; null where there is none."""
-    names = ("value", "lower", "upper")
-    return {name: None if interval is None else write(getattr(interval, name)) for name in names}
+    value = None if interval is None else write(interval.value)
+    return {"value": value, **limits_of(interval, write)}
 
 
-def limits_of(interval: Interval | None) -> Entry:
+def limits_of(interval: Interval | None, write: Callable[[float], object] = float) -> Entry:
     """Return the bounds of an interval as they are in entries; null where there is none."""
-    return {
-        "lower": interval.lower if interval else None,
-        "upper": interval.upper if interval else None,
-    }
+    names = ("lower", "upper")
+    return {name: None if interval is None else write(getattr(interval, name)) for name in names}

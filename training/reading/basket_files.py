@@ -276,11 +276,12 @@ def _from_lines(path: Path, *, quoted: bool) -> tuple[Baskets, StringTable]:
     codes, items = numbered_items(table, "item_id", str(path), blanks=True)
     refuse_other_files(path, codes, lines[:n_labels], items, quoted=quoted)
     has_item = codes != MISSING
-    orders = np.empty(n_labels, dtype=np.int64)
-    n_orders = kernels.dense_lines(lines[:n_labels], has_item.view(np.uint8), orders)
+    lines = lines[:n_labels]
     if not has_item.all():
-        orders, codes = orders[has_item], codes[has_item]
-    return Baskets.from_pairs(orders, codes, n_orders, len(items)), items
+        lines, codes = lines[has_item], codes[has_item]
+    # Lines without an item are no orders.
+    orders = np.cumsum(np.diff(lines, prepend=-1) > 0) - 1
+    return Baskets.from_pairs(orders, codes, int(orders.max(initial=-1)) + 1, len(items)), items
 
 
 def _bad_quotes(raw: bytes, path: Path) -> DataError:

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,6 @@ _INT64 = 2**63
 
 READING = pa.ipc.IpcReadOptions(use_threads=False)
 """A day is small: to share its columns out takes longer than to read them."""
-WRITING = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 
 
 def write_columns(columns: Mapping[str, NDArray[Any]]) -> bytes:
@@ -29,9 +28,16 @@ def write_columns(columns: Mapping[str, NDArray[Any]]) -> bytes:
     kinds = {name: pa.from_numpy_dtype(smallest_type(each)) for name, each in columns.items()}
     schema = pa.schema([pa.field(name, kind, nullable=False) for name, kind in kinds.items()])
     arrays = [array_of(column, kinds[name]) for name, column in columns.items()]
+    return written(schema, [pa.record_batch(arrays, schema=schema)])
+
+
+def written(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> bytes:
+    """Return record batches as a stream of Arrow."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema, options=WRITING) as writer:
-        writer.write_batch(pa.record_batch(arrays, schema=schema))
+    options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+    with pa.ipc.new_stream(sink, schema, options=options) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
     return sink.getvalue().to_pybytes()
 
 

@@ -26,11 +26,11 @@ from mersalg.engine.facts import KINDS, Arm, Kind
 from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
 from mersalg.engine.tracking.rollups.columns import (
     READING,
-    WRITING,
     array_of,
     constant_array,
     different_rows,
     smallest_type,
+    written,
 )
 from mersalg.engine.tracking.sample_ratio import Group
 from mersalg.engine.tracking.strata import MEASURES, MONEY, OF_BASKET, WHOLE
@@ -228,13 +228,9 @@ class Day:
 
 def with_sums(body: bytes, sums: bytes) -> bytes:
     """Return a roll-up with the sums of its units, as text, beside its rows."""
-    sink = pa.BufferOutputStream()
     with pa.ipc.open_stream(body) as reader:
         schema = reader.schema.with_metadata({**reader.schema.metadata, b"sums": sums})
-        with pa.ipc.new_stream(sink, schema, options=WRITING) as writer:
-            for batch in reader:
-                writer.write_batch(batch.replace_schema_metadata(schema.metadata))
-    return sink.getvalue().to_pybytes()
+        return written(schema, (each.replace_schema_metadata(schema.metadata) for each in reader))
 
 
 def same_numbers(body: bytes, other: bytes) -> bool:
@@ -292,18 +288,17 @@ def write_day(notes: Notes, strata: Mapping[AnyStratum, Columns]) -> bytes:
         for name, each in (("notes", notes), ("counts", lists))
     }
     schema = pa.schema(fields, described)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema, options=WRITING) as writer:
-        for (arm, share), columns in strata.items():
-            keys = {"arm": arm, "share": share}
-            arrays = [
-                array_of(columns[field.name], field.type)
-                if field.name in columns
-                else constant_array(len(columns["unit"]), keys.get(field.name), field.type)
-                for field in fields
-            ]
-            writer.write_batch(pa.record_batch(arrays, schema=schema))
-    return sink.getvalue().to_pybytes()
+    batches: list[pa.RecordBatch] = []
+    for (arm, share), columns in strata.items():
+        keys = {"arm": arm, "share": share}
+        arrays = [
+            array_of(columns[field.name], field.type)
+            if field.name in columns
+            else constant_array(len(columns["unit"]), keys.get(field.name), field.type)
+            for field in fields
+        ]
+        batches.append(pa.record_batch(arrays, schema=schema))
+    return written(schema, batches)
 
 
 def unit_rows(strata: Mapping[AnyStratum, Columns]) -> list[UnitRows]:
