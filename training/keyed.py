@@ -43,6 +43,16 @@ def look_up(keys: Int64s, wanted: Int64s) -> tuple[Int64s, Bools]:
     return index, keys[index] == wanted
 
 
+def rank_by_key(keys: Int64s, *by: NDArray[Any]) -> Int64s:
+    """Return the place of each entry among those of its key, ordered by `by`."""
+    order = np.lexsort((*reversed(by), keys))
+    ranked = keys[order]
+    starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1])[: len(keys)])
+    rank = np.empty(len(keys), dtype=np.int64)
+    rank[order] = np.arange(len(keys)) - np.repeat(starts, np.diff(starts, append=len(keys)))
+    return rank
+
+
 def medians_of(group: NDArray[np.integer[Any]], values: Int64s, n_groups: int) -> Float64s:
     """Return the median of the values of each group, NaN where it has none; (n_groups,)."""
     by_group = pd.Series(values).groupby(group)

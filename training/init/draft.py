@@ -16,9 +16,8 @@ from mersalg.engine.source_sections import CatalogueColumns, OrderColumns
 from mersalg.training.init import values
 from mersalg.training.init.settings import NONE, Ask, Draft, Setting
 from mersalg.training.reading.catalogue_file import parse_flag
-from mersalg.training.reading.overlooked import sensitive_categories
 from mersalg.training.reading.sources import as_field, columns_of, matching_files
-from mersalg.training.reading.survey import Survey, names, survey
+from mersalg.training.reading.survey import Survey, names, sensitive_categories, survey
 
 _FIELDS = {"orders": OrderColumns.model_fields, "catalogue": CatalogueColumns.model_fields}
 _FILLED = 0.9

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import pairwise
@@ -226,20 +226,20 @@ def combined_p_values(
     Two for single antecedents (`p`, and against the size of orders), three for longer ones.
     """
     combined = p.copy()
-    for length in range(1, int(table.lengths.max(initial=0)) + 1):
-        rules = np.flatnonzero(table.lengths == length)
-        if not len(rules):
-            continue
-        part = table.take(rules)
-        antecedents = part.antecedents.values.reshape(len(rules), length)
-        combined[rules] = np.maximum(
-            p[rules], _against_size(part, antecedents, itemsets, ranks, fullness)
-        )
-        if length > 1:
-            combined[rules] = np.maximum(
-                combined[rules], _against_parts(part, antecedents, itemsets, ranks)
-            )
+    for rules, part, antecedents in by_length(table):
+        tests = [p[rules], _against_size(part, antecedents, itemsets, ranks, fullness)]
+        if antecedents.shape[1] > 1:
+            tests.append(_against_parts(part, antecedents, itemsets, ranks))
+        combined[rules] = np.max(tests, axis=0)
     return combined
+
+
+def by_length(table: RuleTable) -> Iterator[tuple[Int64s, RuleTable, Int32s]]:
+    """Yield the places of the rules of each length, these rules, and their antecedents as rows."""
+    for length in np.unique(table.lengths).tolist():
+        rules = np.flatnonzero(table.lengths == length)
+        part = table.take(rules)
+        yield rules, part, part.antecedents.values.reshape(-1, length)
 
 
 def _against_parts(

@@ -33,6 +33,7 @@ from mersalg.engine.cross_sell.stores import AGREES, CONTRADICTED, MIXED, StoreC
 from mersalg.engine.native import kernels
 from mersalg.engine.orders import Baskets
 from mersalg.engine.tracking.many import q_values
+from mersalg.training.mining.rules import by_length
 
 MAX_CELLS = 6_000_000
 """Rules by stores that are kept: of the largest stores, where a shop has more."""
@@ -127,10 +128,7 @@ def recency_of(table: RuleTable, baskets: Baskets, weight: Int64s) -> Recency:
     n_joint = np.zeros(len(table), dtype=np.int64)
     n_antecedent = np.zeros(len(table), dtype=np.int64)
     tallies = Tallies(baskets)
-    for length in np.unique(table.lengths).tolist():
-        rules = np.flatnonzero(table.lengths == length)
-        part = table.take(rules)
-        antecedents = part.antecedents.values.reshape(len(rules), length)
+    for rules, part, antecedents in by_length(table):
         tally = tallies.of_rules(antecedents, part.consequent, weight=weight)
         n_antecedent[rules], n_joint[rules] = tally[0][:, 0], tally[1][:, 0]
     sizes = baskets.sizes
@@ -176,20 +174,16 @@ def tables_by_stratum(
     tallies = Tallies(baskets)
     n_orders = np.bincount(stratum, minlength=n_strata).astype(np.int64)
     at_a_time = max(_CELLS_AT_A_TIME // max(n_strata, 1), 1)
-    for length in np.unique(table.lengths).tolist():
-        of_length = np.flatnonzero(table.lengths == length)
-        for start in range(0, len(of_length), at_a_time):
-            rules = of_length[start : start + at_a_time]
-            part = table.take(rules)
+    for rules, part, antecedents in by_length(table):
+        for start in range(0, len(rules), at_a_time):
+            some = slice(start, start + at_a_time)
+            consequents = part.consequent[some]
             n_antecedent, n_joint = tallies.of_rules(
-                part.antecedents.values.reshape(len(rules), length),
-                part.consequent,
-                part=stratum,
-                n_parts=n_strata,
+                antecedents[some], consequents, part=stratum, n_parts=n_strata
             )
-            items, which = np.unique(part.consequent, return_inverse=True)
+            items, which = np.unique(consequents, return_inverse=True)
             n_consequent = tallies.of_items(items, part=stratum, n_parts=n_strata)[which]
-            yield rules, Tables(n_joint, n_antecedent, n_consequent, n_orders)
+            yield rules[some], Tables(n_joint, n_antecedent, n_consequent, n_orders)
 
 
 def mantel_haenszel(tables: Tables) -> tuple[Float64s, Float64s]:
@@ -294,15 +288,8 @@ def _filed(
     parts: list[tuple[Int64s, ...]], flag: NDArray[np.int8], log_odds: Float64s
 ) -> StoreCounts:
     """Cells in the sequence of rules and stores."""
-    nothing = np.zeros(0, dtype=np.int64)
-    columns = [np.concatenate([nothing, *(part[index] for part in parts)]) for index in range(5)]
-    sequence = np.lexsort((columns[1], columns[0]))
-    rule, store, n_joint, n_antecedent, n_consequent = (column[sequence] for column in columns)
-    return StoreCounts(
-        Ragged.of_lengths(np.bincount(rule, minlength=len(flag)), store.astype(np.int32)),
-        n_joint.astype(np.int32),
-        n_antecedent.astype(np.int32),
-        n_consequent.astype(np.int32),
-        flag,
-        log_odds,
-    )
+    columns = np.concatenate([np.zeros((5, 0), dtype=np.int64), *map(np.stack, parts)], axis=1)
+    rule, *others = columns[:, np.lexsort((columns[1], columns[0]))]
+    store, joint, antecedent, consequent = (column.astype(np.int32) for column in others)
+    rows = Ragged.of_lengths(np.bincount(rule, minlength=len(flag)), store)
+    return StoreCounts(rows, joint, antecedent, consequent, flag, log_odds)

@@ -10,7 +10,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from mersalg.engine.arrays import Float32s, Float64s, Int32s, Int64s, Ragged
@@ -21,7 +20,7 @@ from mersalg.engine.orders import Baskets
 from mersalg.engine.progress import Progress
 from mersalg.engine.ranking.purchases import Purchases
 from mersalg.engine.ranking.ranking import ItemSignals, Neighbours, Ranking
-from mersalg.training.keyed import distinct
+from mersalg.training.keyed import distinct, rank_by_key
 from mersalg.training.mining.local import LocalEngine
 from mersalg.training.reading.dataset import Dataset
 
@@ -95,7 +94,7 @@ def _ease(baskets: Baskets) -> _Entries:
         return np.zeros(0, dtype=np.int64), np.zeros(0)
     columns, rows, entries = map(np.concatenate, zip(*parts, strict=True))
     weights = entries.astype(np.float64)
-    strongest = np.flatnonzero(_rank_in_row(rows, (-weights,)) < KEPT)
+    strongest = np.flatnonzero(rank_by_key(rows, -weights) < KEPT)
     keys = rows[strongest] * n_items + columns[strongest]
     ascending = np.argsort(keys)
     return keys[ascending], weights[strongest][ascending]
@@ -128,16 +127,6 @@ def _gram(baskets: Baskets) -> tuple[Int64s, Int32s, Float32s, Float32s]:
     )
 
 
-def _rank_in_row(rows: Int64s, by: tuple[NDArray[np.floating] | Int64s, ...]) -> Int64s:
-    """Place of each entry among those of its row, ordered by the keys `by`, the first foremost."""
-    order = np.lexsort((*reversed(by), rows))
-    ranked = rows[order]
-    starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1])) if len(rows) else rows
-    rank = np.empty(len(rows), dtype=np.int64)
-    rank[order] = np.arange(len(rows)) - np.repeat(starts, np.diff(starts, append=len(rows)))
-    return rank
-
-
 def _joint_counts(baskets: Baskets, progress: Progress) -> _Entries:
     """Both directions of every pair met often enough; of each item the most telling partners."""
     itemsets = LocalEngine().itemsets(baskets, MIN_ORDERS, 2, progress)
@@ -148,8 +137,8 @@ def _joint_counts(baskets: Baskets, progress: Progress) -> _Entries:
     partner = baskets.item_counts()[columns]
     share = both / np.maximum(partner, 1)
     # Those met most often, and those that this item is met with most of the times they are bought.
-    is_near = _rank_in_row(rows, (-both, partner)) < KEPT // 2
-    is_near |= _rank_in_row(rows, (-share, -both)) < KEPT // 4
+    is_near = rank_by_key(rows, -both, partner) < KEPT // 2
+    is_near |= rank_by_key(rows, -share, -both) < KEPT // 4
     keys = rows[is_near] * baskets.n_items + columns[is_near]
     ascending = np.argsort(keys)
     return keys[ascending], both[is_near][ascending].astype(np.float64)

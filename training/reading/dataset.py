@@ -28,7 +28,6 @@ from mersalg.training.reading import catalogue_file, order_lines
 from mersalg.training.reading.arrow import pc
 from mersalg.training.reading.keys import MISSING, Keys, first_of_order, string_table
 from mersalg.training.reading.order_lines import OrderLines
-from mersalg.training.reading.overlooked import perhaps_nobody, unused_fields, written_alike
 from mersalg.training.reading.returns import subtract_returns
 from mersalg.training.reading.sources import (
     SourceTable,
@@ -37,6 +36,7 @@ from mersalg.training.reading.sources import (
     require_columns,
     with_own_names,
 )
+from mersalg.training.reading.survey import perhaps_nobody, unused_fields, written_alike
 from mersalg.training.reading.validation import DataQuality, RowAudit
 
 

@@ -26,8 +26,8 @@ from mersalg.engine.upsell.numbers import attribute_label
 from mersalg.engine.upsell.tiers import useless_upgrades
 from mersalg.engine.words import counted, read_toml
 from mersalg.training.reading.moments import forms_of
-from mersalg.training.reading.overlooked import sensitive_categories
 from mersalg.training.reading.sources import SourceTable, columns_of
+from mersalg.training.reading.survey import sensitive_categories
 
 N_EXAMPLES = 5
 

@@ -14,6 +14,7 @@ from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.clock import MICROS_PER_DAY
 from mersalg.engine.native.signals import SIBLING
 from mersalg.engine.progress import Progress, SilentProgress
+from mersalg.training.keyed import rank_by_key
 from mersalg.training.reading.dataset import Dataset, usual_prices
 from mersalg.training.upsell.events import Questions, protocol_ladders
 from mersalg.training.upsell.families import groups_of
@@ -97,12 +98,8 @@ def _which(dataset: Dataset, before: Dataset, family: Int32s, split: int) -> dic
 
 def hit_rates(score: NDArray[np.floating], taken: Bools, asked: Questions) -> dict[str, float]:
     """HitRate@1 and @3 with standard errors; ties are broken at random."""
-    owner, size = asked.owner, len(asked.base)
-    lot = np.random.default_rng(3).random(len(score))
-    order = np.lexsort((lot, -score, owner))
-    rank = np.empty(len(score), dtype=np.int64)
-    rank[order] = np.arange(len(score)) - np.repeat(asked.indptr[:-1], np.diff(asked.indptr))
-    index = rank[taken]
+    lot, size = np.random.default_rng(3).random(len(score)), len(asked.base)
+    index = rank_by_key(asked.owner, -score, lot)[taken]
     rates: dict[str, float] = {}
     for most in (1, 3):
         share = float((index < most).sum() / size)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mersalg.engine.arrays import Bools, Float64s, Int64s, Ragged
 from mersalg.engine.words import read_toml
+from mersalg.training.keyed import rank_by_key
 
 MIN_SIMILARITY = 0.3
 """Names less alike than this are never compared further."""
@@ -120,10 +121,7 @@ def _near(vectors: Any) -> Int64s:
         left, right, alike = near.row.astype(np.int64) + start, near.col, near.data
         is_similar = (alike >= least) & (left != right)
         left, right, alike = left[is_similar], right[is_similar].astype(np.int64), alike[is_similar]
-        ordered = np.lexsort((right, -alike, left))
-        left, right = left[ordered], right[ordered]
-        begins = np.searchsorted(left, left, side="left")
-        nearest = np.arange(len(left)) - begins < NEIGHBOURS
+        nearest = rank_by_key(left, -alike, right) < NEIGHBOURS
         parts.append(np.column_stack([left[nearest], right[nearest]]))
     return np.concatenate(parts)
 

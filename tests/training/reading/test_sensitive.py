@@ -10,7 +10,7 @@ import pytest
 
 from mersalg.engine.progress import SilentProgress
 from mersalg.training.reading.dataset import load_dataset
-from mersalg.training.reading.overlooked import sensitive_categories
+from mersalg.training.reading.survey import sensitive_categories
 from mersalg.training.reading.validation import shop_warnings
 from tests.support.commands import run
 from tests.support.shop_files import config, line, write_csv
