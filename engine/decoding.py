@@ -105,12 +105,8 @@ _any_decoder = msgspec.json.Decoder(float_hook=exact_number)
 def decode_fact(raw: bytes | str | msgspec.Raw, unknown: set[str] | None = None) -> FactBody:
     """Return the body of a fact from its JSON.
 
-    `unknown` takes the fields of events that are not known, which are left out.
-
-    Raises
-    ------
-    FactRejected
-        Reason `invalid`, with a message that names the field.
+    `unknown` takes the fields of events that are not known, which are left out. Raise FactRejected,
+    reason `invalid`, with a message that names the field.
     """
     try:
         try:

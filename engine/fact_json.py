@@ -58,10 +58,7 @@ _GIFT_CARD = re.compile(r"gift[\W_]*card|gavekort|geschenk[\W_]*karte|gutschein"
 def parse_fact(data: object) -> Fact:
     """Return one JSON object as a fact. Numbers may be int, float, Decimal or decimal strings.
 
-    Raises
-    ------
-    FactRejected
-        Reason `invalid`, with a message that names the field.
+    Raise FactRejected, reason `invalid`, with a message that names the field.
     """
     return fact_of(decoding.convert_fact(data))
 

@@ -108,12 +108,8 @@ def read_ids(values: Sequence[str | int | None] | None, field: str) -> tuple[str
 def storefront_id(event_id: str) -> str:
     """Return the id of an event of a storefront key, by its prefix apart from all others.
 
-    Anybody may send such an event, and with the id of an order it would keep the order out.
-
-    Raises
-    ------
-    FieldRejected
-        The id is too long.
+    Anybody may send such an event, and with the id of an order it would keep the order out. Raise
+    FieldRejected where the id is too long.
     """
     if event_id.startswith(STOREFRONT_PREFIX):
         return event_id
@@ -132,13 +128,10 @@ def read_currency(value: str | int | None) -> str | None:
 
 
 def parse_instant(text: str) -> int:
-    """Microseconds of an ISO 8601 date and time with an offset.
+    """Return the microseconds of an ISO 8601 date and time with an offset.
 
-    Raises
-    ------
-    ValueError
-        Not ISO 8601, or without an offset (a local time is not an instant), or carried by its
-        offset out of the years that can be written.
+    Raise ValueError where it is not ISO 8601, or without an offset (a local time is not an
+    instant), or carried by its offset out of the years that can be written.
     """
     if len(text) > _LONGEST_INSTANT:
         raise ValueError(f"{shown(text)} is too long")
@@ -202,24 +195,18 @@ def read_quantity(value: object, where: str, maximum: int = LARGEST_QUANTITY) ->
 
 @lru_cache(8_192)  # A shop has far fewer prices than facts.
 def to_minor(amount: Decimal | str | int | float, currency: str) -> int:
-    """Integer minor units of `amount`, rounded half to even.
+    """Return the integer minor units of `amount`, rounded half to even.
 
-    Raises
-    ------
-    ValueError
-        Not a finite number, or beyond 2**53 minor units.
+    Raise ValueError where it is no finite number, or beyond 2**53 minor units.
     """
     return int(_scaled(amount, currency).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
 
 
 @lru_cache(8_192)
 def to_price(amount: Decimal | str | int | float, currency: str) -> int | Decimal:
-    """Minor units of the price of one unit: a Decimal where it is finer than the minor unit.
+    """Return the minor units of the price of one unit: a Decimal where it is finer than these.
 
-    Raises
-    ------
-    ValueError
-        As `to_minor`.
+    Raise as `to_minor`.
     """
     price = _scaled(amount, currency).quantize(_FINEST_PRICE, rounding=ROUND_HALF_EVEN)
     whole = int(price)

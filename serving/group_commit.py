@@ -119,10 +119,7 @@ class GroupCommit(Generic[Job, Result]):
     def submit(self, job: Job) -> asyncio.Future[Result]:
         """Return the future result of a job, in the running loop.
 
-        Raises
-        ------
-        QueueFull
-            Too many jobs wait, or `close` was called.
+        Raise QueueFull where too many jobs wait, or `close` was called.
         """
         if self._closed or len(self._jobs) >= self._backlog:
             raise QueueFull
@@ -272,13 +269,9 @@ class TimeBudget:
 
 
 async def wait_within(future: asyncio.Future[Any], seconds: float) -> tuple[bool, float]:
-    """Wait for a future, whose only waiter this is.
+    """Wait for a future, whose only waiter this is; return whether it was in time, and the seconds.
 
-    Returns
-    -------
-    bool, float
-        Whether it was done in time, well or not, and how long it took. A future that was not is
-        done afterwards, with a TimeoutError.
+    A future that was not in time is done afterwards, with a TimeoutError.
     """
     started = time.monotonic()
     if not future.done():

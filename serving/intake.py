@@ -196,11 +196,8 @@ class Intake:
     async def record_events(self, facts: Sequence[Fact]) -> AppendResult:
         """Record sent events; they are on disk when this returns.
 
-        Raises
-        ------
-        StorageUnavailable
-            The database did not take them in time. They may be sent again: nothing is counted
-            twice.
+        Raise StorageUnavailable where the database did not take them in time. They may be sent
+        again: nothing is counted twice.
         """
         if not facts:
             return AppendResult(0, 0)
@@ -254,10 +251,7 @@ class Intake:
     async def settle(self) -> None:
         """Wait until all facts taken so far are in the database, those in a shared spool included.
 
-        Raises
-        ------
-        StorageUnavailable
-            They are not there in time.
+        Raise StorageUnavailable where they are not there in time.
         """
         until = time.monotonic() + self._deadlines.events
         try:

@@ -50,12 +50,7 @@ class Reporter:
 
     The address of the database may hold a password, so it goes through a pipe. `is_spent` says that
     the process died, or held `may_grow` bytes more than at first after a report: another one is to
-    be started.
-
-    Raises
-    ------
-    StorageUnavailable
-        The machine has no pipe left for another process.
+    be started. Raise StorageUnavailable where the machine has no pipe left for another process.
     """
 
     def __init__(self, url: str, may_grow: int = _MAY_GROW) -> None:
@@ -67,15 +62,7 @@ class Reporter:
         self.is_spent = False
 
     def report(self, query: ReportQuery) -> Report:
-        """Return the report.
-
-        Raises
-        ------
-        StorageUnavailable
-            The process died, or could not be started.
-        Exception
-            Whatever `build_report` raises.
-        """
+        """Return the report; raise as `build_report`, or StorageUnavailable if the process died."""
         return self._ask(_report, query)
 
     def judge(self, judgement: Judgement) -> None:

@@ -16,29 +16,20 @@ _LONGEST = 500
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One action of an administrator.
-
-    Attributes
-    ----------
-    occurred_at
-        Microseconds since the epoch, UTC.
-    who
-        `key:` and the id of an API key, `user:` and a name on the machine, `address:` and where
-        unknown keys came from, `guardrail` for a pause without a person, or `anyone`.
-    action
-        A verb and its object, as `erase customer`.
-    target
-        A model version, a key's scope and id, or the pseudonym of a customer; None where the
-        action concerns everything.
-    outcome
-        `done`, or `failed:` and the code of the error.
-    """
+    """One action of an administrator."""
 
     occurred_at: int
+    """Microseconds since the epoch, UTC."""
     who: str
+    """`key:` and the id of an API key, `user:` and a name on the machine, `address:` and where
+    unknown keys came from, `guardrail` for a pause without a person, or `anyone`."""
     action: str
+    """A verb and its object, as `erase customer`."""
     target: str | None
+    """A model version, a key's scope and id, or the pseudonym of a customer; None where the action
+    concerns everything."""
     outcome: str
+    """`done`, or `failed:` and the code of the error."""
 
     def to_json(self) -> dict[str, object]:
         """Return the entry as the API and `mersalg audit --json` show it."""

@@ -52,12 +52,9 @@ _BULK_PAGES = 50_000  # of 4 KiB, between two checkpoints
 
 
 def parse_url(url: str) -> URL:
-    """`sqlite:///FILE`, `postgresql://...`, or the bare path of a SQLite file.
+    """Parse `sqlite:///FILE`, `postgresql://...`, or the bare path of a SQLite file.
 
-    Raises
-    ------
-    ConfigError
-        No such kind of database; the message never repeats a password.
+    Raise ConfigError where there is no such kind of database; it never repeats a password.
     """
     if "://" not in url:
         return URL.create("sqlite", database=url)
@@ -85,12 +82,8 @@ def shown_url(url: URL) -> str:
 def lock_seconds(url: URL) -> float:
     """Return how long a writer waits for the lock of a SQLite file, in seconds.
 
-    As the URL says (`sqlite:///FILE?timeout=SECONDS`), else ten.
-
-    Raises
-    ------
-    ConfigError
-        What the URL says is no such number.
+    As the URL says (`sqlite:///FILE?timeout=SECONDS`), else ten; raise ConfigError where what it
+    says is no such number.
     """
     stated = url.query.get("timeout", str(_LOCK_SECONDS))
     try:
@@ -217,10 +210,8 @@ def is_connection_lost(error: Exception) -> bool:
 def execute_when_free(connection: sqlite3.Connection, statement: str, seconds: float) -> None:
     """Execute a statement of SQLite, again and again while another process has the lock.
 
-    Raises
-    ------
-    sqlite3.OperationalError
-        Another failure, or the lock was not free within so many seconds.
+    Raise sqlite3.OperationalError where the lock is not free within so many seconds, or for another
+    failure.
     """
     until = time.monotonic() + seconds
     while True:
@@ -282,16 +273,8 @@ def writing(engine: Engine) -> Generator[Connection, None, None]:
 class Database:
     """One database: its address, its pool of connections, and transactions on them.
 
-    Attributes
-    ----------
-    url
-        Its address, password included.
-    engine
-        Makes connections; None is opened before it is needed.
-    file
-        The file of SQLite, None where there is none.
-    watched
-        What is given up where it hangs.
+    The `url` includes the password. The `engine` opens no connection before it is needed, `file` is
+    that of SQLite, None where there is none, and what is `watched` is given up where it hangs.
     """
 
     def __init__(self, url: URL, *, bulk: bool = False) -> None:
@@ -323,10 +306,7 @@ class Database:
     def upgrade(self) -> None:
         """Run the migrations that are missing; of several processes one does, the others wait.
 
-        Raises
-        ------
-        StorageMismatch
-            The database was migrated by a later version of this program.
+        Raise StorageMismatch where a later version of this program migrated the database.
         """
         # Loaded where there is something to migrate only: a report is to start soon.
         from alembic import command

@@ -29,17 +29,7 @@ _NOT_APART = f"event_id begins with {STOREFRONT_PREFIX}, as only those of storef
 
 
 class FactRow(NamedTuple):
-    """A fact ready to be written; the fields before `decision_id` are the columns of `facts`.
-
-    Attributes
-    ----------
-    offer_ids
-        Of the offers a decision made.
-    named
-        Of the offers that the lines of an order name.
-    problem
-        Why the fact cannot be taken, None where it can.
-    """
+    """A fact ready to be written; the fields before `decision_id` are the columns of `facts`."""
 
     event_id: str
     type: str
@@ -53,8 +43,11 @@ class FactRow(NamedTuple):
     body: str
     decision_id: str | None = None
     offer_ids: tuple[str, ...] = ()
+    """Of the offers a decision made."""
     named: tuple[str, ...] = ()
+    """Of the offers that the lines of an order name."""
     problem: str | None = None
+    """Why the fact cannot be taken, None where it can."""
 
 
 def row_of(fact: Fact, pseudonyms: Pseudonyms, *, trusted: bool = False) -> FactRow:

@@ -55,15 +55,9 @@ class LiveEntries:
     ) -> list[LiveItem | None]:
         """Keep what is stated of items, in one transaction, and when their prices changed.
 
-        Each item is returned as it is now; None where nothing that was stated of it was newer.
-
-        Parameters
-        ----------
-        stated : sequence of Stated
-            What the shop says.
-        prices : mapping of str to str
-            Prices before, of items of which none was stated. The first price of an item without
-            one is no change.
+        Each item is returned as it is now; None where nothing that was stated of it was newer. The
+        `prices` are those before, of items of which none was stated: the first price of an item
+        without one is no change.
         """
         results: list[LiveItem | None] = []
         repriced: Counter[int] = Counter()

@@ -102,13 +102,7 @@ class People:
             self._claim(connection)
 
     def check_secret(self) -> None:
-        """Check that ids are hashed under this secret, without which nobody is found.
-
-        Raises
-        ------
-        StorageMismatch
-            They are hashed under another one.
-        """
+        """Raise StorageMismatch where ids are hashed under another secret: none would be found."""
         with self._database.reading() as connection:
             self._check(settings.note(connection, settings.SECRET_FINGERPRINT))
 
@@ -116,12 +110,8 @@ class People:
         """Bring every pseudonym under the newest secret; return the number of facts changed.
 
         If interrupted, run it again and it resumes. `renewed` is called after each batch with the
-        number of its facts that were changed.
-
-        Raises
-        ------
-        StorageMismatch
-            The ids are hashed under a secret that is not among those of this process.
+        number of its facts that were changed. Raise StorageMismatch where the ids are hashed under
+        a secret that is not among those of this process.
         """
         total = 0
         with self._database.writing() as connection:

@@ -108,12 +108,8 @@ def load_secret(url: URL) -> bytes:
     """Return the secret for the database at `url`; after rotations one a line, the oldest first.
 
     `MERSALG_SECRET`, else the file named by `MERSALG_SECRET_FILE`, else a file of Mersalg's own,
-    made on first use: beside a SQLite database, or in the user's data folder for a server.
-
-    Raises
-    ------
-    ConfigError
-        The file cannot be read or made, or the secret is too short to be one.
+    made on first use: beside a SQLite database, or in the user's data folder for a server. Raise
+    ConfigError where the file cannot be read or made, or the secret is too short to be one.
     """
     return _load(_own_file(url))
 
@@ -122,12 +118,7 @@ def customer_key(models: Path) -> bytes:
     """Return the secret under which the models of a folder hash their customers.
 
     It comes from where `load_secret` looks, else from a file of that folder, made on first use. Of
-    several secrets it is the first: models outlive a rotation.
-
-    Raises
-    ------
-    ConfigError
-        As `load_secret`.
+    several secrets it is the first: models outlive a rotation. Raise as `load_secret`.
     """
     return secrets_in(_load(models / "customers.key"))[0]
 
@@ -192,10 +183,7 @@ def _create(path: Path) -> bytes:
 def add_secret(url: URL) -> Path:
     """Add a new secret to the file the secrets come from; stored ids must then be renewed.
 
-    Raises
-    ------
-    ConfigError
-        The secret is given by MERSALG_SECRET, or its file cannot be written.
+    Raise ConfigError where MERSALG_SECRET gives the secret, or its file cannot be written.
     """
     if os.environ.get("MERSALG_SECRET"):
         raise ConfigError(

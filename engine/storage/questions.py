@@ -208,12 +208,8 @@ class Questions:
         """Return what the facts say about each buyer.
 
         The database is asked once; a second time only where someone dismissed an offer. From a
-        `trusted` caller ids that have the form of a pseudonym are pseudonyms.
-
-        Raises
-        ------
-        StorageUnavailable
-            The next question goes over a new connection.
+        `trusted` caller ids that have the form of a pseudonym are pseudonyms. After a
+        StorageUnavailable the next question goes over a new connection.
         """
         asked = [self._asked(number, query, trusted) for number, query in enumerate(queries)]
         parts: set[str] = set()

@@ -41,31 +41,18 @@ DayOf = Callable[[int], str]
 
 @dataclass(frozen=True, slots=True)
 class StaleDay:
-    """A local day whose roll-up is out of date.
-
-    Attributes
-    ----------
-    day : str
-        The date, as `YYYY-MM-DD`.
-    token : str
-        A new one each time the day becomes stale.
-    spreads : bool
-        Whether facts came in bulk, so that days linked to them were not marked one by one.
-    """
+    """A local day whose roll-up is out of date."""
 
     day: str
+    """The date, as `YYYY-MM-DD`."""
     token: str
+    """A new one each time the day becomes stale."""
     spreads: bool
+    """Whether facts came in bulk, so that days linked to them were not marked one by one."""
 
 
 class Reports:
-    """The data of reports beside the facts: roll-ups of days, and the settings of the shop.
-
-    Attributes
-    ----------
-    rollups
-        The counts of whole days, and which of them are out of date.
-    """
+    """The data of reports beside the facts: `rollups` of days, and the settings of the shop."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -111,14 +98,8 @@ class Rollups:
     ) -> None:
         """Mark every day as stale, except those whose facts were dropped: their roll-ups stay.
 
-        Parameters
-        ----------
-        made_with : str
-            What `settings` returns from now on.
-        keeps_units : bool
-            Whether units keep their numbers.
-        renewed : callable, optional
-            Brings a roll-up that stays into the present format.
+        `settings` returns `made_with` from now on; `keeps_units` says whether units keep their
+        numbers, and `renewed` brings a roll-up that stays into the present format.
         """
         since = self.facts_since()
         with self._database.writing() as connection:
@@ -268,25 +249,11 @@ class Rollups:
         spanning: Mapping[str, tuple[str, str]],
         whole: Iterable[str],
     ) -> bool:
-        """Store the roll-up of a day, which is no longer stale.
+        """Store the roll-up of a day, which is no longer stale, with its single offers.
 
-        Parameters
-        ----------
-        stale : StaleDay
-            As `stale` returned it.
-        body : bytes or None
-            The roll-up; None where the day has no facts.
-        offers : bytes or None
-            Its single offers.
-        spanning : mapping
-            First and last day of each checkout that the day shares with others.
-        whole : iterable of str
-            The other checkouts of the day.
-
-        Returns
-        -------
-        bool
-            False, with nothing stored, where the day became stale again in the meantime.
+        There is no `body` where the day has no facts; `spanning` are first and last day of each
+        checkout that the day shares with others, and `whole` its other checkouts. Return False,
+        with nothing stored, where the day became stale again in the meantime.
         """
         with self._database.writing() as connection:
             current = select(stale_days.c.token).where(stale_days.c.day == stale.day)
@@ -315,14 +282,8 @@ class Rollups:
     def seal(self, since: str, folded: Mapping[str, bytes], opened: Iterable[str]) -> None:
         """Make the roll-ups of the days before `since` final: later facts do not change them.
 
-        Parameters
-        ----------
-        since : str
-            The first local day that is not final.
-        folded : mapping
-            Roll-ups of days before it that also count the checkouts they share with later days.
-        opened : iterable of str
-            Later days to roll up again.
+        Those that are `folded` also count the checkouts that they share with later days, of which
+        those that are `opened` are rolled up again.
         """
         with self._database.writing() as connection:
             for day, body in folded.items():

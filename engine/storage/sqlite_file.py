@@ -59,12 +59,6 @@ class SqliteFile:
     transaction that writes raises (`raise_number`) and SQLite keeps in the header of the file: it
     never falls. A copy that begins within a checkpoint damages the file, and may go unnoticed until
     SQLite finds that.
-
-    Attributes
-    ----------
-    must_stay_open
-        Whether a connection holds commits that are not in the file yet, or must not reach it, as
-        SQLite would bring them there when it closes the last connection.
     """
 
     def __init__(self, path: Path) -> None:
@@ -79,6 +73,8 @@ class SqliteFile:
         self._comparing = threading.Lock()
         self._is_overwritten = False
         self.must_stay_open = False
+        """Whether a connection holds commits that are not in the file yet, or must not reach it, as
+        SQLite would bring them there when it closes the last connection."""
 
     def watch(self, engine: Engine) -> None:
         """Note and compare the files of every connection of an engine."""

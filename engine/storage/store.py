@@ -56,12 +56,8 @@ def open_store(
 
     The URL is `sqlite:///FILE`, `postgresql://...`, or the bare path of a SQLite file. Without a
     `secret` see `load_secret`. For writing in `bulk` it uses more memory; `committing` surrounds
-    each append of facts, as with the span of a trace.
-
-    Raises
-    ------
-    ConfigError
-        The kind of database is unknown, its driver is missing, or the secret cannot be read.
+    each append of facts, as with the span of a trace. Raise ConfigError where the kind of database
+    is unknown, its driver is missing, or the secret cannot be read.
     """
     parsed = connection.parse_url(url)
     pseudonyms = Pseudonyms(load_secret(parsed) if secret is None else secret)
@@ -71,12 +67,8 @@ def open_store(
 def open_existing_store(url: str) -> Store:
     """Return the store at `url`, which must exist: a mistyped name is no shop without sales.
 
-    The secret is read only where an id has to be hashed: reports and exports need none.
-
-    Raises
-    ------
-    ConfigError
-        As `open_store`, or a SQLite file does not exist.
+    The secret is read only where an id has to be hashed: reports and exports need none. Raise
+    ConfigError as `open_store`, and where a SQLite file does not exist.
     """
     parsed = connection.parse_url(url)
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
@@ -127,12 +119,9 @@ class Store:
     def migrate(self, *, serving: bool = False) -> None:
         """Bring the schema to this version; safe to run again and from several processes.
 
-        A `serving` process connects for writing now, before a caller waits for it.
-
-        Raises
-        ------
-        StorageMismatch
-            The database belongs to a later version, or its ids are hashed under another secret.
+        A `serving` process connects for writing now, before a caller waits for it. Raise
+        StorageMismatch where the database belongs to a later version, or its ids are hashed under
+        another secret.
         """
         self.upgrade()
         self.people.claim()
@@ -144,10 +133,7 @@ class Store:
     def upgrade(self) -> None:
         """Bring the schema to this version without the secret; write nothing where it is.
 
-        Raises
-        ------
-        StorageMismatch
-            The database belongs to a later version.
+        Raise StorageMismatch where the database belongs to a later version.
         """
         schema = self._schema()
         if schema is not None and schema < SCHEMA_VERSION:
@@ -156,13 +142,7 @@ class Store:
             self._database.upgrade()
 
     def ping(self) -> None:
-        """Check that the database answers and has the schema of this version.
-
-        Raises
-        ------
-        StorageUnavailable
-            It does not answer, or its schema is another one.
-        """
+        """Raise StorageUnavailable where the database does not answer, or its schema is another."""
         version = self._schema()
         if version != SCHEMA_VERSION:
             shown_version = "none" if version is None else version
@@ -206,10 +186,7 @@ class Store:
     def try_writing(self) -> None:
         """Write as much as a batch of decisions takes, and delete it again.
 
-        Raises
-        ------
-        StorageError
-            The database takes nothing, whether or not it answers.
+        Raise StorageError where the database takes nothing, whether or not it answers.
         """
         self.keep_note(settings.TRIAL, " " * _TRIAL_CHARACTERS)
         self.forget_note(settings.TRIAL)

@@ -81,13 +81,8 @@ class Writer(ABC):
 
         A fact that is stored already with the same content counts as a duplicate, with another
         content it is rejected. What `note` returns, called before the transaction ends, is kept in
-        it.
-
-        Raises
-        ------
-        StorageUnavailable
-            The database failed; nothing of the batch was written, or all of it where the connection
-            was lost in the commit. Writing it again is safe.
+        it. Raise StorageUnavailable where the database failed: nothing of the batch was written, or
+        all of it where the connection was lost in the commit. Writing it again is safe.
         """
         with self._lock:
             try:
@@ -118,10 +113,7 @@ class Writer(ABC):
     def serve(self) -> None:
         """Prepare for the batches of a service: connect before a caller waits for it.
 
-        Raises
-        ------
-        StorageUnavailable
-            The database cannot be reached.
+        Raise StorageUnavailable where the database cannot be reached.
         """
         with self._lock, speaking(self._database.url):
             self._connection()
