@@ -58,3 +58,8 @@ class Catalogue:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def category_of(self, item: int) -> str:
+        """Return the name of the category of an item, "" where not known."""
+        code = self.category.item(item)
+        return self.category_names[code] if code >= 0 else ""

@@ -18,13 +18,9 @@ _Integers = Int32s | Int64s
 
 
 @dataclass(frozen=True, slots=True)
-class Baskets:
-    """`n_orders` sets of items."""
+class Baskets(Ragged[np.int32]):
+    """Sets of items: rows of dense indices, ascending and distinct."""
 
-    indptr: Int64s
-    """int64 (n_orders + 1,): basket b is `items[indptr[b]:indptr[b + 1]]`."""
-    items: Int32s
-    """int32 (n_entries,): dense item indices, ascending and distinct inside a basket."""
     n_items: int
     """Size of the vocabulary the indices belong to."""
 
@@ -57,16 +53,12 @@ class Baskets:
     @property
     def n_orders(self) -> int:
         """Number of baskets."""
-        return len(self.indptr) - 1
+        return len(self)
 
     @property
-    def sizes(self) -> Int64s:
-        """Items of each basket, int64 (n_orders,)."""
-        return np.diff(self.indptr)
-
-    def owners(self) -> Int64s:
-        """Return the order of each entry, int64 (n_entries,)."""
-        return np.repeat(np.arange(self.n_orders), self.sizes)
+    def items(self) -> Int32s:
+        """The items of all baskets, int32 (n_entries,)."""
+        return self.values
 
     def by_group(self, group: NDArray[np.integer], n_groups: int) -> Baskets:
         """Return the same orders as sets of groups, int (n_items,), -1 of an item in none."""
@@ -76,14 +68,10 @@ class Baskets:
             self.owners()[has_group], of_entry[has_group], self.n_orders, n_groups
         )
 
-    def basket(self, order: int) -> Int32s:
-        """Return the items of one basket."""
-        return self.items[self.indptr[order] : self.indptr[order + 1]]
-
-    def take(self, orders: Int64s) -> Baskets:
-        """Return the baskets at positions `orders`, in that order."""
-        rows = Ragged(self.indptr, self.items).take(orders)
-        return Baskets(rows.indptr, rows.values, self.n_items)
+    def take(self, rows: NDArray[np.integer]) -> Baskets:
+        """Return some baskets, in the order given."""
+        taken = Ragged(self.indptr, self.values).take(rows)
+        return Baskets(taken.indptr, taken.values, self.n_items)
 
     def item_counts(self) -> Int64s:
         """Orders that hold each item; shape (n_items,)."""

@@ -51,7 +51,7 @@ def build_affinity(
     first = ladders.members.values[ladders.members.indptr[:-1]]
     # A family of the shop's own, and no category.
     named = catalogue.family[first] != UNKNOWN
-    several = np.repeat(baskets.sizes > 1, baskets.sizes)
+    several = np.repeat(baskets.lengths > 1, baskets.lengths)
     added = np.bincount(baskets.items[several], minlength=baskets.n_items).astype(np.int64)
     return Affinity(
         n_orders_of_item=baskets.item_counts(),
@@ -69,7 +69,7 @@ def size_adjusted(baskets: Baskets) -> tuple[Float64s, float]:
     ordered pairs; scaled so that the pairs of distinct items add up to those there are. Full
     baskets bring popular items together without any liking between them, and this allows for it.
     """
-    sizes = baskets.sizes
+    sizes = baskets.lengths
     share = baskets.item_counts() / max(len(baskets.items), 1)
     distinct = 1.0 - float((share**2).sum())
     return share, float((sizes * (sizes - 1)).sum()) / distinct if distinct > 0 else 0.0

@@ -59,7 +59,7 @@ def fpgrowth(
         raise ValueError(f"max_len must be 0 or more, not {max_len}")
     baskets, names = baskets_of(df, use_colnames)
     least = min_count_of_support(Fraction(repr(float(min_support))), baskets.n_orders)
-    longest = max_len or max(1, int(baskets.sizes.max(initial=1)))
+    longest = max_len or max(1, int(baskets.lengths.max(initial=1)))
     mined = get_engine("local").itemsets(baskets, least, longest, SilentProgress())
     counts = np.concatenate([*mined.counts, np.zeros(0, np.int64)])
     sets = [frozenset(row) for level in mined.items for row in _named(level, names)]

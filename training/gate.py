@@ -64,7 +64,7 @@ def offered_carts(model: Model, baskets: Baskets) -> dict[str, int]:
     ids, offered = model.catalogue.items.ids, 0
     orders = np.unique(np.linspace(0, baskets.n_orders - 1, SAMPLED_CARTS).astype(np.int64))
     for order in orders.tolist():
-        basket = baskets.basket(order)
+        basket = baskets[order]
         slate = build_slate(
             recommenders,
             [CartLine(ids[item], 1, None) for item in basket[: max(len(basket) - 1, 1)].tolist()],

@@ -103,7 +103,7 @@ def fit_model(
         Hashes of customers whom it must not remember.
     """
     settings = config.training
-    sizes = dataset.baskets.sizes
+    sizes = dataset.baskets.lengths
     orders = np.flatnonzero((sizes >= 1) & (sizes <= settings.max_basket_size))
     baskets = dataset.baskets.take(orders)
     with progress.task("Choosing the threshold"):

@@ -77,12 +77,14 @@ def _translated(message: Fields, received_at: int) -> Iterator[Record]:
         currency = text_of(properties, "currency")
         of_order = {name: amount_of(properties, name) for name in ("discount", "tax")}
         lines = goods_of_order(lines, currency, **(of_order if kind == "purchase" else {}))
+        # An update is newer than what it updates.
+        newer = micros_of(stated) if stated and name.casefold() == "order updated" else None
         record |= {
             "transaction_id": order,
             "refund_id": text_of(properties, "refund_id"),
             "currency": currency,
             "items": lines if kind != "cancel" else None,
-            "revision": properties.get("revision", _revision(name, stated)),
+            "revision": properties.get("revision", newer),
             "prices_include_tax": flag_of(properties, "prices_include_tax"),
         }
     else:
@@ -100,8 +102,3 @@ def _line(product: Fields) -> Record:
         price=None if price is None else str(price),
         offer_id=text_of(product, "offer_id", "promotion_id"),
     )
-
-
-def _revision(name: str, stated: str | None) -> int | None:
-    """Return which state of its order a message has: an update is newer than what it updates."""
-    return micros_of(stated) if stated and name.casefold() == "order updated" else None

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from mersalg.engine.arrays import Bools, Float64s, Int32s, Int64s, Ragged
 from mersalg.engine.cross_sell.newcomers import Newcomers
-from mersalg.engine.cross_sell.rules import RuleIndex, RuleIndexes, RuleTable
+from mersalg.engine.cross_sell.rules import RuleIndexes, RuleTable
 from mersalg.engine.model import Model
 from mersalg.engine.native.kernels import NativeRanking, NativeRules, highest
 from mersalg.engine.ranking.purchases import Past
@@ -41,10 +41,7 @@ class CrossSell:
     """Arrays that serving prepares once for each model."""
 
     table: RuleTable
-    single: RuleIndex
-    several: RuleIndex
-    contrary: RuleIndex
-    """Single-item rules that say the opposite: lift below 1."""
+    index: RuleIndexes
     popular: Int32s
     """Items by how often they were added to an order, most often first."""
     popular_score: Float64s
@@ -59,20 +56,17 @@ class CrossSell:
     def prepare(cls, model: Model) -> Self:
         """Build what a cart is scored with from a model."""
         table, affinity, n_items = model.rules, model.affinity, len(model.catalogue)
-        recency = model.recency
-        index = model.rule_index or RuleIndexes.of(table, n_items, recency)
-        added = recency.n_added_of_item if recency is not None else affinity.n_added_of_item
-        n_orders = recency.n_orders if recency is not None else affinity.n_orders
+        index = model.rule_index or RuleIndexes.of(table, n_items, model.recency)
+        lately = model.recency or affinity
+        added = lately.n_added_of_item
         best = int(added[model.catalogue.offerable].max(initial=0))
         popular = np.argsort(-added, kind="stable")
         popular = popular[added[popular] >= max(_POPULAR_SHARE * best, 1)]
         return cls(
             table=table,
-            single=index.single,
-            several=index.several,
-            contrary=index.contrary,
+            index=index,
             popular=popular.astype(np.int32),
-            popular_score=added[popular] / max(n_orders, 1),
+            popular_score=added[popular] / max(lately.n_orders, 1),
             n_orders_of_item=affinity.n_orders_of_item,
             n_orders=affinity.n_orders,
             repelled=affinity.repelled,
@@ -89,7 +83,7 @@ class CrossSell:
 
     def repelled_by(self, cart: Int32s) -> Int32s:
         """Items that some item of the cart keeps away, by affinity or by a rule of lift below 1."""
-        return np.concatenate([self.repelled.of(cart), self.contrary.consequents.of(cart)])
+        return np.concatenate([self.repelled.of(cart), self.index.contrary.consequents.of(cart)])
 
     def popular_counts(self, item: int) -> RuleCounts:
         """Return the counts behind an item that is offered for its popularity."""

@@ -152,11 +152,9 @@ def shrunken(counts: Sequence[tuple[int, int]]) -> list[float | None]:
     total = sum(n for _, n in observed)
     mean = sum(x for x, _ in observed) / total
     weight = _prior_weight(observed, total, mean)
-    return [None if n == 0 else _drawn(x, n, mean, weight) for x, n in counts]
-
-
-def _drawn(x: int, n: int, mean: float, weight: float) -> float:
-    return mean if math.isinf(weight) else (x + weight * mean) / (n + weight)
+    if math.isinf(weight):
+        return [mean if n else None for _, n in counts]
+    return [(x + weight * mean) / (n + weight) if n else None for x, n in counts]
 
 
 def _prior_weight(counts: Sequence[tuple[int, int]], total: int, mean: float) -> float:

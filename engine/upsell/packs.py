@@ -208,9 +208,7 @@ def pack_of(catalogue: Catalogue, item: int) -> Pack | None:
     pack = parse_pack(sizes[item]) if sizes is not None and sizes[item] else None
     if pack is not None:
         return pack
-    category = int(catalogue.category[item])
-    path = catalogue.category_names[category] if category >= 0 else ""
-    return pack_in_name(catalogue.names[item], path)
+    return pack_in_name(catalogue.names[item], catalogue.category_of(item))
 
 
 @lru_cache(maxsize=16_384)

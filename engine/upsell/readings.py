@@ -68,7 +68,6 @@ class Readings:
 
 def _sum(catalogue: Catalogue, item: int) -> int:
     """Return the check sum of all that a reading is made from."""
-    category, sizes = catalogue.category.item(item), catalogue.attributes.get("pack_size")
-    path = catalogue.category_names[category] if category >= 0 else ""
+    sizes, path = catalogue.attributes.get("pack_size"), catalogue.category_of(item)
     texts = (_FORMAT, catalogue.names[item], path, "" if sizes is None else sizes[item])
     return crc32("\0".join(texts).encode("utf-8", "surrogatepass"))

@@ -225,9 +225,7 @@ def _sorted(words: Iterable[str]) -> str:
 
 def item_traits(catalogue: Catalogue, item: int) -> Traits:
     """Return the traits of an item by dense index."""
-    category = int(catalogue.category[item])
-    path = catalogue.category_names[category] if category >= 0 else ""
-    return traits_of(catalogue.names[item], path)
+    return traits_of(catalogue.names[item], catalogue.category_of(item))
 
 
 def _accessory(words: list[str]) -> str:

@@ -210,7 +210,7 @@ def _fire(draw: Draw) -> None:
             consequents=_spoil_rows(draw, filed.consequents, share),
             rest=_spoil(draw, filed.rest.ravel(), share).reshape(filed.rest.shape),
         )
-        for filed in (cross_sell.single, cross_sell.several)
+        for filed in (cross_sell.index.single, cross_sell.index.several)
     )
     table = cross_sell.table
     rules = NativeRules(
@@ -218,7 +218,7 @@ def _fire(draw: Draw) -> None:
         single,
         several,
         _spoil_rows(draw, cross_sell.repelled, share),
-        _spoil_rows(draw, cross_sell.contrary.consequents, share),
+        _spoil_rows(draw, cross_sell.index.contrary.consequents, share),
         0.1,
     )
     cart = random_cart(draw, cross_sell.n_items, cross_sell.n_items)

@@ -44,20 +44,20 @@ class Fired:
 
 def fire(cross_sell: CrossSell, cart: Int32s) -> Fired:
     """Return the rules that attract and whose antecedent is in an ascending, distinct `cart`."""
-    parts = cross_sell.single.consequents.slices(cart)
-    consequents = [cross_sell.single.consequents.values[part] for part in parts]
-    strengths = [cross_sell.single.strength[part] for part in parts]
-    rules = [cross_sell.single.rule[part] for part in parts]
-    if len(cross_sell.several.rule) and len(cart) > 1:
+    parts = cross_sell.index.single.consequents.slices(cart)
+    consequents = [cross_sell.index.single.consequents.values[part] for part in parts]
+    strengths = [cross_sell.index.single.strength[part] for part in parts]
+    rules = [cross_sell.index.single.rule[part] for part in parts]
+    if len(cross_sell.index.several.rule) and len(cart) > 1:
         # The extra place stands for the filler of shorter antecedents and is always held.
         held = np.zeros(cross_sell.n_items + 1, dtype=np.bool_)
         held[cart] = True
         held[-1] = True
-        for part in cross_sell.several.consequents.slices(cart):
-            fires = held[cross_sell.several.rest[part]].all(axis=1)
-            consequents.append(cross_sell.several.consequents.values[part][fires])
-            strengths.append(cross_sell.several.strength[part][fires])
-            rules.append(cross_sell.several.rule[part][fires])
+        for part in cross_sell.index.several.consequents.slices(cart):
+            fires = held[cross_sell.index.several.rest[part]].all(axis=1)
+            consequents.append(cross_sell.index.several.consequents.values[part][fires])
+            strengths.append(cross_sell.index.several.strength[part][fires])
+            rules.append(cross_sell.index.several.rule[part][fires])
     if not len(cart):
         none = np.zeros(0, dtype=np.int32)
         return Fired(none, np.zeros(0, dtype=np.float32), none)

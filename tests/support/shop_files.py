@@ -88,6 +88,6 @@ def load(folder: Path, shop: ShopConfig, rows: Sequence[dict[str, Any]] | None =
 def baskets_by_id(dataset: Dataset) -> dict[str, set[str]]:
     """Order id -> item ids."""
     return {
-        order_id: {dataset.catalogue.items[item] for item in dataset.baskets.basket(order)}
+        order_id: {dataset.catalogue.items[item] for item in dataset.baskets[order]}
         for order, order_id in enumerate(dataset.order_ids)
     }

@@ -196,7 +196,7 @@ def _of_baskets(
     baskets, items = read_baskets(path)
     kept = set(np.argsort(-baskets.item_counts(), kind="stable")[:n_items].tolist())
     rows = (
-        [items[item] for item in baskets.basket(order).tolist() if item in kept]
+        [items[item] for item in baskets[order].tolist() if item in kept]
         for order in range(min(n_orders or baskets.n_orders, baskets.n_orders))
     )
     return _plain(rows, folder)

@@ -155,7 +155,7 @@ def test_full_baskets_alone_do_not_make_a_family_go_together() -> None:
     items = np.concatenate([draw.choice(30, size, replace=False) for size in sizes])
     baskets = Baskets.from_pairs(orders, items, 1_500, 30)
     counts = baskets.item_counts()
-    together = sum(1 for order in range(1_500) if {0, 1} <= set(baskets.basket(order).tolist()))
+    together = sum(1 for order in range(1_500) if {0, 1} <= set(baskets[order].tolist()))
     assert together * 1_500 / (counts[0] * counts[1]) > 1.5
     assert family_excludes(baskets, one_ladder([0, 1, 2, 3], 30)).tolist() == [True]
 

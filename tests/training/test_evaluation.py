@@ -159,9 +159,9 @@ def test_orders_hold_the_families_of_their_items(tmp_path: Path) -> None:
     assert coarse.n_orders == dataset.n_orders
     assert list(coarse.catalogue.items.ids) == list(catalogue.family_names)
     for order in range(dataset.n_orders):
-        families = catalogue.family[dataset.baskets.basket(order)]
+        families = catalogue.family[dataset.baskets[order]]
         expected = np.unique(families[families >= 0])
-        assert coarse.baskets.basket(order).tolist() == expected.tolist()
+        assert coarse.baskets[order].tolist() == expected.tolist()
     for place in range(len(coarse.catalogue)):
         prices = catalogue.price_minor[catalogue.family == place]
         assert coarse.catalogue.price_minor[place] == int(np.median(prices[prices > 0]))

@@ -29,7 +29,7 @@ _TEXT = st.text(
 
 def _labels(path: Path) -> list[list[str]]:
     baskets, items = read_baskets(path)
-    return [[items[item] for item in baskets.basket(order)] for order in range(baskets.n_orders)]
+    return [[items[item] for item in baskets[order]] for order in range(baskets.n_orders)]
 
 
 @given(_TEXT)
@@ -62,7 +62,7 @@ def test_pairs_become_baskets_of_ascending_items(
         patch.setattr(orders_module, "_BLOCK_PAIRS", block)
         found = Baskets.from_pairs(both[:, 0], both[:, 1], n_orders, 6)
     expected = [sorted({item for order, item in lines if order == n}) for n in range(n_orders)]
-    assert [found.basket(order).tolist() for order in range(n_orders)] == expected
+    assert [found[order].tolist() for order in range(n_orders)] == expected
     assert (found.indptr.dtype, found.items.dtype) == (np.int64, np.int32)
 
 

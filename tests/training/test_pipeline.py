@@ -124,7 +124,7 @@ def test_oversized_baskets_are_left_out_and_counted(shop: Path) -> None:
     config = config.model_copy(update={"training": training})
     dataset = load_dataset(config, shop, SilentProgress())
     counts = fit_model(dataset, config, get_engine("local"), SilentProgress()).counts
-    n_oversized = int((dataset.baskets.sizes > 2).sum())
+    n_oversized = int((dataset.baskets.lengths > 2).sum())
     assert counts["orders_oversized"] == n_oversized > 0
     assert counts["orders"] == 800 - n_oversized
 

@@ -33,8 +33,7 @@ def test_breadbasket() -> None:
     index = dataset.catalogue.items.index_of
     toast, coffee = index("Toast"), index("Coffee")
     joint = sum(
-        {toast, coffee} <= set(dataset.baskets.basket(order).tolist())
-        for order in range(dataset.n_orders)
+        {toast, coffee} <= set(dataset.baskets[order].tolist()) for order in range(dataset.n_orders)
     )
     counts = dataset.baskets.item_counts()
     assert (joint, counts[toast], counts[coffee]) == (224, 318, 4528)
@@ -116,4 +115,4 @@ def test_invoices_keep_their_exact_ids_and_customers_no_decimals(retail: Dataset
     first = retail.order_ids[0]
     assert first == "536365"
     assert retail.customer_ids[int(retail.customer[0])] == "17850"
-    assert len(retail.baskets.basket(0)) == 7
+    assert len(retail.baskets[0]) == 7

@@ -235,7 +235,7 @@ def label_rows(
     list(threads.map(file, range(len(blocks))))
     held = _held(baskets, long, label_of, len(names))
     rows = kernels.Rows(labels, first, position, row_end, held, names)
-    sizes = baskets.sizes[long]
+    sizes = baskets.lengths[long]
     return Labelled(item_counts, singles, label_of, rows, work.sum(axis=0), held, sizes)
 
 
@@ -250,7 +250,7 @@ def _blocks(indptr: Int64s, n_items: int, n_threads: int) -> list[tuple[int, int
 
 def _long_orders(baskets: Baskets, min_count: int) -> Int64s:
     """Return the orders with the most items, if they are very many; fewer than `min_count`."""
-    sizes = baskets.sizes
+    sizes = baskets.lengths
     long = np.flatnonzero(sizes > _LONG_ROW)
     longest = long[np.argsort(-sizes[long], kind="stable")]
     return np.sort(longest[: min(_MAX_LONG_ROWS, min_count - 1)])
@@ -259,6 +259,6 @@ def _long_orders(baskets: Baskets, min_count: int) -> Int64s:
 def _held(baskets: Baskets, orders: Int64s, label_of: Int32s, n_labels: int) -> NDArray[np.uint8]:
     held = np.zeros((len(orders), n_labels), dtype=np.uint8)
     for index, order in enumerate(orders.tolist()):
-        labels = label_of[baskets.basket(order)]
+        labels = label_of[baskets[order]]
         held[index, labels[labels >= 0]] = 1
     return held

@@ -47,7 +47,7 @@ def _with_two_or_more(baskets: Baskets, frequent: Int32s) -> Baskets:
     column = np.full(baskets.n_items, -1, dtype=np.int32)
     column[frequent] = np.arange(len(frequent), dtype=np.int32)
     held = baskets.by_group(column, len(frequent))
-    return held.take(np.flatnonzero(held.sizes >= 2))
+    return held.take(np.flatnonzero(held.lengths >= 2))
 
 
 def _grow(

@@ -173,7 +173,7 @@ def count_source(
         baskets, items = _read(source, query)
         n_orders = baskets.n_orders
         if max_basket_size is not None:
-            baskets = baskets.take(np.flatnonzero(baskets.sizes <= max_basket_size))
+            baskets = baskets.take(np.flatnonzero(baskets.lengths <= max_basket_size))
     seconds = time.perf_counter() - started
     least = least_count(min_count, min_support, baskets.n_orders)
     itemsets = get_engine(engine).itemsets(baskets, least, max_length, progress)

@@ -131,7 +131,7 @@ def recency_of(table: RuleTable, baskets: Baskets, weight: Int64s) -> Recency:
     for rules, part, antecedents in by_length(table):
         tally = tallies.of_rules(antecedents, part.consequent, weight=weight)
         n_antecedent[rules], n_joint[rules] = tally[0][:, 0], tally[1][:, 0]
-    sizes = baskets.sizes
+    sizes = baskets.lengths
     of_entry = np.repeat(weight, sizes)
     several = np.repeat(sizes > 1, sizes)
     return Recency(

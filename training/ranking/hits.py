@@ -239,7 +239,7 @@ class Tested:
         n_items, owner = len(self.model.catalogue), carts.owners()
         entries, index = self.apart.items.gather(carts.values)
         away = owner[index] * n_items + self.apart.items.values[entries]
-        contrary = self.recommender.contrary.consequents
+        contrary = self.recommender.index.contrary.consequents
         against, index = contrary.gather(carts.values)
         away = np.append(away, owner[index] * n_items + contrary.values[against])
         # Rules of lift below 1 are the shop's own, and kept at any measure.

@@ -176,7 +176,7 @@ def hide_one(
 def bought(dataset: Dataset) -> Int64s:
     """Ascending keys `customer * n_items + item` of what known customers bought."""
     baskets = dataset.baskets
-    customer = np.repeat(dataset.customer, baskets.sizes)
+    customer = np.repeat(dataset.customer, baskets.lengths)
     named = customer >= 0
     return distinct(customer[named] * baskets.n_items + baskets.items[named])
 

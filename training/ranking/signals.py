@@ -176,7 +176,7 @@ def fit_signals(
     cost_minor: Int64s,
 ) -> ItemSignals:
     """Signals as of the last order; shapes as in `ItemSignals` and `Dataset`."""
-    sizes = baskets.sizes
+    sizes = baskets.lengths
     age = (ordered_at.max(initial=0) - ordered_at) / MICROS_PER_DAY
 
     def share_of_orders(half_life: float) -> Float32s:

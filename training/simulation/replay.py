@@ -38,7 +38,7 @@ class Visits:
         Orders are drawn without replacement and kept in time order.
         """
         baskets = self.dataset.baskets
-        usable = np.flatnonzero(baskets.sizes >= 2)
+        usable = np.flatnonzero(baskets.lengths >= 2)
         if len(usable) > n_visits:
             drawn = np.random.default_rng(self.seed).choice(len(usable), n_visits, replace=False)
             usable = usable[np.sort(drawn)]

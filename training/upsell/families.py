@@ -199,7 +199,7 @@ def _between(
     expected = np.asarray(scale * of_unit[pairs[:, 0]] * of_unit[pairs[:, 1]], dtype=np.float64)
     met = np.zeros(len(pairs))
     for index, (left, right) in enumerate(pairs.tolist()):
-        one, other = by_unit.basket(left), by_unit.basket(right)
+        one, other = by_unit[left], by_unit[right]
         if len(one) > len(other):
             one, other = other, one
         if len(one):

@@ -44,14 +44,6 @@ _SPENDING: Sequence[tuple[Kind, str]] = tuple(product(KINDS, SPENT))
 _OF_SPENDING = (*SPENT, "checkouts", "foreign")
 
 
-def strata_of(part: Part) -> Mapping[str, Stratum]:
-    """Return the stratum of the first decision of each unit."""
-    strata: dict[str, Stratum] = {}
-    for decision in part.decisions:
-        strata.setdefault(part.history.units[decision.decision_id], stratum_of(decision))
-    return strata
-
-
 def day_of(
     part: Part,
     counted: Sequence[Outcome],
@@ -72,7 +64,9 @@ def day_of(
     last_orders, first = part.last_orders(), first_eligible(history, part.decisions)
     groups = sorted({group_of(each) for of_kind in first.values() for each in of_kind.values()})
     places = {group: index for index, group in enumerate(groups, 1)}
-    strata = strata_of(part)
+    strata: dict[str, Stratum] = {}
+    for each in part.decisions:
+        strata.setdefault(history.units[each.decision_id], stratum_of(each))
     counter = OfferCounter(history, begun, currency, last_orders)
     counter.add(counted, _all)
     counter.mark(part.outcomes, _all)

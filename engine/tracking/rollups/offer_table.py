@@ -139,7 +139,8 @@ class StoredOffers:
                 (*named[at // len(names)], names[at % len(names)]) for at in different.tolist()
             ]
         offers["key"] = code
-        return OfferTable(self._head.strata, visits, offers, self._head.matrix(), named)
+        tallies = np.array(self._head.tallies, np.int64).reshape(-1, len(TALLIES))
+        return OfferTable(self._head.strata, visits, offers, tallies, named)
 
 
 class _Head(msgspec.Struct):
@@ -147,6 +148,3 @@ class _Head(msgspec.Struct):
     tallies: list[list[int]]
     names: dict[str, list[str]]
     left_out: list[str]
-
-    def matrix(self) -> NDArray[np.int64]:
-        return np.array(self.tallies, np.int64).reshape(-1, len(TALLIES))

@@ -29,10 +29,6 @@ class Column:
         self.values, self.ends = values, ends
         self._largest = max(int(values.max(initial=0)), -int(values.min(initial=0)))
 
-    def less(self, other: Column) -> Column:
-        """Return the totals less those of another column."""
-        return Column(self.values - other.values, self.ends)
-
     def per(self, m: Column, *, trials: bool = False) -> Ints:
         """Return `RatioSums` (n_groups, 8) of this column to `m`, 0 for units without any."""
         parts = [m.n_some, self.sum, m.sum, self.squares, self.times(m)]
@@ -245,7 +241,8 @@ class Stratum:
         if name not in MONEY or foreign not in self._rows.stored:
             return self._column(of_all)
         if (of_all, foreign) not in self._less:
-            self._less[of_all, foreign] = self._column(of_all).less(self._column(foreign))
+            totals = self._column(of_all).values - self._column(foreign).values
+            self._less[of_all, foreign] = Column(totals, self._ends)
         return self._less[of_all, foreign]
 
     def _source(self, kind: Kind, name: str) -> _Source:

@@ -29,6 +29,8 @@ from mersalg.engine.tracking.strata import MEASURES, ArmSums, Strata
 _NO_SUMS, _NO_PRODUCTS = RatioSums(), CrossSums()
 _LARGE = 2**62
 """Larger sums are integers of Python, which are exact."""
+_OfDay = list[tuple[Key, tuple[int, ...]]]
+"""The sums of a day as they are stored."""
 _OF_UNITS = ("units_shown", "units_converted", "units_kept", "units_buying")
 
 
@@ -53,7 +55,7 @@ def add_up(
     days_of: defaultdict[Key, list[tuple[int, tuple[int, ...]]]] = defaultdict(list)
     for at, days in enumerate(with_sums):
         for day in days:
-            for key, numbers in _read(day):
+            for key, numbers in msgspec.json.decode(day.sums or b"[]", type=_OfDay):
                 days_of[key].append((at, numbers))
     of_days: list[tuple[Sequence[int], Sums]] = []
     for key, own in days_of.items():
@@ -81,11 +83,6 @@ def summed(body: bytes) -> bytes:
         if numbers.any()
     )
     return with_sums(body, b"[%s]" % b",".join(entries))
-
-
-def _read(day: Day) -> list[tuple[Key, tuple[int, ...]]]:
-    assert day.sums is not None
-    return msgspec.json.decode(day.sums, type=list[tuple[Key, tuple[int, ...]]])
 
 
 def _has_sums(day: Day, currency: str | None) -> bool:

@@ -36,7 +36,7 @@ def test_with_all_items_as_neighbours_it_is_ease() -> None:
     near = signals.fit_neighbours(baskets, SilentProgress(), name="item-item")
     dense = np.zeros((baskets.n_orders, n_items))
     for order in range(baskets.n_orders):
-        items = baskets.basket(order)
+        items = baskets[order]
         dense[order, items] = 1 / np.sqrt(len(items))
     precision = np.linalg.inv(dense.T @ dense + signals.REGULARISATION * np.eye(n_items))
     expected = precision / -np.diag(precision)
@@ -104,7 +104,7 @@ def test_hidden_items_are_of_their_orders(habits: tuple[Dataset, BackTest]) -> N
             cart = examples.carts.values[
                 examples.carts.indptr[place] : examples.carts.indptr[place + 1]
             ]
-            whole = set(later.baskets.basket(order).tolist())
+            whole = set(later.baskets[order].tolist())
             assert {*cart.tolist(), int(examples.hidden[place])} == whole
             key = examples.customer[place] * before.baskets.n_items + examples.hidden[place]
             assert examples.repeat[place] == (key in earlier)

@@ -19,7 +19,7 @@ from tests.support.shared_data import shared_data
 
 def labels(read: tuple[Baskets, Vocabulary]) -> list[list[str]]:
     baskets, items = read
-    return [[items[item] for item in baskets.basket(n)] for n in range(baskets.n_orders)]
+    return [[items[item] for item in baskets[n]] for n in range(baskets.n_orders)]
 
 
 def written(folder: Path, name: str, text: str | bytes) -> Path:

@@ -68,7 +68,7 @@ def test_a_small_shop(tmp_path: Path) -> None:
     }
     assert dataset.ordered_at.tolist() == [first, first + a_day, first + a_day]
     assert dataset.customer.tolist() == [1, 0, -1]
-    assert [dataset.baskets.basket(order).tolist() for order in range(3)] == [[0, 1], [1], [0]]
+    assert [dataset.baskets[order].tolist() for order in range(3)] == [[0, 1], [1], [0]]
     assert dataset.catalogue.offerable.all()
     assert dataset.catalogue.currency == "NOK"
     assert dataset.catalogue.price_minor.tolist() == [1990, 3000]

@@ -65,7 +65,7 @@ def test_one_line_by_hand(shop_file: Path, dataset: Dataset) -> None:
     item = dataset.catalogue.items.index_of("850562")
     found = dataset.lines.query("order == @order and item == @item").iloc[0]
     assert (found["quantity"], found["unit_price_minor"], found["discount_minor"]) == (2, 289, 223)
-    assert item in dataset.baskets.basket(order)
+    assert item in dataset.baskets[order]
 
 
 @pytest.mark.demo

@@ -124,10 +124,10 @@ def _labelled(baskets: Baskets, names: Int32s) -> pa.Table:
     label_of = np.full(baskets.n_items, -1, dtype=np.int32)
     label_of[names] = np.arange(len(names), dtype=np.int32)
     rows = baskets.by_group(label_of, len(names))
-    several = np.flatnonzero(rows.sizes > 1)
+    several = np.flatnonzero(rows.lengths > 1)
     kept = rows.take(several)
     rest = pa.ListArray.from_arrays(kept.indptr.astype(np.int32), kept.items)
-    return pa.table({"size": baskets.sizes[several], "rest": rest})
+    return pa.table({"size": baskets.lengths[several], "rest": rest})
 
 
 def _itemsets(
