@@ -10,7 +10,7 @@ import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -138,7 +138,11 @@ class Alerts:
         with _claimed(self._path, self._seconds) as state:
             if state is None:
                 return
-            alerts = dict(self._of_now())
+            alerts: dict[str, Alert] = {}
+            if self._guard.paused is not None:
+                alerts["paused"] = Alert("paused", self._guard.paused)
+            elif self._guard.asked is not None:
+                alerts["asked"] = Alert("asked", self._guard.asked)
             # A moment of a slow database mends itself: facts must wait at two looks.
             state["waits"], waited = self._spool.size() > 0, state.get("waits", False)
             if state["waits"] and waited:
@@ -155,12 +159,6 @@ class Alerts:
                 await asyncio.to_thread(send, alerts[kind], shop, section)
                 _log.warning("sent the alert %s", kind)
                 state["sent"] = sorted({*state["sent"], kind})
-
-    def _of_now(self) -> Iterator[tuple[str, Alert]]:
-        if self._guard.paused is not None:
-            yield "paused", Alert("paused", self._guard.paused)
-        elif self._guard.asked is not None:
-            yield "asked", Alert("asked", self._guard.asked)
 
     async def _of_the_hour(self) -> AsyncIterator[Alert]:
         now = clock.now()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request
@@ -87,17 +86,6 @@ def answer(problem: ApiError) -> Response:
     return Response(body, problem.status, problem.headers, media_type="application/json")
 
 
-def validation_details(problems: Iterable[Mapping[str, Any]]) -> list[Problem]:
-    """Return where and why of each validation problem, without repeating what was sent."""
-    return [
-        {
-            "where": ".".join(str(part) for part in problem["loc"]),
-            "message": str(problem["msg"]).removeprefix("Value error, "),
-        }
-        for problem in problems
-    ]
-
-
 def invalid(details: list[Problem]) -> ApiError:
     """Return a 422 that names the first problem and lists them all."""
     first = details[0] if details else {"where": "", "message": "is malformed"}
@@ -111,7 +99,16 @@ def api_error(error: Exception) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, RequestValidationError):
-        return invalid(validation_details(error.errors()))
+        # Where and why of each problem, without repeating what was sent.
+        return invalid(
+            [
+                {
+                    "where": ".".join(map(str, problem["loc"])),
+                    "message": str(problem["msg"]).removeprefix("Value error, "),
+                }
+                for problem in error.errors()
+            ]
+        )
     assert isinstance(error, errors.MersalgError)
     status = next(status for kind, status in _STATUS_OF if isinstance(error, kind))
     if status == 500:

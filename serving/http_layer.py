@@ -38,7 +38,7 @@ SECURE_HEADERS = (
 """Headers of every answer that does not set its own, so that browsers stay strict."""
 
 UNMATCHED = "unmatched"
-"""The route of calls that have none: their paths may name people."""
+"""The route of calls that have none; of others it is a template of paths, which names nobody."""
 
 _REQUEST_ID = REQUEST_ID.lower().encode()
 _VALID_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}").fullmatch
@@ -150,7 +150,7 @@ class HttpLayer:
             raise
         finally:
             seconds = time.perf_counter() - started
-            route = route_of(scope)
+            route = getattr(scope.get("route"), "path", UNMATCHED)
             # Whatever strangers send, the number of series stays small.
             self._meter.note(route, method if route != UNMATCHED else "ANY", status, seconds)
             if self._traces is not None and span is not None:
@@ -162,11 +162,6 @@ class HttpLayer:
         if name == b"host":
             return len(value) <= _LONGEST_HOST and _is_local(b"//" + value)
         return value in self._allowed_origins or (len(value) <= _LONGEST_HOST and _is_local(value))
-
-
-def route_of(scope: Scope) -> str:
-    """Return the template of the path a request was routed to, which names nobody."""
-    return getattr(scope.get("route"), "path", UNMATCHED)
 
 
 def _with_secure_headers(own: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -194,7 +194,7 @@ def revoke_key(path: Path, key_id: str) -> ListedKey:
             how_many = "no key" if not matches else "more than one key"
             raise ConfigError(f"{how_many} of {path} has the id {key_id!r}")
         index, listed = matches[0]
-        if len(_keys(lines[index], path)) > 1:
+        if len(_listed(lines[index], path)) > 1:
             raise ConfigError(f"several keys are in one line of {path}: delete it by hand")
         del lines[index]
     return listed
@@ -207,10 +207,6 @@ def _lines(path: Path) -> list[str]:
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
-
-
-def _keys(line: str, path: Path) -> tuple[Key, ...]:
-    return parse_keys(line, source=str(path)).keys
 
 
 def _listed(line: str, path: Path) -> list[ListedKey]:
@@ -228,7 +224,7 @@ def _listed(line: str, path: Path) -> list[ListedKey]:
             name if isinstance(name, str) else None,
             created_at if isinstance(created_at, str) else None,
         )
-        for key in _keys(line, path)
+        for key in parse_keys(line, source=str(path)).keys
     ]
 
 

@@ -35,9 +35,10 @@ class Belongs(logging.Filter):
     """Gives each record the ids of the request that is running where it is logged."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add the ids; keep every record."""
-        record.request_id = request_id.get()
-        record.decision_id = decision_id.get()
+        """Add the ids, and `ids` as a text; keep every record."""
+        ids = {"request_id": request_id.get(), "decision_id": decision_id.get()}
+        said = "".join(f" {name}={value}" for name, value in ids.items() if value is not None)
+        record.__dict__ |= {**ids, "ids": said}
         return True
 
 
@@ -47,16 +48,8 @@ class HumanLines(logging.Formatter):
     converter = time.gmtime
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)sZ %(levelname)s %(name)s [%(process)d] %(message)s")
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        """Return the line without a traceback."""
-        ids = [
-            f" {name}={value}"
-            for name in ("request_id", "decision_id")
-            if (value := getattr(record, name, None)) is not None
-        ]
-        return super().formatMessage(record) + "".join(ids)
+        line = "%(asctime)sZ %(levelname)s %(name)s [%(process)d] %(message)s%(ids)s"
+        super().__init__(line, defaults={"ids": ""})
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without ids of people."""

@@ -149,14 +149,13 @@ def may_read(request: Request) -> bool:
     return caller is not None and caller.may("report")
 
 
-def identify(request: Request) -> Caller:
-    """Return the caller.
+def admit(request: Request, scope: KeyScope) -> Caller:
+    """Return the caller, if their key has `scope`.
 
-    Raises ApiError: 401 where a key is needed and none that is known was sent, 429 where the caller
-    calls more often than is allowed.
+    Raises ApiError: 401 where a key is needed and none that is known was sent, 403 where it has
+    another scope, 429 where the caller calls more often than is allowed.
     """
-    settings: ServeSettings = request.app.state.settings
-    if not settings.keys:
+    if not request.app.state.settings.keys:
         return ANYONE
     caller = caller_presenting(request, presented_key(request))
     if caller is None:
@@ -166,12 +165,6 @@ def identify(request: Request) -> Caller:
             "send a key that this service knows: Authorization: Bearer KEY",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    return caller
-
-
-def admit(request: Request, scope: KeyScope) -> Caller:
-    """Return the caller, if their key has `scope`; raise ApiError 401 or 403."""
-    caller = identify(request)
     if not caller.may(scope):
         raise errors.ApiError(403, "forbidden", f"this call needs a key of scope {scope}")
     return caller

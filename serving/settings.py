@@ -188,19 +188,21 @@ def default_spool(database: str) -> Path:
     return Path("mersalg-spool")
 
 
+_SECRETS = ("shopify_secret", "checkout_secret", "share_secret")
+FILES = (
+    *("KEYS_FILE", "SECRET_FILE", "SHOPIFY_SECRET_FILE"),
+    *("CHECKOUT_SECRET_FILE", "SHARE_SECRET_FILE", "DATABASE_FILE"),
+)
+"""Variables, without their prefix, that name files of secrets."""
 _FROM_ENVIRONMENT = frozenset(ServeSettings.model_fields) - {
-    *("keys", "session_secret", "shopify_secret", "checkout_secret", "share_secret"),
-    *("parent", "stopping"),
+    *("keys", "session_secret", *_SECRETS, "parent", "stopping")
 }
 
 _VARIABLES = frozenset(
     PREFIX + name
     for name in (
         *(name.upper() for name in _FROM_ENVIRONMENT),
-        *("KEYS", "SECRET", "SHOPIFY_SECRET", "CHECKOUT_SECRET", "SHARE_SECRET"),
-        *("SPARK_CONF", "SPARK_MASTER"),
-        *("DATABASE_FILE", "KEYS_FILE", "SECRET_FILE", "SHOPIFY_SECRET_FILE"),
-        *("CHECKOUT_SECRET_FILE", "SHARE_SECRET_FILE"),
+        *("SPARK_CONF", "SPARK_MASTER", *FILES, *(name.removesuffix("_FILE") for name in FILES)),
     )
 )
 
@@ -225,7 +227,7 @@ def load_settings(environment: Mapping[str, str], **flags: object) -> ServeSetti
         raise ConfigError("; ".join(problems), details={"problems": problems})
     values |= {name: value for name, value in flags.items() if value is not None}
     values.setdefault("keys", load_keys(environment))
-    for name in ("shopify_secret", "checkout_secret", "share_secret"):
+    for name in _SECRETS:
         values.setdefault(name, _secret(environment, name.upper()))
     if "database" not in values and (named := database_from_file(environment)):
         values["database"] = named

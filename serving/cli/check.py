@@ -110,12 +110,10 @@ def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
         f"{counted(dataset.n_orders, 'order')} of {counted(len(dataset.catalogue), 'item')};"
         f" {lost:,} of {counted(rows['rows_read'], 'row')} left out"
     )
-    if not dataset.n_orders:
-        yield Finding("orders and catalogue", "failed", message, "mersalg train says why")
-    elif lost > 0.05 * rows["rows_read"]:
-        yield Finding("orders and catalogue", "warning", message, "mersalg train says why")
-    else:
-        yield Finding("orders and catalogue", "ok", message)
+    is_ok = dataset.n_orders and lost <= 0.05 * rows["rows_read"]
+    status = "ok" if is_ok else "warning" if dataset.n_orders else "failed"
+    advice = "" if is_ok else "mersalg train says why"
+    yield Finding("orders and catalogue", status, message, advice)
     for line in rows_left_out(dataset.quality):
         yield Finding("rows", "warning", line, "mend the file, or do as the message says")
     for warning in shop_warnings(dataset.catalogue, shop, dataset.quality):

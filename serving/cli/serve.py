@@ -10,12 +10,15 @@ import sys
 from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mersalg.engine.errors import ConfigError, ModelError, StorageUnavailable
 from mersalg.serving.cli import console
+
+if TYPE_CHECKING:
+    from mersalg.serving.settings import ServeSettings
 
 _log = logging.getLogger("mersalg.serve")
 
@@ -205,11 +208,9 @@ def _prepare_database(url: str) -> None:
         _log.warning("the database is away: %s", error.message)
 
 
-def _say_where(settings: object, as_json: bool) -> None:
+def _say_where(settings: ServeSettings, as_json: bool) -> None:
     from mersalg.engine.registry import Registry
-    from mersalg.serving.settings import ServeSettings
 
-    assert isinstance(settings, ServeSettings)
     try:
         version = Registry(settings.models).current()
     except ModelError as error:

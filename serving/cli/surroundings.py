@@ -26,19 +26,13 @@ _LITTLE_BYTES = 1024**3
 _TOO_LITTLE_BYTES = 100 * 1024**2
 _SKEW_SECONDS = 5.0
 _TIMEOUT_SECONDS = 5.0
-_SECRET_FILES = (
-    "MERSALG_KEYS_FILE",
-    "MERSALG_SECRET_FILE",
-    "MERSALG_SHOPIFY_SECRET_FILE",
-    "MERSALG_CHECKOUT_SECRET_FILE",
-    "MERSALG_SHARE_SECRET_FILE",
-    "MERSALG_DATABASE_FILE",
-)
 
 
 def secret_files(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Check who else may read or write the files that hold keys and secrets."""
-    for name in _SECRET_FILES:
+    from mersalg.serving.settings import FILES, PREFIX
+
+    for name in (f"{PREFIX}{file}" for file in FILES):
         path = Path(environment.get(name) or "")
         if not environment.get(name) or not path.is_file():
             continue  # one that is missing is reported where it is read

@@ -34,15 +34,6 @@ class Worth:
 
 
 @dataclass(frozen=True, slots=True)
-class ArmBar:
-    """The share of one arm's checkouts in which the item was bought."""
-
-    name: str
-    share: str
-    chart: Markup
-
-
-@dataclass(frozen=True, slots=True)
 class RateCard:
     """One of the two rates: how often, how much of it is ours, and what it brought in."""
 
@@ -51,7 +42,8 @@ class RateCard:
     change: str
     effect: str
     effect_range: str
-    arms: Sequence[ArmBar]
+    arms: Sequence[tuple[str, str, Markup]]
+    """For each arm its name, the share of its checkouts in which the item was bought, as a bar."""
     anyway: str
     formula: Sequence[tuple[str, str]]
 
@@ -163,15 +155,16 @@ class Overview(EntryWords):
         effect = self._kinds[text.kind]["incremental"]
         is_known = effect["value"] is not None
         treated, control = effect["treatment"]["value"], effect["control"]["value"]
-        arms: list[ArmBar] = []
+        arms: list[tuple[str, str, Markup]] = []
         if is_known:
             widest = max(treated, control) or 1.0
             arms = [
-                ArmBar(self.phrase("arm_with"), self.percent(treated),
-                       bars([(treated / widest, COLOURS[text.kind])])),
-                ArmBar(self.phrase("arm_without"), self.percent(control),
-                       bars([(control / widest, COLOURS["control"])])),
-            ]  # fmt: skip
+                (self.phrase(name), self.percent(share), bars([(share / widest, COLOURS[of])]))
+                for name, share, of in (
+                    ("arm_with", treated, text.kind),
+                    ("arm_without", control, "control"),
+                )
+            ]
         anyway = ""
         if is_known and treated and treated > control:
             anyway = self.phrase("anyway_of_ten", n=round(10 * control / treated))
