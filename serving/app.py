@@ -14,13 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from mersalg import __version__
 from mersalg.serving import errors, openapi
-from mersalg.serving.dashboard import (
-    integration,
-    model_pages,
-    offer_pages,
-    pages,
-    rule_changes,
-)
+from mersalg.serving.dashboard import integration, model_pages, offer_pages, pages, rule_changes
 from mersalg.serving.http_layer import REQUEST_ID, HttpLayer
 from mersalg.serving.keys import KeyRing, KeyWatch
 from mersalg.serving.metrics import Metrics, RequestMeter
@@ -44,22 +38,9 @@ from mersalg.serving.settings import ServeSettings
 if TYPE_CHECKING:
     from mersalg.serving.tracing import Traces
 
-_ROUTERS = (
-    adapters.router,
-    reports.router,
-    decisions.router,
-    models.router,
-    customers.router,
-    items.router,
-    rules.router,
-    operation.router,
-    browser.router,
-    offer_pages.router,
-    rule_changes.router,
-    model_pages.router,
-    integration.router,
-    pages.router,  # answers what no other page has
-)
+_API = (adapters, reports, decisions, models, customers, items, rules, operation, browser)
+_PAGES = (offer_pages, rule_changes, model_pages, integration, pages)
+"""The last one answers what no other page has."""
 
 _YOUNG_OBJECTS = 10_000
 """After how many new objects the collector looks for cycles among them; a few hundred calls."""
@@ -114,8 +95,8 @@ def create_app(settings: ServeSettings, traces: Traces | None = None) -> FastAPI
     errors.install(app)
     # As they are, and first: a router that is included looks each request up several times.
     app.router.routes.extend([*suggestions.router.routes, *events.router.routes])
-    for router in _ROUTERS:
-        app.include_router(router)
+    for module in (*_API, *_PAGES):
+        app.include_router(module.router)
     # The last added is the first to see a request.
     if settings.allowed_origins:
         app.add_middleware(

@@ -213,21 +213,14 @@ def progress_bars(*, quiet: bool = False) -> Generator[_Bars | _Lines | SilentPr
         yield _Lines()
         return
     # Only here: the bars are a third of what rich takes to import.
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-    from rich.progress import Progress as RichProgress
+    from rich import progress as rich
 
     columns = (
-        SpinnerColumn(finished_text="[green]✓[/]"),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=28),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        rich.SpinnerColumn(finished_text="[green]✓[/]"),
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(bar_width=28),
+        rich.MofNCompleteColumn(),
+        rich.TimeElapsedColumn(),
     )
-    with RichProgress(*columns, console=err) as progress:
+    with rich.Progress(*columns, console=err) as progress:
         yield _Bars(progress)

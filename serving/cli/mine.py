@@ -1,7 +1,7 @@
 """`mersalg mine`: single-consequent association rules of a basket file."""
 
 # pyarrow has no types for a checker.
-# pyright: reportUnknownVariableType=false
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 
@@ -51,14 +51,9 @@ def command(
     """
     from fractions import Fraction
 
+    from mersalg.training import rule_files
     from mersalg.training.mining.rules import parse_threshold
     from mersalg.training.mining.search import count_source, rules_of
-    from mersalg.training.rule_files import (
-        check_out_path,
-        rules_to_arrow,
-        strongest_first,
-        write_rules,
-    )
 
     one = Fraction(1)
     support, confidence, lift = (
@@ -73,7 +68,7 @@ def command(
         raise ConfigError("give --min-count or --min-support, not both")
     path = None if out is None else Path(out)
     if path is not None:
-        check_out_path(path)
+        rule_files.check_out_path(path)
     started = time.perf_counter()
     with console.progress_bars(quiet=as_json) as progress:
         counted = count_source(
@@ -97,12 +92,12 @@ def command(
         )
         items = counted.items
         with progress.task("Writing rules"):
-            order = strongest_first(mined.table, items)
+            order = rule_files.strongest_first(mined.table, items)
             table, p, q = mined.table.take(order), mined.p[order], mined.q[order]
-            rules = cast("Any", rules_to_arrow(table, p, q, items))
+            rules = cast("Any", rule_files.rules_to_arrow(table, p, q, items))
             if path is not None:
                 with target(path) as file:
-                    write_rules(rules, file, path.suffix.lower())
+                    rule_files.write_rules(rules, file, path.suffix.lower())
     summary = _summary(counted, mined, engine)
     top: list[dict[str, Any]] = rules.slice(0, _SHOWN).to_pylist()
     summary |= {

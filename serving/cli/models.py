@@ -65,7 +65,7 @@ def show(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Show what a version holds, whether its files are intact, and its strongest rules."""
-    from mersalg.serving.cli.model_tables import print_stores, stores_as_json
+    from mersalg.serving.cli import model_tables
 
     registry, wanted = _wanted(models, version)
     if family is not None or ladder is not None:
@@ -78,7 +78,7 @@ def show(
     try:
         model = registry.load(wanted)
         rules = _strongest_rules(model)
-        by_store = stores_as_json(model, _SHOWN) if stores else None
+        by_store = model_tables.stores_as_json(model, _SHOWN) if stores else None
     except (ModelCorrupt, ModelIncompatible) as error:
         problem = error.message
     published = wanted == registry.current()
@@ -96,7 +96,7 @@ def show(
     else:
         _print_version(manifest, rules, problem, published=published)
         if stores and problem is None:
-            print_stores(by_store)
+            model_tables.print_stores(by_store)
     if problem is not None:
         raise typer.Exit(console.BAD_INPUT)
 
@@ -113,25 +113,20 @@ def _wanted(models: Path, version: str | None) -> tuple[Registry, str]:
 
 
 def _show_upsell(model: Model, family: str | None, ladder: str | None, *, as_json: bool) -> None:
-    from mersalg.serving.cli.model_tables import (
-        family_as_json,
-        ladder_as_json,
-        print_family,
-        print_ladder,
-    )
+    from mersalg.serving.cli import model_tables
 
     shown: dict[str, Any] = {}
     if family is not None:
-        shown["family"] = family_as_json(model, family)
+        shown["family"] = model_tables.family_as_json(model, family)
     if ladder is not None:
-        shown["ladder"] = ladder_as_json(model, ladder)
+        shown["ladder"] = model_tables.ladder_as_json(model, ladder)
     if as_json:
         console.print_json(shown if len(shown) > 1 else next(iter(shown.values())))
         return
     if "family" in shown:
-        print_family(shown["family"], model.catalogue.currency)
+        model_tables.print_family(shown["family"], model.catalogue.currency)
     if "ladder" in shown:
-        print_ladder(shown["ladder"])
+        model_tables.print_ladder(shown["ladder"])
 
 
 @group.command("convert")

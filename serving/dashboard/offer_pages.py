@@ -15,23 +15,7 @@ from mersalg.engine.facts import Decision, Kind, Offer
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.tracking.extra_sales import DAYS
 from mersalg.serving import errors
-from mersalg.serving.dashboard import rule_changes
-from mersalg.serving.dashboard.offers import (
-    FEWEST_BUYERS,
-    KEY_OF,
-    SHOWN,
-    SORTED_BY,
-    Line,
-    OfferRow,
-    Scales,
-    all_counted,
-    counted,
-    csv_of,
-    in_order,
-    line_of,
-    matching,
-    page_rows,
-)
+from mersalg.serving.dashboard import offers, rule_changes
 from mersalg.serving.dashboard.pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
 from mersalg.serving.presentation.figures import EntryWords, few_digits
@@ -65,17 +49,17 @@ async def show_offers(
 ) -> Response:
     """Show a table of items, rules or upgrades, or write its rows as CSV."""
     name = visit.request.url.path.rsplit("/", 1)[1]
-    by = KEY_OF[name]
-    report = await counted(visit, by)
+    by = offers.KEY_OF[name]
+    report = await offers.counted(visit, by)
     if report is None:
         return await visit.still_counting(name)
-    sort = sort if sort in SORTED_BY else "kept"
-    every = page_rows(visit, report, by)
-    rows = in_order(matching(every, q, show), sort, ascending=order == "asc")
+    sort = sort if sort in offers.SORTED_BY else "kept"
+    every = offers.page_rows(visit, report, by)
+    rows = offers.in_order(offers.matching(every, q, show), sort, ascending=order == "asc")
     if form == "csv":
         disposition = f'attachment; filename="{name}.csv"'
         headers = {"Content-Disposition": disposition}
-        return Response(csv_of(rows), media_type="text/csv; charset=utf-8", headers=headers)
+        return Response(offers.csv_of(rows), media_type="text/csv; charset=utf-8", headers=headers)
     start = min(start, max(0, len(rows) - 1)) // _ON_A_PAGE * _ON_A_PAGE
     shown = rows[start : start + _ON_A_PAGE]
     worth = await _worth(visit) if name == "items" else None
@@ -87,8 +71,8 @@ async def show_offers(
         "offers.html",
         is_whole=name != "items" or worth is not None,
         by=by,
-        lines=[line_of(visit, row) for row in shown],
-        scales=Scales.of(shown),
+        lines=[offers.line_of(visit, row) for row in shown],
+        scales=offers.Scales.of(shown),
         n_rows=len(rows),
         n_all=len(every),
         start=start,
@@ -98,7 +82,7 @@ async def show_offers(
         kept=parameters,
         csv=visit.address(**parameters, format="csv"),
         **asked,
-        shown=SHOWN,
+        shown=offers.SHOWN,
         currency=report["currency"] or "",
         level=visit.figures.level(report["level"]),
         days=report["days"],
@@ -112,7 +96,7 @@ async def show_offers(
 
 async def _worth(visit: Visit) -> list[Worth] | None:
     """Return the changes of the week; None while they are being counted."""
-    reports = await all_counted(visit)
+    reports = await offers.all_counted(visit)
     if reports is None:
         return None
     service, words = visit.service, EntryWords(visit.language)
@@ -133,21 +117,25 @@ async def show_offer(
 ) -> Response:
     """Show one item, rule or upgrade: what it earns, where it is suggested and why."""
     name = visit.request.url.path.split("/")[2]
-    by = KEY_OF[name]
-    reports = await all_counted(visit)
+    by = offers.KEY_OF[name]
+    reports = await offers.all_counted(visit)
     if reports is None:
         return await visit.still_counting(name)
     report = reports[by]
-    rows = [row for row in page_rows(visit, report, by) if row.key == key and row.kind == kind]
+    rows = [
+        row for row in offers.page_rows(visit, report, by) if row.key == key and row.kind == kind
+    ]
     if not rows:
         raise errors.ApiError(404, "not_offered", "nothing of this was offered in the period")
     row = rows[0]
     others: tuple[Key, ...] = ("rule", "upgrade")
     related = [
-        line_of(visit, each)
+        offers.line_of(visit, each)
         for other in others
         if by == "item"
-        for each in in_order(page_rows(visit, reports[other], other), "kept", ascending=False)
+        for each in offers.in_order(
+            offers.page_rows(visit, reports[other], other), "kept", ascending=False
+        )
         if each.item_id == row.item_id and each.kind == kind
     ][:_ON_A_PAGE]
     decisions = await asyncio.to_thread(visit.service.store.facts.newest_decisions, RECENT)
@@ -163,7 +151,7 @@ async def show_offer(
     }
     if row.changed is not None and row.changed.rule_id is not None:
         own_rules.add(row.changed.rule_id)
-    line = line_of(visit, row)
+    line = offers.line_of(visit, row)
     here = visit.address(of=kind, key=key)
     return await visit.page(
         name,
@@ -178,7 +166,7 @@ async def show_offer(
         days=report["days"],
         formula=_formula(visit, row, report),
         related=related,
-        scales=Scales.of([row, *(each.row for each in related)]),
+        scales=offers.Scales.of([row, *(each.row for each in related)]),
         places=_places(visit, with_it),
         n_decisions=len(decisions),
         seen=[_seen(visit, decision) for decision, _ in with_it[:10]] if visit.may_change else [],
@@ -202,7 +190,7 @@ def _done(visit: Visit, entry: AuditEntry) -> str:
     return visit.words(f"was_{action}") + failed
 
 
-def _is_of(row: OfferRow, by: Key, offer: Offer) -> bool:
+def _is_of(row: offers.OfferRow, by: Key, offer: Offer) -> bool:
     if offer.item_id != row.item_id or offer.kind != row.kind:
         return False
     if by == "upgrade":
@@ -212,7 +200,7 @@ def _is_of(row: OfferRow, by: Key, offer: Offer) -> bool:
     return True
 
 
-def _sentence(visit: Visit, line: Line, currency: str | None) -> str:
+def _sentence(visit: Visit, line: offers.Line, currency: str | None) -> str:
     """Return what an offer earns, in one sentence."""
     value = line.row.effect["value"]
     if value is None:
@@ -221,7 +209,9 @@ def _sentence(visit: Visit, line: Line, currency: str | None) -> str:
     return visit.words(f"offer_{line.row.says}", amount=amount)
 
 
-def _formula(visit: Visit, row: OfferRow, report: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _formula(
+    visit: Visit, row: offers.OfferRow, report: Mapping[str, Any]
+) -> list[tuple[str, str]]:
     """Return how the numbers were counted, with the counts."""
     count, rate, net = visit.figures.count, row.rate, row.measured["net_incremental"]
     treated, control = net["treatment"], net["control"]
@@ -267,7 +257,7 @@ def _places(visit: Visit, with_it: Sequence[tuple[Decision, Offer]]) -> list[dic
         )
         counts[beside] += 1
         newest.setdefault(beside, offer)
-    fewest = 1 if visit.may_change else FEWEST_BUYERS
+    fewest = 1 if visit.may_change else offers.FEWEST_BUYERS
     return [
         {"beside": names.joined(beside) or visit.words("any_cart"), "n": n}
         | dict(zip(("evidence", "lift"), _why(visit, newest[beside]), strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -180,13 +180,11 @@ class EntryWords(Figures):
             whole=self.count(entry["denominator"]),
             counted=term.counted,
         )
-        text = RateText(
-            term, self.percent(entry["value"]), self.between(entry, self.percent), fraction
-        )
+        value, interval = self.percent(entry["value"]), self.between(entry, self.percent)
         if net is None:
-            return text
-        net_interval = self.between(net, self.percent)
-        return replace(text, net_value=self.percent(net["value"]), net_interval=net_interval)
+            return RateText(term, value, interval, fraction)
+        net_value, net_interval = self.percent(net["value"]), self.between(net, self.percent)
+        return RateText(term, value, interval, fraction, net_value, net_interval)
 
     def fraction(self, entry: Report) -> str:
         """Return the counts of a share."""

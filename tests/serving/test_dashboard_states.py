@@ -17,7 +17,7 @@ from mersalg.engine.live_items import Stated
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.storage.store import open_store
 from mersalg.serving.app import create_app
-from mersalg.serving.dashboard import filters, offer_pages, shell
+from mersalg.serving.dashboard import filters, offers, shell
 from mersalg.serving.settings import load_settings
 from tests.serving.test_dashboard import sell
 from tests.support.models import tiny_model
@@ -166,7 +166,7 @@ def test_what_is_worth_doing_comes_by_itself(
     async def still_counted(_: object) -> None:
         return None
 
-    monkeypatch.setattr(offer_pages, "all_counted", still_counted)
+    monkeypatch.setattr(offers, "all_counted", still_counted)
     for language, text in (("en", "loads again by itself"), ("nb", "på nytt av seg selv")):
         waiting = page_of(selling, "/dashboard/items", language)
         assert waiting.headers["refresh"] == "2"

@@ -17,28 +17,9 @@ from urllib.parse import quote
 
 import httpx
 
+from mersalg_client import models
 from mersalg_client.calls import Call
 from mersalg_client.errors import ServiceError
-from mersalg_client.models import (
-    AuditAnswer,
-    BatchItem,
-    CustomerErasure,
-    CustomerExport,
-    Event,
-    EventsAnswer,
-    ExplainedDecision,
-    Item,
-    ItemUpdate,
-    ItemUpdated,
-    ModelList,
-    Published,
-    Rule,
-    RuleList,
-    RuleUpdated,
-    SuggestionRequest,
-    SuggestionResponse,
-    Verified,
-)
 
 _CHECKOUTS = 64
 """Checkouts that may wait at once; while so many hang, further ones have no offers, in time."""
@@ -99,13 +80,15 @@ class _Operations:
 
     @_Operation
     @staticmethod
-    def suggest(cart: SuggestionRequest) -> Call[SuggestionResponse]:
+    def suggest(cart: models.SuggestionRequest) -> Call[models.SuggestionResponse]:
         """Return offers for a cart."""
         return Call("POST", "/v1/suggestions", cart, timeout=None)
 
     @_Operation
     @staticmethod
-    def record_events(events: Sequence[Event], *, attempts: int = 4) -> Call[EventsAnswer]:
+    def record_events(
+        events: Sequence[models.Event], *, attempts: int = 4
+    ) -> Call[models.EventsAnswer]:
         """Record what became of offers; the facts are on disk when this returns.
 
         Each event needs an `event_id` of its own: by it a batch whose answer was lost is sent
@@ -117,19 +100,19 @@ class _Operations:
 
     @_Operation
     @staticmethod
-    def from_ga4(payload: Mapping[str, Any]) -> Call[EventsAnswer]:
+    def from_ga4(payload: Mapping[str, Any]) -> Call[models.EventsAnswer]:
         """Record events in the format of Google Analytics 4."""
         return Call("POST", "/v1/adapters/ga4", payload)
 
     @_Operation
     @staticmethod
-    def from_segment(payload: Mapping[str, Any]) -> Call[EventsAnswer]:
+    def from_segment(payload: Mapping[str, Any]) -> Call[models.EventsAnswer]:
         """Record events in the format of Segment."""
         return Call("POST", "/v1/adapters/segment", payload)
 
     @_Operation
     @staticmethod
-    def from_shopify(body: bytes, *, signature: str, topic: str) -> Call[EventsAnswer]:
+    def from_shopify(body: bytes, *, signature: str, topic: str) -> Call[models.EventsAnswer]:
         """Pass on a webhook as it came: `signature` and `topic` are its headers' values."""
         headers = {
             "Content-Type": "application/json",
@@ -147,91 +130,93 @@ class _Operations:
 
     @_Operation
     @staticmethod
-    def explain_decision(decision_id: str, *, rejected: int = 100) -> Call[ExplainedDecision]:
+    def explain_decision(
+        decision_id: str, *, rejected: int = 100
+    ) -> Call[models.ExplainedDecision]:
         """Return a decision, its evidence, and up to `rejected` candidates that lost."""
         return Call("GET", _path("decisions", decision_id), query={"rejected": rejected})
 
     @_Operation
     @staticmethod
-    def change_items(items: Sequence[BatchItem]) -> Call[EventsAnswer]:
+    def change_items(items: Sequence[models.BatchItem]) -> Call[models.EventsAnswer]:
         """Change up to a thousand items; an item in which nothing is newer is a duplicate."""
         return Call("POST", "/v1/items", {"items": list(items)})
 
     @_Operation
     @staticmethod
-    def change_item(item_id: str, update: ItemUpdate) -> Call[ItemUpdated]:
+    def change_item(item_id: str, update: models.ItemUpdate) -> Call[models.ItemUpdated]:
         """Change or add an item; fields that are not named stay as they are."""
         return Call("PUT", _path("items", item_id), update)
 
     @_Operation
     @staticmethod
-    def look_at_item(item_id: str) -> Call[Item]:
+    def look_at_item(item_id: str) -> Call[models.Item]:
         """Return an item as it is offered now, and the reasons why it is not."""
         return Call("GET", _path("items", item_id))
 
     @_Operation
     @staticmethod
-    def forget_item(item_id: str) -> Call[ItemUpdated]:
+    def forget_item(item_id: str) -> Call[models.ItemUpdated]:
         """Return an item to what the model was trained with."""
         return Call("DELETE", _path("items", item_id))
 
     @_Operation
     @staticmethod
-    def list_rules() -> Call[RuleList]:
+    def list_rules() -> Call[models.RuleList]:
         """Return the pins and blocks set by the API, then those of the shop file."""
         return Call("GET", "/v1/rules")
 
     @_Operation
     @staticmethod
-    def set_rule(rule_id: str, rule: Rule) -> Call[RuleUpdated]:
+    def set_rule(rule_id: str, rule: models.Rule) -> Call[models.RuleUpdated]:
         """Set a pin or a block, in place of an earlier one of its id."""
         return Call("PUT", _path("rules", rule_id), rule)
 
     @_Operation
     @staticmethod
-    def end_rule(rule_id: str) -> Call[RuleUpdated]:
+    def end_rule(rule_id: str) -> Call[models.RuleUpdated]:
         """End a pin or a block."""
         return Call("DELETE", _path("rules", rule_id))
 
     @_Operation
     @staticmethod
-    def list_models() -> Call[ModelList]:
+    def list_models() -> Call[models.ModelList]:
         """Return the versions on disk, and which is published and which is served."""
         return Call("GET", "/v1/models")
 
     @_Operation
     @staticmethod
-    def verify_model(version: str) -> Call[Verified]:
+    def verify_model(version: str) -> Call[models.Verified]:
         """Check a version that was put into the models folder."""
         return Call("POST", "/v1/models", {"version": version})
 
     @_Operation
     @staticmethod
-    def publish_model(version: str) -> Call[Published]:
+    def publish_model(version: str) -> Call[models.Published]:
         """Serve a version from now on; one that cannot answer is Refused."""
         return Call("POST", f"{_path('models', version)}/publish")
 
     @_Operation
     @staticmethod
-    def roll_back() -> Call[Published]:
+    def roll_back() -> Call[models.Published]:
         """Serve the version that was published before."""
         return Call("POST", "/v1/models/rollback")
 
     @_Operation
     @staticmethod
-    def export_customer(customer_id: str) -> Call[CustomerExport]:
+    def export_customer(customer_id: str) -> Call[models.CustomerExport]:
         """Return what is stored about a customer."""
         return Call("GET", _path("customers", customer_id))
 
     @_Operation
     @staticmethod
-    def erase_customer(customer_id: str) -> Call[CustomerErasure]:
+    def erase_customer(customer_id: str) -> Call[models.CustomerErasure]:
         """Cut the tie between a customer and their facts."""
         return Call("DELETE", _path("customers", customer_id))
 
     @_Operation
     @staticmethod
-    def list_actions(*, limit: int = 100) -> Call[AuditAnswer]:
+    def list_actions(*, limit: int = 100) -> Call[models.AuditAnswer]:
         """Return what administrators did, the newest first."""
         return Call("GET", "/v1/audit", query={"limit": limit})
 
@@ -294,7 +279,7 @@ class Client(_Operations):
         self._checkouts.shutdown(wait=False, cancel_futures=True)
         self._http.close()
 
-    def suggest_or_nothing(self, cart: SuggestionRequest) -> SuggestionResponse:
+    def suggest_or_nothing(self, cart: models.SuggestionRequest) -> models.SuggestionResponse:
         """Return offers for a cart, or an answer without offers.
 
         It has none where `suggest` fails for any reason, or takes longer than `timeout` in all.
@@ -349,7 +334,7 @@ class AsyncClient(_Operations):
         """Close all connections."""
         await self._http.aclose()
 
-    async def suggest_or_nothing(self, cart: SuggestionRequest) -> SuggestionResponse:
+    async def suggest_or_nothing(self, cart: models.SuggestionRequest) -> models.SuggestionResponse:
         """Return offers for a cart, or an answer without offers, as `Client` does."""
         try:
             async with asyncio.timeout(self._timeout):
@@ -377,7 +362,7 @@ def _path(collection: str, name: str) -> str:
     return f"/v1/{collection}/{quote(name, safe='')}"
 
 
-def _nothing(error: Exception) -> SuggestionResponse:
+def _nothing(error: Exception) -> models.SuggestionResponse:
     _log.warning("no suggestions: %r", error)
     return {
         "decision_id": "",
