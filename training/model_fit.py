@@ -89,18 +89,9 @@ def fit_model(
 ) -> Fitted:
     """Mine, test, tier and tally; the model's version is "unsaved".
 
-    Parameters
-    ----------
-    fitted_ladders
-        Those of the same catalogue, where they were fitted before.
-    scorers
-        Weigh what the model finds for a cart; without them its rules rank.
-    max_lift
-        Pairs are kept apart whose lift is surely not above it.
-    customer_key
-        Hashes the customers' ids; without it the model remembers no customers.
-    forgotten
-        Hashes of customers whom it must not remember.
+    `scorers` weigh what the model finds for a cart; without them its rules rank. Pairs are kept
+    apart whose lift is surely not above `max_lift`. Without `customer_key`, which hashes their ids,
+    the model remembers no customers; never those whose hashes are `forgotten`.
     """
     settings = config.training
     sizes = dataset.baskets.lengths

@@ -32,19 +32,9 @@ _IDS = {
 def draft_shop_file(paths: Sequence[str], out: Path, given: Mapping[str, Any], ask: Ask) -> Draft:
     """Look at files and draft the shop file that is to be written to `out`.
 
-    Parameters
-    ----------
-    paths
-        Files and globs, of orders and of a catalogue.
-    given
-        Settings by their dotted names.
+    `paths` may be globs; `given` are settings by their dotted names.
 
-    Raises
-    ------
-    ConfigError
-        The files cannot be those of one shop.
-    DataError
-        A file cannot be read.
+    Raises ConfigError: the files cannot be those of one shop. Raises DataError: one cannot be read.
     """
     draft = Draft(given, ask)
     folder = out.resolve().parent

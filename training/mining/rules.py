@@ -54,10 +54,7 @@ def parse_threshold(text: str, *, name: str, at_most: Fraction | None = None) ->
 class Ranks:
     """Look-ups of sets in itemsets that are closed downward, by binary search item by item.
 
-    Attributes
-    ----------
-    levels
-        Entry k holds the sets of k items, int32 (n_k, k); entry 0 the empty set.
+    Entry k of `levels` holds the sets of k items, int32 (n_k, k); entry 0 the empty set.
 
     Raises ValueError: the items of a listed set but the last are not listed.
     """

@@ -137,16 +137,10 @@ def count_source(
 ) -> Counted:
     """Count the items that are together in the orders of `source`.
 
-    Parameters
-    ----------
-    source
-        A file (`mersalg.training.reading.basket_files`; Spark reads more,
-        `mersalg.training.mining.spark.lines`), or with `query` a database URL, in which `${NAME}`
-        is read from the environment.
-    min_count
-        Else the least count of `min_support`, else `default_min_count`.
-    max_basket_size
-        Orders of more items are left out, and counted.
+    It is a file (`mersalg.training.reading.basket_files`; Spark reads more,
+    `mersalg.training.mining.spark.lines`), or with `query` a database URL, in which `${NAME}` is
+    read from the environment. For the least count see `least_count`. Orders of more items than
+    `max_basket_size` are left out, and counted.
 
     Raises
     ------

@@ -70,16 +70,10 @@ class Tallies:
     ) -> tuple[Int64s, Int64s]:
         """Return the orders with each antecedent, and with each rule: two int64 (n, n_parts).
 
-        Parameters
-        ----------
-        antecedents
-            (n, length >= 1), each row ascending.
-        consequents
-            (n,), not in their row; no rule is listed twice.
-        part : int64 (n_orders,)
-            In 0..n_parts - 1; where not given there is one part.
-        weight : int64 (n_orders,)
-            Where not given every order counts 1.
+        `antecedents` is (n, length >= 1), each row ascending; `consequents`, (n,), are not in their
+        row, and no rule is listed twice. Of each order `part`, int64 (n_orders,), is in
+        0..n_parts - 1, and `weight` what it counts; without them there is one part, and every order
+        counts 1.
         """
         n_rules = len(consequents)
         sequence = np.lexsort(antecedents.T[::-1])

@@ -90,19 +90,10 @@ def refuse_other_files(
 ) -> None:
     """Look at the first lines of a file that was read as one basket a line.
 
-    Parameters
-    ----------
-    codes : int32 (n_labels,)
-        Positions in `items`, MISSING where a label is blank.
-    lines : int64 (n_labels,)
-        Ascending.
-    quoted
-        Whether its labels are separated by commas and not by white space.
+    `codes`, int32 (n_labels,), are positions in `items`, MISSING where a label is blank; `lines`,
+    int64 (n_labels,), ascend. `quoted`: labels are separated by commas and not by white space.
 
-    Raises
-    ------
-    DataError
-        They are of another kind of file.
+    Raises DataError: they are of another kind of file.
     """
     end = int(np.searchsorted(lines, lines[0] + _LOOKED_AT)) if len(lines) else 0
     named = codes[:end] != MISSING
@@ -180,12 +171,7 @@ def read_baskets(path: Path) -> tuple[Baskets, StringTable]:
 def read_baskets_of_query(url: str, query: str) -> tuple[Baskets, StringTable]:
     """Baskets of a database query that gives the columns `order_id` and `item_id`.
 
-    Raises
-    ------
-    ConfigError
-        The database cannot be used.
-    DataError
-        The query fails, a cell is empty, or there is no basket.
+    Raises as `read_query`, and DataError: a cell is empty, or there is no basket.
     """
     from mersalg.training.reading.database_source import read_query
 

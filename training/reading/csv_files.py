@@ -116,19 +116,9 @@ def refuse_swallowed_rows(
 ) -> None:
     """Refuse a file of which a quotation mark too many made rows part of one value.
 
-    Parameters
-    ----------
-    table
-        Its rows, of all columns or of some.
-    aside
-        The rows that are not in the table.
-    columns
-        How many the file has; those of the table where not given.
+    The rows `aside` are not in the table, which may lack some of the `columns` that the file has.
 
-    Raises
-    ------
-    DataError
-        A value holds several lines that look like rows: who reads on has lost them.
+    Raises DataError: a value holds several lines that look like rows, which a reader would lose.
     """
     columns = columns or len(table.column_names)
     # Nearly every file has a line a row, and then nothing can be swallowed.

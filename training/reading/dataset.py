@@ -140,14 +140,9 @@ def sources_of(config: ShopConfig, orders: SourceTable, catalogue: SourceTable |
 def load_dataset(
     config: ShopConfig, folder: Path, progress: Progress, *, sources: Sources | None = None
 ) -> Dataset:
-    """Read what a shop file describes.
+    """Read what a shop file describes; relative data paths start in its `folder`.
 
-    Parameters
-    ----------
-    folder
-        That of the shop file; relative data paths start there.
-    sources
-        Its rows, where they were read before.
+    `sources`: its rows, where they were read before.
 
     Raises
     ------

@@ -84,21 +84,12 @@ class _Amount:
 def read_numbers(
     source: SourceTable, column: str, marks: Marks = Marks(), *, currency: str = ""
 ) -> Numbers:
-    """Return the numbers of a column.
+    """Return the numbers of a column; `marks` are those of numbers that are text.
 
     A currency sign or code, thousands separators and accounting's negative brackets are taken off.
+    Cells that name a currency are compared with the shop's `currency`.
 
-    Parameters
-    ----------
-    marks
-        Of numbers that are text.
-    currency
-        The shop's, which cells that name a currency are compared with.
-
-    Raises
-    ------
-    DataError
-        No such column, or numbers that could be read two ways.
+    Raises DataError: no such column, or numbers that could be read two ways.
     """
     array = source.column(column)
     missing = array.is_null().to_numpy(zero_copy_only=False)

@@ -102,16 +102,9 @@ def split_by_visit(
 
     Receipt numbers that begin again every day, or that each till counts for itself, would make one
     order of goods that never met. Where more than a tenth of the ids of several rows stand for
-    several days, the day becomes part of the key of every order; the same of stores and customers.
-
-    Parameters
-    ----------
-    others
-        What else may part orders: its columns, a word for it, its keys.
-    usable : bool (n_rows,)
-        Purchases that count; by them it is decided.
-    split
-        What the shop file says of it: whether any, or no id stands for several orders.
+    several days, the day becomes part of the key of every order; the same of `others`: the columns,
+    a word for them, and the keys. The `usable` rows decide, bool (n_rows,), unless `split` says
+    whether any id stands for several orders.
 
     Returns
     -------

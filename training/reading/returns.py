@@ -48,20 +48,10 @@ def subtract_returns(
     A return is matched to purchases of the same item: first to those of its own order, then,
     where the customer is known, to the customer's latest purchases at or before its time, unit by
     unit. What finds no purchase (the goods were bought before the file begins, or by a guest)
-    changes nothing and is counted.
+    changes nothing and is counted. Quantities and discounts are reduced in proportion.
 
-    Parameters
-    ----------
-    lines
-        See `order_lines.OrderLines.frame`.
-    order_texts
-        Order ids by code; they decide between purchases of one moment.
-    timed
-        False where `ordered_at` says nothing; then the order of the rows replaces time.
-
-    Returns
-    -------
-    The purchases with units left, quantities and discounts reduced in proportion, and counts.
+    `lines` are those of `order_lines.OrderLines.frame`. `order_texts`, order ids by code, decide
+    between purchases of one moment; unless `timed`, the order of the rows replaces time.
     """
     returned = lines["returned"].to_numpy()
     if not returned.any():

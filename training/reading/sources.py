@@ -127,14 +127,7 @@ class AmbiguousColumn(ValueError):
 
 
 def read_source(section: SourceSection, folder: Path) -> SourceTable:
-    """Read a section of the shop file.
-
-    Parameters
-    ----------
-    section
-        Where the rows lie and how they are written.
-    folder
-        That of the shop file; relative paths start there.
+    """Read a section of the shop file; relative paths start in its `folder`.
 
     Raises
     ------

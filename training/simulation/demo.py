@@ -193,18 +193,8 @@ def running_demo(
 ) -> Generator[tuple[DemoResult, LocalService], None, None]:
     """Run the loop in `folder`; the service stays up for as long as the block lasts.
 
-    Parameters
-    ----------
-    n_households
-        How many are trained on.
-    n_shoppers
-        Checkouts to simulate; None takes `N_SHOPPERS`.
-    port
-        Of the service; 0 takes a free one.
-    seed
-        Other seeds are other shoppers.
-    announce
-        Takes a line before each step: what begins, what is next, about how long it takes.
+    Without `n_shoppers` as many check out as `N_SHOPPERS` says; `port` 0 takes a free one.
+    `announce` takes a line before each step: what begins, what is next, about how long it takes.
 
     Raises
     ------

@@ -144,16 +144,9 @@ def fit_ladders(
 ) -> tuple[Ladders, TierCounts]:
     """One ladder for each group with at least two priced items.
 
-    Parameters
-    ----------
-    paid_minor : int64 (n_items,)
-        Usual unit price in orders, UNKNOWN where not known.
-    groups
-        Who may stand on one ladder; families and categories of the catalogue where None.
-    changes : float64 (n,)
-        How the logarithms of the shop's prices move with time.
-    former
-        Where the version before cut its tiers.
+    `paid_minor`, int64 (n_items,), is the usual unit price in orders, UNKNOWN where not known.
+    Without `groups` they are the families and categories of the catalogue. `changes` are those of
+    the logarithms of the shop's prices, and `former` where the version before cut its tiers.
     """
     groups = groups or groups_of(catalogue)
     group, n_groups, price = groups.group, len(groups), catalogue.price_minor

@@ -65,12 +65,7 @@ def mine_source(
 ) -> Counted:
     """Count items that occur together in orders, as `mersalg.training.mining.search.count_source`.
 
-    Raises
-    ------
-    ConfigError
-        Pyspark, Java or a database driver is missing, or the cluster cannot be used.
-    DataError
-        The source cannot be read, or there is no basket.
+    Raises ConfigError too where Pyspark or Java is missing, or the cluster cannot be used.
     """
     with progress.task("Starting Spark"):
         spark = open_session()

@@ -147,14 +147,9 @@ def _require_java() -> None:
 
 @contextmanager
 def reading(name: str) -> Generator[None, None, None]:
-    """Turn what Spark says of a source into an error that names it.
+    """Turn what Spark says of a source into a DataError that names it.
 
-    Raises
-    ------
-    ConfigError
-        A database driver is missing.
-    DataError
-        Anything else.
+    Raises ConfigError: a database driver is missing.
     """
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
