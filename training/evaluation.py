@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from mersalg.engine.arrays import Int32s, Int64s, Ragged
-from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.config import ShopConfig
 from mersalg.engine.cross_sell import measures
 from mersalg.engine.cross_sell.rules import RuleTable
@@ -293,25 +293,17 @@ def by_family(dataset: Dataset) -> Dataset:
         raise DataError("the catalogue names no families to rank")
     lines = dataset.lines.assign(item=family[dataset.lines["item"].to_numpy()])
     lines = lines[lines["item"] >= 0].drop_duplicates(["order", "item"]).reset_index(drop=True)
-    return replace(
-        dataset,
-        catalogue=_families(catalogue, n_families),
-        lines=lines,
-        baskets=dataset.baskets.by_group(family, n_families),
-    )
-
-
-def _families(catalogue: Catalogue, n_families: int) -> Catalogue:
-    members = np.argsort(catalogue.family, kind="stable")
-    members = members[catalogue.family[members] >= 0]
-    first = np.searchsorted(catalogue.family[members], np.arange(n_families))
+    members = np.argsort(family, kind="stable")
+    members = members[family[members] >= 0]
+    first = np.searchsorted(family[members], np.arange(n_families))
     priced = members[catalogue.price_minor[members] > 0]
-    medians = medians_of(catalogue.family[priced], catalogue.price_minor[priced], n_families)
-    price = np.where(np.isnan(medians), UNKNOWN, medians).astype(np.int64)
-    texts = list(catalogue.family_names)
-    return replace(
-        catalogue_of_ids(pa.array(texts, pa.large_string()), catalogue.currency),
-        price_minor=price,
+    medians = medians_of(family[priced], catalogue.price_minor[priced], n_families)
+    ids = pa.array(list(catalogue.family_names), pa.large_string())
+    families = replace(
+        catalogue_of_ids(ids, catalogue.currency),
+        price_minor=np.nan_to_num(medians, nan=UNKNOWN).astype(np.int64),
         category=catalogue.category[members[np.minimum(first, len(members) - 1)]],
         category_names=catalogue.category_names,
     )
+    baskets = dataset.baskets.by_group(family, n_families)
+    return replace(dataset, catalogue=families, lines=lines, baskets=baskets)

@@ -54,11 +54,6 @@ class Tallies:
         kernels.orders_by_item(self._indptr, self._items, first, self._orders)
         self._first = first[:-1]
 
-    @property
-    def n_orders(self) -> int:
-        """Number of orders."""
-        return len(self._indptr) - 1
-
     def of_rules(
         self,
         antecedents: Int32s,
@@ -101,7 +96,7 @@ class Tallies:
 
     def _of_orders(self, values: Int64s | None, otherwise: int) -> Int64s:
         if values is None:
-            return np.full(self.n_orders, otherwise, dtype=np.int64)
+            return np.full(len(self._indptr) - 1, otherwise, dtype=np.int64)
         return np.ascontiguousarray(values, dtype=np.int64)
 
 

@@ -121,6 +121,20 @@ def read_catalogue(
         noted[rows] = unclear
         audit.note(what, noted, column)
 
+    def amounts(field: str, bad: str, negative: str, foreign: str) -> Int64s:
+        """Return minor units, UNKNOWN where the file gives no usable amount; int64 (n_items,)."""
+        column = getattr(columns, field)
+        if column is None:
+            return np.full(len(rows), UNKNOWN, dtype=np.int64)
+        numbers = read_numbers(source, column, Marks.of(section, field), currency=currency)
+        minor, too_large = money_to_minor(numbers.values, currency)
+        below = numbers.values < 0
+        audit.note(foreign, numbers.foreign, column)
+        audit.note(bad, (numbers.bad | (too_large & ~below)) & ~numbers.foreign, column)
+        audit.note(negative, below & ~numbers.foreign, column)
+        unusable = numbers.bad | numbers.missing | below | too_large | numbers.foreign
+        return np.where(unusable, UNKNOWN, minor)[rows]
+
     item_ids = keys.texts.take(pa.array(keys.codes[rows]))
     names = joined(columns.name, " ")
     names = pc.if_else(pc.equal(names, ""), item_ids, names)
@@ -165,13 +179,13 @@ def read_catalogue(
         image_urls = pc.replace_substring_regex(texts(columns.image_url), _MORE_IMAGES, "")
     audit.note(how, inheriting, tuple(of_product))
     reasons = ("bad_catalogue_price", "negative_catalogue_price", "foreign_catalogue_price")
-    price = _amounts(source, audit, section, "price", currency, reasons)
-    cost = _amounts(source, audit, section, "cost", currency, ("bad_cost", "bad_cost", "bad_cost"))
+    price = amounts("price", *reasons)
+    cost = amounts("cost", "bad_cost", "bad_cost", "bad_cost")
     return Catalogue(
         items=items,
         names=string_table(names),
-        price_minor=price[rows],
-        cost_minor=cost[rows],
+        price_minor=price,
+        cost_minor=cost,
         category=category,
         category_names=category_names,
         family=family,
@@ -284,32 +298,6 @@ def _flags(source: SourceTable, audit: RowAudit, field: str, column: str, cells:
     if only_yes:
         audit.note("blank_flag", cells.codes == MISSING, column)
     return cells.by_key(np.array(meaning, dtype=np.bool_), not only_yes)
-
-
-def _amounts(
-    source: SourceTable,
-    audit: RowAudit,
-    section: CatalogueSection,
-    field: str,
-    currency: str,
-    notes: tuple[str, str, str],
-) -> Int64s:
-    """Return minor units, UNKNOWN where the file does not give a usable amount; int64 (n_rows,).
-
-    `notes`: of amounts that are unreadable, below zero, and in another currency.
-    """
-    column = getattr(section.columns, field)
-    if column is None:
-        return np.full(source.n_rows, UNKNOWN, dtype=np.int64)
-    numbers = read_numbers(source, column, Marks.of(section, field), currency=currency)
-    minor, too_large = money_to_minor(numbers.values, currency)
-    below = numbers.values < 0
-    usable = ~(numbers.bad | numbers.missing | below | too_large | numbers.foreign)
-    bad, negative, foreign = notes
-    audit.note(foreign, numbers.foreign, column)
-    audit.note(bad, (numbers.bad | (too_large & ~below)) & ~numbers.foreign, column)
-    audit.note(negative, below & ~numbers.foreign, column)
-    return np.where(usable, minor, UNKNOWN)
 
 
 def _item_lists(

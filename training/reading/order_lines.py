@@ -134,9 +134,18 @@ def read_order_lines(
         return whole
 
     def unknown_item() -> Bools:
+        assert catalogue_ids is not None
         in_catalogue = items.recode(catalogue_ids) != MISSING
         if audit.kept.any() and not (audit.kept & in_catalogue).any():
-            _no_item_known(source, audit, items, columns.item_id, catalogue_ids, catalogue_file)
+            codes = pd.unique(items.codes[audit.kept])[:3]
+            ordered = ", ".join(map(repr, items.texts.take(pa.array(codes)).to_pylist()))
+            listed = ", ".join(map(repr, catalogue_ids[:3].to_pylist()))
+            raise DataError(
+                f"no ordered item is in the catalogue: orders name {ordered},"
+                f" the catalogue {catalogue_file} holds {listed}",
+                file=source.files[0],
+                column=" + ".join(columns.item_id),
+            )
         return ~in_catalogue
 
     def repeated() -> Bools:
@@ -286,25 +295,6 @@ def _moments(source: SourceTable, section: OrdersSection, timezone: str) -> Mome
         nothing = np.zeros(source.n_rows, dtype=np.int64)
         return Moments(nothing, nothing.astype(np.bool_), nothing.astype(np.bool_))
     return read_moments(source, columns, section.date_format, timezone)
-
-
-def _no_item_known(
-    source: SourceTable,
-    audit: RowAudit,
-    items: Keys,
-    columns: Sequence[str],
-    catalogue_ids: pa.Array,
-    catalogue_file: str,
-) -> None:
-    codes = pd.unique(items.codes[audit.kept])[:3]
-    ordered = ", ".join(map(repr, items.texts.take(pa.array(codes)).to_pylist()))
-    listed = ", ".join(map(repr, catalogue_ids[:3].to_pylist()))
-    raise DataError(
-        f"no ordered item is in the catalogue: orders name {ordered},"
-        f" the catalogue {catalogue_file} holds {listed}",
-        file=source.files[0],
-        column=" + ".join(columns),
-    )
 
 
 def _repeated_rows(source: SourceTable, key: Int64s, kept: Bools) -> Bools:

@@ -58,10 +58,7 @@ class Truth:
     def __add__(self, other: Truth) -> Truth:
         names = ("n_visits", "n_purchases", "n_refunds", "n_control", "n_events")
         counts = (getattr(self, name) + getattr(other, name) for name in names)
-        kinds: dict[Kind, KindTruth] = {
-            kind: self.kinds[kind] + other.kinds[kind] for kind in KINDS
-        }
-        return Truth(*counts, kinds=kinds)
+        return Truth(*counts, kinds={each: self.kinds[each] + other.kinds[each] for each in KINDS})
 
     def to_json(self) -> dict[str, object]:
         """Return it as JSON holds it."""
@@ -251,7 +248,8 @@ class _Buyer:
             self.credited[item_id] = offer["offer_id"]
 
     def _persuades(self, offer: dict[str, Any]) -> bool:
-        visit, behaviour, price = self.visit, self.behaviour, self._offered_price(offer)
+        visit, behaviour, text = self.visit, self.behaviour, offer.get("unit_price")
+        price = None if text is None else to_minor(text, visit.currency)
         self.prices.setdefault(offer["item_id"], price)
         draw = visit.chance(f"persuade/{offer['kind']}/{offer['item_id']}")
         if offer["kind"] == "cross_sell":
@@ -262,10 +260,6 @@ class _Buyer:
         if base not in self.bought or not base_price or not price:
             return False
         return draw < behaviour.upsell_chance(price / base_price)
-
-    def _offered_price(self, offer: dict[str, Any]) -> int | None:
-        text = offer.get("unit_price")
-        return None if text is None else to_minor(text, self.visit.currency)
 
     def _gain(self, offer: dict[str, Any]) -> int:
         """Order value, in minor units, that taking the offer adds."""
