@@ -21,16 +21,19 @@ from mersalg.engine.facts import CartLine, Mode
 from mersalg.engine.progress import SilentProgress
 from mersalg.engine.slate import Recommenders, Slate, build_slate
 from mersalg.training.evaluation import back_test
-from mersalg.training.frames import baskets_of_orders, carts_of, dataset_of, families_and_prices
+from mersalg.training.frames import (
+    FINE,
+    baskets_of_orders,
+    carts_of,
+    dataset_of,
+    families_and_prices,
+)
 from mersalg.training.mining.protocol import default_min_count, get_engine
 from mersalg.training.mining.search import mine_rules
 from mersalg.training.model_fit import ladders_of
 from mersalg.training.pipeline import BACK_TEST_SAMPLES, fit_chosen
 from mersalg.training.rule_files import rules_to_arrow, strongest_first
 from mersalg.training.upsell.tiers import tiers_of_prices
-
-_FINE = 10_000
-"""Prices of frames are compared in units this fine, whatever their currency."""
 
 
 def mine(
@@ -99,7 +102,7 @@ class PriceTiers(BaseEstimator):
         self.levels_ = {}
         for name in sorted(set(family[(price > 0) & (family != "")].tolist())):
             own = np.sort(price[(family == name) & (price > 0)])
-            tiers = tiers_of_prices(np.rint(own * _FINE).astype(np.int64))
+            tiers = tiers_of_prices(np.rint(own * FINE).astype(np.int64))
             self.levels_[str(name)] = own[np.searchsorted(tiers, np.arange(int(tiers[-1]) + 1))]
         return self
 

@@ -23,6 +23,10 @@ from mersalg.training.reading.basket_files import baskets_of_table
 from mersalg.training.reading.dataset import Dataset, load_dataset, sources_of
 from mersalg.training.reading.sources import SourceTable, single
 
+FINE = 10_000
+"""Prices of frames are compared in units this fine, whatever their currency."""
+_TOO_LARGE = 1e12
+
 
 def frame_of(data: Any) -> nw.DataFrame[Any]:
     """Return any frame of pandas, Polars or Arrow as a narwhals frame."""
@@ -51,7 +55,9 @@ def families_and_prices(items: Any) -> tuple[NDArray[Any], Float64s]:
     table = table_of(items, ("family", "price"))
     family = np.array(["" if each is None else str(each) for each in table["family"].to_pylist()])
     prices = [0.0 if each is None else float(each) for each in table["price"].to_pylist()]
-    return family, np.array(prices, dtype=np.float64)
+    price = np.array(prices, dtype=np.float64)
+    # What rounds to nothing, or is infinite or larger than money can be, is no price.
+    return family, np.where((price * FINE >= 1) & (price < _TOO_LARGE), price, 0.0)
 
 
 def is_frame(data: Any) -> bool:

@@ -246,6 +246,12 @@ def test_tiers_are_levels_of_price_inside_a_family() -> None:
     assert mersalg.PriceTiers().fit(others).predict(others).tolist() == [1, 0, 0, -1]
 
 
+@pytest.mark.parametrize("price", [float("inf"), float("nan"), -1.0, 0.0, 1e-9, 1e300])
+def test_what_is_no_price_has_no_tier_and_changes_none(price: float) -> None:
+    items = pd.DataFrame({"family": ["x"] * 4, "price": [price, 10, 20, 40]})
+    assert mersalg.PriceTiers().fit(items).predict(items).tolist() == [-1, 0, 1, 2]
+
+
 def test_polars_frames_give_the_same() -> None:
     polars = pytest.importorskip("polars")
     frame, (orders, items) = drawn(), cafe()

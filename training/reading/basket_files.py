@@ -202,11 +202,13 @@ def _text(raw: bytes, path: Path) -> str:
 
 def _header(path: Path) -> list[str]:
     try:
-        with path.open("rb") as file:
-            line = file.readline().removeprefix(codecs.BOM_UTF8)
+        # As the baskets below it, the line may end by a carriage return alone.
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            return next(csv.reader([file.readline()]), [])
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", file=str(path)) from error
-    return next(csv.reader([line.decode(errors="replace")]), [])
+    except csv.Error as error:
+        raise DataError(f"cannot be read as CSV: {error}", file=str(path), row=1) from error
 
 
 def _refuse_half_a_table(header: list[str], path: Path) -> None:

@@ -43,6 +43,10 @@ def test_items_parted_by_commas_keep_their_exact_text(tmp_path: Path) -> None:
         ["cream cheese"],
         ['6" nails'],
     ]
+    assert labels(read_baskets(written(tmp_path, "b.csv", "a,b\rb,c\r"))) == [
+        ["a", "b"],
+        ["b", "c"],
+    ]
 
 
 @given(
@@ -64,7 +68,9 @@ def test_whatever_csv_writes_is_read_back(
 def test_a_table_of_order_lines(tmp_path: Path) -> None:
     text = "line,order_id,item_id\n1,07,b\n2,07,a \n3,7,b\n4,07,b\n"
     expected = [["a ", "b"], ["b"]]
-    assert labels(read_baskets(written(tmp_path, "a.csv", text))) == expected
+    for end in ("\n", "\r\n", "\r"):
+        path = written(tmp_path, "a.csv", text.replace("\n", end).encode())
+        assert labels(read_baskets(path)) == expected
     frame = pd.DataFrame({"item_id": ["b", "a ", "b"], "order_id": [7, 7, 8], "n": 1})
     frame.to_parquet(tmp_path / "a.parquet")
     assert labels(read_baskets(tmp_path / "a.parquet")) == expected
@@ -112,6 +118,7 @@ def test_a_table_of_order_lines(tmp_path: Path) -> None:
         ("a.csv", "milk;1,50\ntea;2,30\nbun;3,10\n", "decimal comma"),
         ("a.csv", "1;milk;1,50\n2;tea;2,30\n", "decimal comma"),
         ("a.csv", 'a,b\n"c,d\n', "cannot be read as CSV"),
+        ("a.csv", "a" * 200_000, "cannot be read as CSV: field larger than field limit"),
         ("a.csv", "order_id,item_id\n1,a\n2\n", "more or fewer cells"),
         ("a.csv", "order_id,item_id\n1,a\n2,\n", "the cell is empty"),
         ("a.parquet", "no", "cannot be read as Parquet"),
