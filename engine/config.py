@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from mersalg.engine.decoding import nearest
 from mersalg.engine.errors import ConfigError
 from mersalg.engine.experiment import PUBLIC_SALT
-from mersalg.engine.locales import is_spoken
+from mersalg.engine.locales import spoken_in
 from mersalg.engine.merchandising.sections import OffersSection, Section
 from mersalg.engine.mining_engines import EngineName
 from mersalg.engine.source_sections import CatalogueSection, OrdersSection
@@ -60,7 +60,7 @@ class ShopSection(Section):
     @field_validator("locale")
     @classmethod
     def _spoken(cls, value: str) -> str:
-        if not is_spoken(value):
+        if spoken_in(value) is None:
             raise ValueError(f"no offer text is written in {value!r}: choose en or nb")
         return value
 

@@ -25,19 +25,14 @@ _LANGUAGES: Mapping[str, Language] = {"en": "en", "nb": "nb", "no": "nb", "nn": 
 def language_of(*wanted: str | None) -> Language:
     """Return the first of `wanted` (`nb-NO`, `no`, `en_GB`, ...) translated, else English."""
     for each in wanted:
-        language = _spoken(each)
-        if language is not None:
+        if (language := spoken_in(each)) is not None:
             return language
     return "en"
 
 
-def is_spoken(locale: str) -> bool:
-    """Return whether there is a translation for a locale."""
-    return _spoken(locale) is not None
-
-
 @lru_cache
-def _spoken(locale: str | None) -> Language | None:
+def spoken_in(locale: str | None) -> Language | None:
+    """Return the language that a locale is translated into; None without a translation."""
     tag = (locale or "").strip().replace("_", "-").partition(",")[0].partition(";")[0]
     return _LANGUAGES.get(tag.partition("-")[0].casefold())
 

@@ -45,10 +45,9 @@ class Baskets(Ragged[np.int32]):
 
         with ThreadPoolExecutor(os.cpu_count() or 1, "mersalg-mining") as threads:
             filed = list(threads.map(file, _blocks(orders, n_orders)))
-        indptr = np.zeros(n_orders + 1, dtype=np.int64)
-        np.cumsum(sizes, out=indptr[1:])
         whole = sum(map(len, filed)) == len(rows)
-        return cls(indptr, rows if whole else np.concatenate(filed), n_items)
+        baskets = Ragged.of_lengths(sizes, rows if whole else np.concatenate(filed))
+        return cls(baskets.indptr, baskets.values, n_items)
 
     @property
     def n_orders(self) -> int:

@@ -43,9 +43,8 @@ def items_of(catalogue: Catalogue, rule: PinSection | BlockSection) -> Int32s:
 
 def needed_of(catalogue: Catalogue, rule: PinSection | BlockSection) -> frozenset[int] | None:
     """Return the items the cart must hold for a rule; None where one is unknown."""
-    items = [catalogue.items.index_of(text) for text in rule.needed_items]
-    item_set = frozenset(item for item in items if item is not None)
-    return None if None in items else item_set
+    items = catalogue.items.indices_of(rule.needed_items)
+    return None if -1 in items else frozenset(items)
 
 
 def sensitive_of(catalogue: Catalogue, names: Sequence[str]) -> Int32s:

@@ -164,14 +164,12 @@ def _by_amount(before: str, after: str, decimal: Mark = ".") -> Verdict | None:
     sides, others = _SIDES.fullmatch(before), _SIDES.fullmatch(after)
     if not (sides and others) or sides["unit"].casefold() != others["unit"].casefold():
         return None
-    pairs = list(zip(*(_numbers(each["sides"]) for each in (sides, others)), strict=False))
-    if len(pairs) != len(_numbers(sides["sides"])) or len(pairs) != len(_numbers(others["sides"])):
+    earlier, later = _numbers(sides["sides"]), _numbers(others["sides"])
+    if len(earlier) != len(later):
         return None
-    larger = any(second > first for first, second in pairs)
-    smaller = any(second < first for first, second in pairs)
-    if larger and smaller:
-        return "differs"
-    return "gain" if larger else "loss" if smaller else "same"
+    changed: set[Verdict] = {*map(_by_size, earlier, later)}
+    changed.discard("same")
+    return "differs" if len(changed) > 1 else changed.pop() if changed else "same"
 
 
 def are_amounts(attribute: str, before: str, after: str) -> bool:

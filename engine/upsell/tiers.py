@@ -94,12 +94,9 @@ def given_upgrades(catalogue: Catalogue, settings: OffersSection, n_items: int) 
     Those of the catalogue's column and of `offers.upgrades`; ids that are not of the first
     `n_items` of the catalogue count for nothing.
     """
-    named = [
-        (catalogue.items.index_of(pair.from_), catalogue.items.index_of(pair.to))
-        for pair in settings.upgrades
-    ]
-    pairs = np.array([pair for pair in named if None not in pair], dtype=np.int64).reshape(-1, 2)
-    pairs = pairs[(pairs < n_items).all(axis=1)]
+    named = [item_id for pair in settings.upgrades for item_id in (pair.from_, pair.to)]
+    pairs = np.array(catalogue.items.indices_of(named), dtype=np.int64).reshape(-1, 2)
+    pairs = pairs[((pairs >= 0) & (pairs < n_items)).all(axis=1)]
     keys = pairs[:, 0] * n_items + pairs[:, 1]
     if catalogue.upgrades is not None:
         column = catalogue.upgrades

@@ -48,7 +48,7 @@ def command(
     as_json: console.JsonFlag = False,
 ) -> None:
     """Report both rates with intervals, net of returns, beside what would have happened anyway."""
-    from mersalg.engine.locales import is_spoken, language_of
+    from mersalg.engine.locales import language_of, spoken_in
     from mersalg.engine.tracking.report import build_report, parse_query
     from mersalg.serving.cli import report_forms
     from mersalg.serving.cli.report_forms import terminal_lines, weekly_lines
@@ -56,7 +56,7 @@ def command(
     from mersalg.serving.presentation.names import KEYS
     from mersalg.serving.presentation.report import ReportText
 
-    if lang is not None and not is_spoken(lang):
+    if lang is not None and spoken_in(lang) is None:
         raise ConfigError(f"lang: {lang!r} is not a language of reports; there are nb and en")
     if output == "parquet" and out is None and sys.stdout.isatty():
         raise ConfigError("format: parquet is not text for a terminal; name a file with --out FILE")
