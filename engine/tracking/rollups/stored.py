@@ -279,7 +279,8 @@ def drop_before(store: Store, since: date, progress: Progress) -> Retained:
         raise ConfigError(f"the facts before {sealed} are gone already; {day} is earlier")
     if not refresh(store, own, progress):
         raise ConfigError("the roll-ups could not be brought up to date; nothing was dropped")
-    if sealed != day:
+    # Where nothing goes, nothing is sealed: reports that read facts still reach back to the first.
+    if sealed != day and would_drop(store, since):
         shared = {
             checkout_id: days
             for checkout_id, days in rollups.spanning(None, None).items()

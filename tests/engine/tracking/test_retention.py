@@ -149,6 +149,18 @@ def test_what_needs_the_facts_says_that_they_are_gone(store: Store) -> None:
         drop_before(store, date(2026, 1, 1), SilentProgress())
 
 
+def test_where_nothing_is_dropped_every_report_stays_and_older_facts_count(store: Store) -> None:
+    store.facts.append(FACTS)
+    assert drop_before(store, date(2026, 1, 1), SilentProgress()).dropped == 0
+    tokyo = ReportQuery(timezone="Asia/Tokyo")
+    before: Any = build_report(store, tokyo)["total"]
+    store.facts.append(visit("10", "2025-12-07T10:00", "zoe", bought=True))
+    for after in (build_report(store, tokyo), report(store)):
+        shown = [total["cross_sell"]["offer"]["denominator"] for total in (before, after["total"])]
+        assert shown[1] == shown[0] + 1
+    assert drop_before(store, date(2026, 1, 1), SilentProgress()).dropped == 3
+
+
 def unit_names(store: Store) -> set[str]:
     engine = create_engine(store.url)
     try:
