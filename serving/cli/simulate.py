@@ -137,10 +137,10 @@ def _check(measured: dict[str, Any], planted: float | None) -> dict[str, Any]:
 
 def _print(checked: dict[str, Any], recorded: dict[str, int], report: dict[str, Any]) -> None:
     from mersalg.serving.cli.report_forms import terminal_lines
-    from mersalg.serving.presentation.figures import Figures
+    from mersalg.serving.presentation.figures import EntryWords
     from mersalg.serving.presentation.report import ReportText
 
-    percent, points = Figures("en").percent, Figures("en").points
+    percent, points = EntryWords("en").percent, EntryWords("en").points
     for line in terminal_lines(ReportText(report, "Simulated shop", "en"), console.out.width):
         console.out.print(line)
     show = console.out.print

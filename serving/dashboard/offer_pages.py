@@ -18,7 +18,7 @@ from mersalg.serving import errors
 from mersalg.serving.dashboard import offers, rule_changes
 from mersalg.serving.dashboard.pages import pages_router
 from mersalg.serving.dashboard.shell import TheVisit, Visit
-from mersalg.serving.presentation.figures import EntryWords, few_digits
+from mersalg.serving.presentation.figures import few_digits
 from mersalg.serving.presentation.names import Key, Names
 from mersalg.serving.presentation.overview import funnel_of
 from mersalg.serving.presentation.worthwhile import RECENT, Worth, worth_doing
@@ -99,10 +99,10 @@ async def _worth(visit: Visit) -> list[Worth] | None:
     reports = await offers.all_counted(visit)
     if reports is None:
         return None
-    service, words = visit.service, EntryWords(visit.language)
+    service = visit.service
     decisions = await asyncio.to_thread(service.store.facts.newest_decisions, RECENT)
     names, rules = Names(service.live.model), rule_changes.rules_now(service)
-    return await asyncio.to_thread(worth_doing, reports, rules, decisions, names, words)
+    return await asyncio.to_thread(worth_doing, reports, rules, decisions, names, visit.figures)
 
 
 @router.get("/dashboard/items/item")
@@ -161,7 +161,7 @@ async def show_offer(
         back=visit.address(f"/dashboard/{name}"),
         here=here,
         sentence=_sentence(visit, line, report["currency"]),
-        funnel=funnel_of(row.measured, row.kind, visit.language),
+        funnel=funnel_of(visit.figures, row.measured, row.kind),
         level=visit.figures.level(report["level"]),
         days=report["days"],
         formula=_formula(visit, row, report),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -30,7 +30,7 @@ def open_session(settings: ServeSettings, presented: str) -> str | None:
     if not held:
         return None
     until, number = int(time.time()) + SECONDS, secrets.token_hex(8)
-    signature = _signature(settings.session_secret, b"dashboard", held[0], until, number)
+    signature = _signature(held[0], settings.session_secret, b"dashboard", until, number)
     return f"{until}.{number}.{signature}"
 
 
@@ -42,14 +42,8 @@ def caller_of(settings: ServeSettings, cookie: str) -> Caller | None:
     until, number, signature = _parts(cookie)
     if not _is_instant(until):
         return None
-    held = [
-        key
-        for key in _keys(settings)
-        if hmac.compare_digest(
-            _signature(settings.session_secret, b"dashboard", key, int(until), number).encode(),
-            signature.encode(),
-        )
-    ]
+    signed = (settings.session_secret, b"dashboard", int(until), number)
+    held = _signers(_keys(settings), signature, *signed)
     if int(until) <= time.time():
         return None
     if settings.stopping is not None and _ended(settings.stopping, int(until), number).exists():
@@ -89,7 +83,7 @@ def share_token(settings: ServeSettings, key_id: str, address: str, until: int) 
     """
     for key in _keys(settings):
         if settings.share_secret is not None and key.id == key_id:
-            signature = _signature(settings.share_secret, b"share", key, until, address)
+            signature = _signature(key, settings.share_secret, b"share", until, address)
             return f"{key_id}.{until}.{signature}"
     return None
 
@@ -101,13 +95,9 @@ def shared_until(settings: ServeSettings, token: str, address: str) -> int | Non
         return None
     if not 0 < int(until) - time.time() <= SHARED_DAYS * 24 * 3600:
         return None
-    signatures = [
-        _signature(settings.share_secret, b"share", key, int(until), address)
-        for key in _keys(settings)
-        if key.id == key_id
-    ]
-    is_ours = any(hmac.compare_digest(each.encode(), signature.encode()) for each in signatures)
-    return int(until) if is_ours else None
+    keys = [key for key in _keys(settings) if key.id == key_id]
+    signers = _signers(keys, signature, settings.share_secret, b"share", int(until), address)
+    return int(until) if signers else None
 
 
 def shared_address(path: str, parameters: Iterable[tuple[str, str]]) -> str:
@@ -133,6 +123,14 @@ def _ended(stopping: Path, until: int, number: str) -> Path:
     return stopping.with_name(f"session-{until}-{number}")
 
 
-def _signature(secret: bytes, use: bytes, key: Key, until: int, signed: str) -> str:
+def _signers(
+    keys: Sequence[Key], signature: str, secret: bytes, use: bytes, until: int, signed: str
+) -> list[Key]:
+    """Return the keys for which something was signed; each is compared in constant time."""
+    made = ((key, _signature(key, secret, use, until, signed)) for key in keys)
+    return [key for key, own in made if hmac.compare_digest(own.encode(), signature.encode())]
+
+
+def _signature(key: Key, secret: bytes, use: bytes, until: int, signed: str) -> str:
     message = use + key.digest + until.to_bytes(8) + signed.encode()
     return hmac.new(secret, message, "sha256").hexdigest()

@@ -35,11 +35,31 @@ def few_digits(amount: Decimal) -> Decimal:
     return (amount / step).to_integral_value() * step
 
 
-class Figures:
-    """Counts, shares, differences, money and days of one language; a dash for what is None."""
+Report = Mapping[str, Any]
 
-    def __init__(self, language: Language) -> None:
+
+@dataclass(frozen=True, slots=True)
+class RateText:
+    """One rate: its term, the numbers gross, and its twin net of returns (empty without one)."""
+
+    term: Term
+    value: str
+    interval: str
+    fraction: str
+    net_value: str = ""
+    net_interval: str = ""
+
+
+class EntryWords:
+    """Numbers, phrases, and entries of a report in one language; a dash for what is None.
+
+    Without a `currency` amounts of entries are bare numbers.
+    """
+
+    def __init__(self, language: Language, currency: str | None = None) -> None:
         self.language: Language = language
+        self.currency, self.glossary = currency, glossary_of(language)
+        self.terms, self.phrase = self.glossary.terms, self.glossary.phrase
         self._percent = "#,##0.0\u00a0%" if language == "nb" else "#,##0.0%"
 
     def count(self, number: int) -> str:
@@ -138,34 +158,6 @@ class Figures:
             return format_date(date.fromisoformat(f"{text}-01"), pattern, locale=self.language)
         return self.day(date.fromisoformat(text), weekday=not short)
 
-    def _number(self, number: float | Decimal, pattern: str) -> str:
-        text = format_decimal(number, pattern, locale=self.language)
-        return text.replace("-", _MINUS)
-
-
-Report = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class RateText:
-    """One rate: its term, the numbers gross, and its twin net of returns (empty without one)."""
-
-    term: Term
-    value: str
-    interval: str
-    fraction: str
-    net_value: str = ""
-    net_interval: str = ""
-
-
-class EntryWords(Figures):
-    """Figures and phrases of one language, and single entries of a report in them."""
-
-    def __init__(self, language: Language, currency: str | None = None) -> None:
-        super().__init__(language)
-        self.currency, self.glossary = currency, glossary_of(language)
-        self.terms, self.phrase = self.glossary.terms, self.glossary.phrase
-
     def rate(self, name: str, entry: Report, net: Report | None) -> RateText:
         """Return a rate with its interval and counts, and its twin `net` of returns."""
         term = self.terms[name]
@@ -236,3 +228,7 @@ class EntryWords(Figures):
         return self.phrase(
             f"reason_{status}" if status in ("blocked", "not_comparable") else "reason_no_data"
         )
+
+    def _number(self, number: float | Decimal, pattern: str) -> str:
+        text = format_decimal(number, pattern, locale=self.language)
+        return text.replace("-", _MINUS)

@@ -82,8 +82,8 @@ class Overview(EntryWords):
         shown = [kind["checkout"]["denominator"] for kind in self._kinds.values()]
         self.has_data = any(shown) or any(sum(arms_of(effect)) for effect in effects)
         self.cards = [self._card(kind) for kind in self.report.kinds]
-        self.timeline = timeline_of(report, language, step, occurred)
-        self.funnels = [funnel_of(each, kind, language) for kind, each in self._kinds.items()]
+        self.timeline = timeline_of(self, report, step, occurred)
+        self.funnels = [funnel_of(self, each, kind) for kind, each in self._kinds.items()]
         self.confidence = self.level(report["level"])
 
     @property
@@ -176,7 +176,7 @@ class Overview(EntryWords):
         unknown = "effect_blocked" if effect["status"] == "blocked" else "effect_not_yet"
         return RateCard(
             text=text,
-            spark=spark_of(self._report, self.language, text.kind),
+            spark=spark_of(self, self._report, text.kind),
             change=self._change(text.kind),
             effect=self.points(effect["value"]) if is_known else "",
             effect_range=self.range(effect, self.points) if is_known else self.phrase(unknown),
@@ -203,12 +203,11 @@ class Overview(EntryWords):
         )
 
 
-def funnel_of(measured: Report, kind: str, language: Language) -> Funnel:
+def funnel_of(figures: EntryWords, measured: Report, kind: str) -> Funnel:
     """Return the steps of checkouts: those with offers, and those of the control arm.
 
     Where everybody gets offers, they begin with the checkouts that were shown one.
     """
-    figures = EntryWords(language)
     words, colour = figures.phrase, COLOURS[kind]
     gross, net, clicks = (
         measured[name] for name in ("incremental", "net_incremental", "click_through")

@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from mersalg.engine import clock
-from mersalg.engine.locales import Language
 from mersalg.engine.storage.audit import AuditEntry
 from mersalg.engine.storage.store import Store
 from mersalg.engine.tracking.local_days import Buckets, bucket_of, ends_at, starts_at, zone_of
@@ -62,10 +61,9 @@ class Timeline:
 
 
 def timeline_of(
-    report: Report, language: Language, step: str, occurred: Occurrences
+    words: EntryWords, report: Report, step: str, occurred: Occurrences
 ) -> Timeline | None:
     """Return the rate of checkouts in each bucket; None where no offer was shown."""
-    words = EntryWords(language)
     rows: Sequence[Report] = report["groups"]
     kinds = list(report["total"])
     entries = {kind: [row[kind]["checkout"] for row in rows] for kind in kinds}
@@ -93,10 +91,9 @@ def timeline_of(
     return Timeline(chart, kinds, list(zip(names, cells, strict=True)), marks)
 
 
-def spark_of(report: Report, language: Language, kind: str) -> Markup:
+def spark_of(words: EntryWords, report: Report, kind: str) -> Markup:
     """Return the rate of customers in each bucket, small; empty where fewer than two are known."""
     entries = [row[kind]["customer"] for row in report["groups"]]
-    words = EntryWords(language)
     return sparkline(
         _series(kind, entries), words.phrase("spark_label", kind=words.phrase(f"kind_{kind}"))
     )

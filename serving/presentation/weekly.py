@@ -47,10 +47,10 @@ def weekly_of(
     `recent` is the verdict on the four weeks that end with it, and `changes` are those that they
     carry: one week alone seldom has enough data.
     """
-    words, view = EntryWords(language), Overview(report, shop, language, step="day")
+    view = Overview(report, shop, language, step="day")
     first, last = (date.fromisoformat(report[end]) for end in ("from", "to"))
     year, week, _ = first.isocalendar()
-    phrase = words.phrase
+    phrase = view.phrase
     worthwhile = [
         Block(change.title, (f"{change.gain} ({change.gain_range})", change.reason))
         for change in changes
@@ -58,16 +58,16 @@ def weekly_of(
     nothing = Block(phrase("nothing_to_change"), (phrase("nothing_to_change_why"),))
     checks = [Block(check.name, (check.text,), check.state) for check in view.checks]
     sections = (
-        (phrase("worth_caption"), _worth(view, words)),
-        (phrase("weekly_rates"), [_rate(card, words) for card in view.cards]),
+        (phrase("worth_caption"), _worth(view)),
+        (phrase("weekly_rates"), [_rate(card, view) for card in view.cards]),
         (phrase("weekly_checks"), checks),
         (phrase("weekly_changes"), worthwhile or [nothing]),
-        (phrase("weekly_unknown"), list(_unknown(report, words))),
+        (phrase("weekly_unknown"), list(_unknown(report, view))),
     )
     return Weekly(
         language=language,
-        title=f"{view.report.shop}: {words.bucket(f'{year}-W{week:02}')}"
-        f" ({words.period(first, last)})",
+        title=f"{view.report.shop}: {view.bucket(f'{year}-W{week:02}')}"
+        f" ({view.period(first, last)})",
         verdict=view.verdict,
         recent=phrase("weekly_recent", say=recent.say) if view.verdict.state == "wait" else "",
         sections=[section for section in sections if section[1]],
@@ -75,10 +75,10 @@ def weekly_of(
     )
 
 
-def _worth(view: Overview, words: EntryWords) -> list[Block]:
+def _worth(view: Overview) -> list[Block]:
     return [
         Block(
-            words.phrase(f"kind_{each.kind}" if each.kind else "together"),
+            view.phrase(f"kind_{each.kind}" if each.kind else "together"),
             (f"{each.amount} ({each.between})" if each.between else each.amount,),
         )
         for each in view.worth

@@ -18,7 +18,7 @@ from mersalg.engine.locales import LANGUAGES, Language
 from mersalg.engine.tracking.query import ReportQuery
 from mersalg.engine.tracking.report import report_of
 from mersalg.serving.cli.report_forms import terminal_lines
-from mersalg.serving.presentation.figures import EntryWords, Figures
+from mersalg.serving.presentation.figures import EntryWords
 from mersalg.serving.presentation.glossary import QUALITY
 from mersalg.serving.presentation.html_templates import report_page
 from mersalg.serving.presentation.names import Names
@@ -44,7 +44,7 @@ def report(**settings: Any) -> dict[str, Any]:
     ],
 )
 def test_numbers_are_written_as_the_language_does(language: Language, texts: list[str]) -> None:
-    figures = Figures(language)
+    figures = EntryWords(language)
     written = [
         figures.count(1_234_567),
         figures.percent(0.1234),
