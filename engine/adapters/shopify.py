@@ -307,11 +307,14 @@ def _variant(product: Fields, variant: Fields, at: int) -> Stated:
         stated["image_url"] = text_of(record_of(image, "image"), "src")
     if (status := text_of(product, "status")) is not None:
         stated["active"] = status == "active"
-    oversells = variant.get("inventory_policy") == "continue"
+    # What is not counted is never sold out, as what is sold without stock: `null` says so.
+    oversells = (
+        variant.get("inventory_policy") == "continue"
+        or variant.get("inventory_management", "") is None
+    )
     units = amount_of(variant, "inventory_quantity")
     if units is not None:
-        is_counted = variant.get("inventory_management") is not None
-        stated["in_stock"] = units > 0 or oversells or not is_counted
+        stated["in_stock"] = units > 0 or oversells or "inventory_management" not in variant
     fields = checked({name: value for name, value in stated.items() if value not in (None, "")})
     for name, value in ((_PRODUCT, text_of(product, "id")), (_INVENTORY, _inventory(variant))):
         if value is not None:

@@ -73,7 +73,10 @@ def test_a_product_states_all_its_variants() -> None:
 )
 def test_what_is_counted_and_gone_is_sold_out(change: dict[str, Any], in_stock: bool) -> None:
     product = {**PRODUCT, "variants": [{**VARIANT, **change}]}
-    assert take({}, product, "products/create")["case-1"].get("in_stock") is in_stock
+    items = take({}, product, "products/create")
+    assert items["case-1"].get("in_stock") is in_stock
+    # Of what is not counted Shopify states no number.
+    assert take(items, level(None, "11:00:00"), STOCK)["case-1"].get("in_stock") is in_stock
 
 
 def test_stock_of_all_locations_together_decides() -> None:
