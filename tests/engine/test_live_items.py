@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -77,6 +78,11 @@ def test_a_deletion_forgets_what_was_stated_until_then() -> None:
         (b'{"in_stock": "yes"}', "in_stock"),
         (b'{"name": "a\\u0007"}', "name"),
         (b'{"attributes": {"a\\u001b": "b"}}', "attributes"),
+        (b'{"attributes": {"a": null}}', r"attributes\[...\] must be text or a number"),
+        (
+            json.dumps({"attributes": dict.fromkeys(map(str, range(101)), 1)}).encode(),
+            "attributes holds more than 100 entries",
+        ),
         (b'{"price": 1, "updated_at": "2020-01-01"}', "updated_at"),
         (b'{"price": 1, "updated_at": "2099-01-01T00:00:00Z"}', "a day ahead"),
         (b'{"price', "not JSON"),
