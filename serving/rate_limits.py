@@ -63,7 +63,7 @@ class TokenBuckets:
 class RateLimits:
     """The limits of one worker, of callers as `mersalg.serving.addresses` names them.
 
-    Every method may raise ApiError 429 where a caller has to wait.
+    `count` and `refuse` raise ApiError 429 where a caller has to wait.
     """
 
     def __init__(self, settings: ServeSettings) -> None:

@@ -22,6 +22,7 @@ from mersalg.serving.presentation.figures import few_digits
 from mersalg.serving.presentation.names import Key, Names
 from mersalg.serving.presentation.overview import funnel_of
 from mersalg.serving.presentation.worthwhile import RECENT, Worth, worth_doing
+from mersalg.serving.routes.reports import FEWEST_BUYERS
 
 router = pages_router()
 
@@ -257,7 +258,7 @@ def _places(visit: Visit, with_it: Sequence[tuple[Decision, Offer]]) -> list[dic
         )
         counts[beside] += 1
         newest.setdefault(beside, offer)
-    fewest = 1 if visit.may_change else offers.FEWEST_BUYERS
+    fewest = 1 if visit.may_change else FEWEST_BUYERS
     return [
         {"beside": names.joined(beside) or visit.words("any_cart"), "n": n}
         | dict(zip(("evidence", "lift"), _why(visit, newest[beside]), strict=True))

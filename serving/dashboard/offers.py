@@ -22,11 +22,9 @@ from mersalg.serving.dashboard.shell import Visit
 from mersalg.serving.presentation.charts import Scale
 from mersalg.serving.presentation.figures import few_digits
 from mersalg.serving.presentation.names import Key, Names, is_decided, parts_of
+from mersalg.serving.routes.reports import FEWEST_BUYERS
 
 Report = Mapping[str, Any]
-
-FEWEST_BUYERS = 5
-"""Groups of fewer are put together for all but administrators, as in `GET /v1/reports/rates`."""
 
 KEY_OF: Mapping[str, Key] = {"items": "item", "rules": "rule", "ladders": "upgrade"}
 

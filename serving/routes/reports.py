@@ -15,7 +15,8 @@ from mersalg.serving.security import Reporter
 from mersalg.serving.service import TheService
 
 _Text = Annotated[str, Field(max_length=200)]
-_FEWEST_BUYERS = 5
+FEWEST_BUYERS = 5
+"""Groups of fewer are put together for all but administrators."""
 _MOMENT = {"pattern": r"^(\d{4}-\d{2}-\d{2}([T ].+)?)?$"}
 
 router = APIRouter(tags=["reports"])
@@ -53,6 +54,6 @@ async def report_rates(
         parameters[name] = ",".join(parameters[name] or ()) or None
     query = parse_query(parameters)
     if not caller.may("admin"):
-        query = replace(query, fold_below=_FEWEST_BUYERS)
+        query = replace(query, fold_below=FEWEST_BUYERS)
     report = await service.reports.rates(query)
     return Response(orjson.dumps(report), media_type="application/json")
