@@ -77,7 +77,7 @@ class RateLimits:
         """Return who sends a request, by the address."""
         return self._addresses.caller_of(request)
 
-    def open_to(self, caller: str, keys: Sequence[Key]) -> Sequence[Key]:
+    def comparable_keys(self, caller: str, keys: Sequence[Key]) -> Sequence[Key]:
         """Return the keys that are compared with the one that a caller presents.
 
         After too many unknown keys only those of pages are, which are no secret, and those that the

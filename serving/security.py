@@ -123,7 +123,7 @@ def caller_presenting(request: Request, key: str) -> Caller | None:
     limits: RateLimits = request.app.state.limits
     settings: ServeSettings = request.app.state.settings
     address = limits.caller_of(request)
-    keys = limits.open_to(address, settings.keys.keys) if key else ()
+    keys = limits.comparable_keys(address, settings.keys.keys) if key else ()
     held = with_digest(keys, digest_of(key))
     if not held:
         if key:

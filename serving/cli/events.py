@@ -81,16 +81,14 @@ def import_(
         "rejected": result.rejected,
         "rejected_file": str(rejects) if result.rejected else None,
     }
-    if adapter is not None:
-        summary["ignored"] = ignored
-    if names is not None:
-        summary["unknown_items"] = unknown_items
-    if result.unknown:
-        summary["unknown_fields"] = sorted(result.unknown)
-    if result.nobody:
-        summary["of_nobody"] = result.nobody
-    if result.resumed_at is not None:
-        summary["resumed_at_line"] = result.resumed_at
+    optional = {
+        "ignored": None if adapter is None else ignored,
+        "unknown_items": None if names is None else unknown_items,
+        "unknown_fields": sorted(result.unknown) or None,
+        "of_nobody": result.nobody or None,
+        "resumed_at_line": result.resumed_at,
+    }
+    summary |= {name: value for name, value in optional.items() if value is not None}
     if as_json:
         console.print_json(summary)
     else:
