@@ -104,7 +104,11 @@ def api_error(error: Exception) -> ApiError:
             [
                 {
                     "where": ".".join(map(str, problem["loc"])),
-                    "message": str(problem["msg"]).removeprefix("Value error, "),
+                    "message": (
+                        "is not a parameter of this call"
+                        if problem["type"] == "extra_forbidden"
+                        else str(problem["msg"]).removeprefix("Value error, ")
+                    ),
                 }
                 for problem in error.errors()
             ]

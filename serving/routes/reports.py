@@ -22,8 +22,8 @@ _MOMENT = {"pattern": r"^(\d{4}-\d{2}-\d{2}([T ].+)?)?$"}
 router = APIRouter(tags=["reports"])
 
 
-class RatesQuery(BaseModel):
-    """Parameters of a report, as `parse_query` takes them."""
+class RatesQuery(BaseModel, extra="forbid"):
+    """Parameters of a report, as `parse_query` takes them; a misspelt one would ask for another."""
 
     since: _Text | None = Field(None, alias="from", json_schema_extra={**_MOMENT})
     until: _Text | None = Field(None, alias="to", json_schema_extra={**_MOMENT})

@@ -256,6 +256,14 @@ def test_group_keys_may_be_repeated(application: Application) -> None:
     assert repeated["total"] == at_once["total"]
 
 
+def test_a_misspelt_parameter_of_a_report_is_refused_and_not_ignored(
+    application: Application,
+) -> None:
+    answer = application.call("GET", "/v1/reports/rates?form=2026-03-01&to=2026-03-31")
+    check(answer, 422)
+    assert answer.json()["error"]["message"] == "query.form: is not a parameter of this call"
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_probes_may_ask_for_the_head_alone(application: Application, path: str) -> None:
     answer = application.call("HEAD", path)
