@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import chain, combinations
 from typing import Any
@@ -62,7 +62,11 @@ def fpgrowth(
     longest = max_len or max(1, int(baskets.lengths.max(initial=1)))
     mined = get_engine("local").itemsets(baskets, least, longest, SilentProgress())
     counts = np.concatenate([*mined.counts, np.zeros(0, np.int64)])
-    sets = [frozenset(row) for level in mined.items for row in _named(level, names)]
+    sets = [
+        frozenset(row if names is None else (names[item] for item in row))
+        for level in mined.items
+        for row in level.tolist()
+    ]
     itemsets = pd.Series(sets, dtype=object)
     return pd.DataFrame({"support": counts / max(baskets.n_orders, 1), "itemsets": itemsets})
 
@@ -162,8 +166,3 @@ def _measures(a: Float64s, c: Float64s, both: Float64s) -> dict[str, Float64s]:
         *(zhang, both / (a + c - both), certainty, (confidence + both / c) / 2),
     )
     return dict(zip(_METRICS, columns, strict=True))
-
-
-def _named(level: Int32s, names: Sequence[Any] | None) -> Iterator[list[Any]]:
-    for row in level.tolist():
-        yield row if names is None else [names[item] for item in row]

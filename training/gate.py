@@ -47,9 +47,11 @@ def judge(
     ]
     if previous is None:
         return [*verdicts, Verdict("comparison", True, "nothing is published to compare with")]
+    now = model.catalogue.currency
+    before = previous.configuration.get("shop", {}).get("currency")
     return [
         *verdicts,
-        _same_currency(model, previous),
+        Verdict("currency", before == now, f"{now}, published: {before}"),
         *(_not_shrunk(name, counts, previous, settings.max_shrink) for name in ("orders", "items")),
         _as_good(metrics, previous, settings.max_hit_rate_drop),
     ]
@@ -103,12 +105,6 @@ def _carts_offered(
 def _offered_share(counts: Mapping[str, Any]) -> float | None:
     sampled = counts.get("carts_sampled")
     return counts["carts_offered"] / sampled if sampled else None
-
-
-def _same_currency(model: Model, previous: Manifest) -> Verdict:
-    before = previous.configuration.get("shop", {}).get("currency")
-    now = model.catalogue.currency
-    return Verdict("currency", before == now, f"{now}, published: {before}")
 
 
 def _not_shrunk(

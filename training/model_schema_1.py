@@ -54,15 +54,14 @@ def _renamed(component: str, arrays: Arrays) -> Iterator[tuple[str, NDArray[Any]
                 break
         yield from _reshaped(f"{component}.{name}", array)
     if component == "catalogue":
-        texts = {key: _texts(arrays, key) for key in ("currency", "attribute_names")}
+        texts = {
+            key: list(StringTable(arrays[f"{key}_blob"], arrays[f"{key}_offsets"]))
+            for key in ("currency", "attribute_names")
+        }
         yield from arrays_of(texts["currency"][0], "catalogue.currency").items()
         yield "catalogue.attributes.keys", np.array(texts["attribute_names"], np.str_)
     if component == "ranking":
         yield "ranking.scorers.keys", np.array(["discovery", "complete"])
-
-
-def _texts(arrays: Arrays, name: str) -> list[str]:
-    return list(StringTable(arrays[f"{name}_blob"], arrays[f"{name}_offsets"]))
 
 
 def _reshaped(name: str, array: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:

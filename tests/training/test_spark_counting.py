@@ -108,7 +108,7 @@ def test_groceries_gives_the_published_numbers() -> None:
 
     def n_rules(support: str, confidence: str) -> int:
         frequent = table.n_joint >= min_count_of_support(Fraction(support), n_orders)
-        sure = at_least(*table.counts(), Fraction(confidence), None)
+        sure = at_least(table, Fraction(confidence), None)
         return int((frequent & sure).sum())
 
     assert n_rules("0.001", "0.8") == 410

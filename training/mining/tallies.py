@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mersalg.engine import clock
-from mersalg.engine.arrays import Bools, Float64s, Int32s, Int64s, Ragged
+from mersalg.engine.arrays import Float64s, Int32s, Int64s, Ragged
 from mersalg.engine.cross_sell.rules import UNIT, Recency, RuleTable
 from mersalg.engine.cross_sell.stores import AGREES, CONTRADICTED, MIXED, StoreCounts
 from mersalg.engine.native import kernels
@@ -214,7 +214,9 @@ def count_by_store(
 
     n_rules, n_strata = len(table), n_stores + 1
     stratum = np.where(store < 0, n_stores, store)
-    listed = _listed(stratum, n_strata, n_rules)
+    room = max(MAX_CELLS // max(n_rules, 1), 1)
+    largest = np.argsort(-np.bincount(stratum, minlength=n_strata), kind="stable")[:room]
+    listed = np.isin(np.arange(n_strata), largest)
     log_odds, error = np.full(n_rules, np.nan), np.full(n_rules, np.nan)
     parts: list[tuple[Int64s, ...]] = []
     against: list[tuple[Int64s, Float64s]] = []
@@ -237,15 +239,6 @@ def count_by_store(
     flag[q_values(np.nan_to_num(p, nan=1.0)) < max_q] = CONTRADICTED
     flag[~attracts] = AGREES
     return _filed(parts, flag, log_odds)
-
-
-def _listed(stratum: Int64s, n_strata: int, n_rules: int) -> Bools:
-    """Return the largest strata of which MAX_CELLS has room; bool (n_strata,)."""
-    room = max(MAX_CELLS // max(n_rules, 1), 1)
-    largest = np.argsort(-np.bincount(stratum, minlength=n_strata), kind="stable")[:room]
-    listed = np.zeros(n_strata, dtype=np.bool_)
-    listed[largest] = True
-    return listed
 
 
 def _against(tables: Tables) -> tuple[Int64s, Float64s]:

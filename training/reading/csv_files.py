@@ -121,8 +121,10 @@ def refuse_swallowed_rows(
     Raises DataError: a value holds several lines that look like rows, which a reader would lose.
     """
     columns = columns or len(table.column_names)
+    with path.open("rb") as file:
+        n_lines = sum(piece.count(b"\n") for piece in iter(lambda: file.read(_PIECE), b""))
     # Nearly every file has a line a row, and then nothing can be swallowed.
-    if columns < 2 or _n_lines(path) <= table.num_rows + len(aside) + 1:
+    if columns < 2 or n_lines <= table.num_rows + len(aside) + 1:
         return
     for row in aside:
         swallowed = _rows_in(row.text, separator, columns)
@@ -134,11 +136,6 @@ def refuse_swallowed_rows(
             swallowed = _rows_in(text, separator, columns)
             if swallowed >= _FEW:
                 raise _refusal(path, swallowed, number_in_file(index + 1, taken), name)
-
-
-def _n_lines(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(piece.count(b"\n") for piece in iter(lambda: file.read(_PIECE), b""))
 
 
 def _of_several_lines(values: pa.ChunkedArray) -> Iterator[tuple[int, str]]:

@@ -40,6 +40,7 @@ from mersalg.training.simulation.replay import Visits, replay
 from mersalg.training.simulation.shoppers import Behaviour, Outcome, Truth
 
 LEARNT, HELD_OUT = "learnt", "held_out"
+"""Names of the shop files: of what the model is trained on, and of who shops in the demo."""
 SAMPLE_HOUSEHOLDS = 400
 """As few as still make sensible offers."""
 _BACK_TEST_OF_SAMPLE = 1_000
@@ -65,16 +66,6 @@ class DemoShop:
 
     folder: Path
     n_households: int
-
-    @property
-    def learnt(self) -> Path:
-        """Shop file of the households that the model is trained on."""
-        return self.folder / f"{LEARNT}.toml"
-
-    @property
-    def held_out(self) -> Path:
-        """Shop file of the households that shop in the demo."""
-        return self.folder / f"{HELD_OUT}.toml"
 
     @property
     def models(self) -> Path:
@@ -219,7 +210,7 @@ def running_demo(
     announce(f"Complete Journey: {shop.sentence()}")
     announce(next(steps))
     trained = train(
-        load_config(shop.learnt),
+        load_config(shop.folder / f"{LEARNT}.toml"),
         shop.folder,
         shop.models,
         force=True,
@@ -241,7 +232,9 @@ def running_demo(
             model = registry.load(version)
             behaviour = Behaviour()
             with progress.task("Reading held-out orders"):
-                later = load_dataset(load_config(shop.held_out), shop.folder, progress)
+                later = load_dataset(
+                    load_config(shop.folder / f"{HELD_OUT}.toml"), shop.folder, progress
+                )
                 visits = Visits(later, model.ladders, behaviour, seed).plan(n_shoppers)
             if len(visits) < n_shoppers:
                 announce(f"Held out: {counted(len(visits), 'order')}; as many shoppers check out")
@@ -272,16 +265,13 @@ def running_demo(
 
 def _lines_of(*steps: tuple[str, float]) -> list[str]:
     """Return a line for each step: what it does, its seconds, and what comes after it."""
-    parts = [f"{what} (about {_rounded(seconds)} s" for what, seconds in steps]
+    rounded = [round(each) if each < 10 else 5 * round(each / 5) for _, each in steps]
+    parts = [f"{what} (about {n} s" for (what, _), n in zip(steps, rounded, strict=True)]
     following = [*(f"; next: {part})" for part in parts[1:]), ""]
     return [
         f"Step {number} of {len(steps)}: {part} on two slow cores){after}"
         for number, (part, after) in enumerate(zip(parts, following, strict=True), start=1)
     ]
-
-
-def _rounded(seconds: float) -> int:
-    return round(seconds) if seconds < 10 else 5 * round(seconds / 5)
 
 
 def _samples(outcomes: list[Outcome], catalogue: Catalogue) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mersalg.engine.catalogue import UNKNOWN, Catalogue
+from mersalg.engine.catalogue import UNKNOWN
 from mersalg.engine.progress import Progress
 from mersalg.engine.upsell.tiers import Ladders
 from mersalg.training.reading.dataset import Dataset
@@ -57,7 +57,7 @@ class Visits:
         return units_of_order
 
     def _visit(self, order: int, bought: Mapping[int, int]) -> Visit:
-        catalogue = self.dataset.catalogue
+        catalogue, price = self.dataset.catalogue, self.dataset.catalogue.price_minor
         order_id = self.dataset.order_ids[order]
         draw = random.Random(f"{self.seed}/{order_id}")  # noqa: S311
         items = list(bought)
@@ -81,7 +81,10 @@ class Visits:
             currency=catalogue.currency,
             cart={names[item]: units for item, units in cart.items()},
             intended={names[item]: bought[item] for item in sorted(bought)},
-            prices={name: _price(catalogue, item) for item, name in names.items()},
+            prices={
+                name: None if price[item] == UNKNOWN else int(price[item])
+                for item, name in names.items()
+            },
             seed=self.seed,
         )
 
@@ -104,11 +107,6 @@ class Visits:
             if cheaper:
                 return item, draw.choice(cheaper)
         return None
-
-
-def _price(catalogue: Catalogue, item: int) -> int | None:
-    price = int(catalogue.price_minor[item])
-    return None if price == UNKNOWN else price
 
 
 @dataclass(frozen=True, slots=True)

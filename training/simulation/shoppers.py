@@ -211,7 +211,12 @@ class _Buyer:
                 self._consider(offer)
         refunded = 0
         if not abandons:
-            self._purchase()
+            self._fact(
+                "purchase",
+                transaction_id=visit.checkout_id,
+                currency=visit.currency,
+                items=[self._bought_line(item_id) for item_id in self.bought],
+            )
             refunded = self._refund()
         truth = Truth(
             n_visits=1,
@@ -281,14 +286,6 @@ class _Buyer:
             n_with=int(any(_converts(offer, cart, self.bought) for offer in of_kind)),
             n_without=int(any(_converts(offer, cart, self.visit.intended) for offer in of_kind)),
             extra_minor=self.extra[kind],
-        )
-
-    def _purchase(self) -> None:
-        self._fact(
-            "purchase",
-            transaction_id=self.visit.checkout_id,
-            currency=self.visit.currency,
-            items=[self._bought_line(item_id) for item_id in self.bought],
         )
 
     def _refund(self) -> int:

@@ -168,16 +168,14 @@ def protocol_ladders(
     for index in range(len(groups)):
         inside = members[index]
         ladder[inside] = index
-        tier[inside] = _tiers(price[inside], kind)
+        own = price[inside]
+        if kind == "terciles":
+            low, high = np.quantile(own, [1 / 3, 2 / 3])
+            tier[inside] = (own > low).astype(np.int16) + (own > high)
+        else:
+            starts, _ = best_cuts(np.log(own), min(3, len(np.unique(own))))
+            tier[inside] = labels_of(starts[-1], len(own))
     return Ladders(ladder, tier, members), price
-
-
-def _tiers(price: Float64s, kind: str) -> Int64s:
-    if kind == "terciles":
-        low, high = np.quantile(price, [1 / 3, 2 / 3])
-        return (price > low).astype(np.int64) + (price > high)
-    starts, _ = best_cuts(np.log(price), min(3, len(np.unique(price))))
-    return labels_of(starts[-1], len(price))
 
 
 def count_moves(baskets: Baskets, customer: Int64s, ladder: Int32s) -> Moves | None:

@@ -225,7 +225,9 @@ def tiers_of_prices(prices: Int64s, changes: Float64s = _NO_CHANGES) -> Int16s:
     enough = np.flatnonzero(unexplained <= wanted)
     n_tiers = most if clear or not len(enough) else int(enough[0]) + 1
     if n_tiers > 2 and len(changes) and changes.any():
-        agreed = agreement(log_price, _moves(len(prices), changes), starts)
+        # Always the same draws.
+        drawn = np.random.default_rng(len(prices)).integers(0, len(changes), (_DRAWS, len(prices)))
+        agreed = agreement(log_price, changes[drawn], starts)
         steady = np.flatnonzero(agreed[:n_tiers] >= STABLE)
         n_tiers = max(2, int(steady[-1]) + 1 if len(steady) else 2)
     if n_tiers == len(levels):
@@ -252,12 +254,6 @@ def tiers_as_before(prices: Int64s, cuts: Float64s) -> Int16s | None:
         for part in (log_price[tiers == tier] for tier in range(n_tiers))
     )
     return tiers.astype(np.int16) if own - unexplained[-1] <= 0.15 * unexplained[0] else None
-
-
-def _moves(n_prices: int, changes: Float64s) -> Float64s:
-    """Return how far each price moves in each draw; always the same draws; (draws, n_prices)."""
-    drawn = np.random.default_rng(n_prices).integers(0, len(changes), (_DRAWS, n_prices))
-    return changes[drawn]
 
 
 def _given(given: Int16s, prices: Int64s, tier: Int16s) -> Int16s:

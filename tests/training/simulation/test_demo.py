@@ -26,5 +26,5 @@ def test_the_sample_and_the_whole_do_not_mix(tmp_path: Path) -> None:
     # Back to the sample: nothing is written again.
     assert prepare_shop(tmp_path, SilentProgress(), 60) == sample
     assert {path: path.stat().st_mtime_ns for path in prepared} == prepared
-    assert "all 2,467 households" in whole.learnt.read_text()
-    assert load_config(sample.learnt).orders.path == "learnt.parquet"
+    assert "all 2,467 households" in (whole.folder / "learnt.toml").read_text()
+    assert load_config(sample.folder / "learnt.toml").orders.path == "learnt.parquet"

@@ -125,7 +125,8 @@ def grow(
         pairs: DataFrame | None = None
         frequent: DataFrame | None = None
         for length in range(2, max_length + 1):
-            extended = _extended(rows)
+            names = [name for name in rows.columns if name != "rest"]
+            extended = rows.select(*names, f.explode("rest").alias("item"))
             if pairs is not None and frequent is not None:
                 extended = _promising(extended, frequent, pairs, n_items)
             # Rows of one item lie together as they are; those of longer sets are added up first.
@@ -136,7 +137,9 @@ def grow(
             task.advance()
             if not longer_come or not len(level.keys):
                 break
-            frequent = _as_frame(spark, level)
+            positions = np.arange(len(level.keys), dtype=np.int64)
+            sets = pa.table({"key": level.keys, "position": positions})
+            frequent = spark.createDataFrame(sets)
             pairs = pairs or frequent
             rows = _next_rows(rows, frequent, n_items)
     return levels + [none] * (max_length - 1 - len(levels))
@@ -168,12 +171,6 @@ def _next_rows(rows: DataFrame, frequent: DataFrame, n_items: int) -> DataFrame:
     )
 
 
-def _extended(rows: DataFrame) -> DataFrame:
-    """Every occurrence with each `item` behind it."""
-    kept_columns = [column for column in rows.columns if column != "rest"]
-    return rows.select(*kept_columns, f.explode("rest").alias("item"))
-
-
 def _promising(found: DataFrame, frequent: DataFrame, pairs: DataFrame, n_items: int) -> DataFrame:
     """Those whose item is frequent beside the set without its last item, and beside that one."""
     beside_parent = frequent.select(f.col("key").alias("sibling"))
@@ -198,8 +195,3 @@ def _counted(groups: GroupedData, n_items: int, min_count: int, *, with_entries:
         counted = counted.withColumn("key", _key("set", "item", n_items))
     table = counted.select("key", "count", "entries").toArrow().sort_by("key")
     return Level(*(table[name].to_numpy().astype(np.int64) for name in table.column_names))
-
-
-def _as_frame(spark: SparkSession, level: Level) -> DataFrame:
-    positions = np.arange(len(level.keys), dtype=np.int64)
-    return spark.createDataFrame(pa.table({"key": level.keys, "position": positions}))

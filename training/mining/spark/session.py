@@ -88,8 +88,10 @@ def application_settings() -> dict[str, str]:
     master = os.environ.get(MASTER) or given.get("spark.master") or "local[*]"
     settings = {"spark.app.name": "mersalg", "spark.ui.showConsoleProgress": "false"}
     if master.startswith("local"):
+        # A quarter of this machine's memory, from 1 to 4 GiB: Spark's default is 1 GiB.
+        quarter = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
         settings |= {
-            "spark.driver.memory": f"{_heap_mebibytes()}m",
+            "spark.driver.memory": f"{min(max(quarter >> 20, 1024), 4096)}m",
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.ui.enabled": "false",
@@ -99,12 +101,6 @@ def application_settings() -> dict[str, str]:
     logging = f'-Dlog4j2.configurationFile="{_LOGGING}"'
     options = f"{logging} {given.get(_JAVA_OPTIONS, '')}".strip()
     return {**settings, **given, "spark.master": master, _JAVA_OPTIONS: options}
-
-
-def _heap_mebibytes() -> int:
-    """Return a quarter of this machine's memory, from 1 to 4 GiB: Spark's default is 1 GiB."""
-    quarter = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
-    return min(max(quarter >> 20, 1024), 4096)
 
 
 def _inline(text: str) -> dict[str, str]:
