@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -61,6 +61,15 @@ class Part:
     decisions: list[Decision] = field(default_factory=list[Decision])
     orders: list[Order] = field(default_factory=list[Order])
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
+
+    def split(self, checkouts: Container[str]) -> tuple[Part, Part]:
+        """Return the decisions and outcomes in some checkouts, and the others."""
+        parts = Part(self.history), Part(self.history)
+        for decision in self.decisions:
+            parts[decision.checkout_id not in checkouts].decisions.append(decision)
+        for outcome in self.outcomes:
+            parts[outcome.placed.decision.checkout_id not in checkouts].outcomes.append(outcome)
+        return parts
 
     def buying_units(self) -> frozenset[str]:
         """Return units with an order of the part, or in a checkout decided for in it.

@@ -19,7 +19,6 @@ from mersalg.engine.tracking.clusters import (
     stratum_of,
 )
 from mersalg.engine.tracking.cuped import Spending, Unit
-from mersalg.engine.tracking.history import History
 from mersalg.engine.tracking.measures import SPENT, Measures, Part
 from mersalg.engine.tracking.quality import currency_of, n_logged
 from mersalg.engine.tracking.rates import UNIT_COUNTS, Counts
@@ -46,17 +45,16 @@ _OF_SPENDING = (*SPENT, "checkouts", "foreign")
 
 def day_of(
     part: Part,
-    counted: Sequence[Outcome],
-    begun: Sequence[Decision],
+    own: Part,
     quality: Mapping[str, int],
     currency: str | None,
     numbers: Callable[[Sequence[str]], Mapping[str, int]],
 ) -> bytes:
     """Count what falls into one day (or any period), as the roll-up that `Day` reads.
 
-    `counted` are the outcomes of the `part` without those in checkouts that several days share,
-    `begun` its decisions in the checkouts that are counted in it; `quality` are counts of facts
-    that count for nothing. All money is in `currency`, None where it is the only one that the facts
+    `own` has the outcomes of the `part` without those in checkouts that several days share, and its
+    decisions in the checkouts that are counted in it; `quality` are counts of facts that count for
+    nothing. All money is in `currency`, None where it is the only one that the facts
     name. `numbers` returns the number of each unit, the same for every day.
     """
     history, currencies = part.history, part.currencies()
@@ -67,8 +65,8 @@ def day_of(
     strata: dict[str, Stratum] = {}
     for each in part.decisions:
         strata.setdefault(history.units[each.decision_id], stratum_of(each))
-    counter = OfferCounter(history, begun, currency, last_orders)
-    counter.add(counted, _all)
+    counter = OfferCounter(history, own.decisions, currency, last_orders)
+    counter.add(own.outcomes, _all)
     counter.mark(part.outcomes, _all)
     notes: defaultdict[tuple[AnyStratum, str], Counter[str]] = defaultdict(Counter)
     for unit, stratum in strata.items():
@@ -96,7 +94,8 @@ def day_of(
     )
     totals = totals_of(table, np.zeros_like(table.offers["key"]), 1, marks=marks)
     orders = Counter(order.currency for order in part.orders if order.currency is not None)
-    elsewhere = {each.checkout_id for each in part.decisions} - {each.checkout_id for each in begun}
+    elsewhere = {each.checkout_id for each in part.decisions}
+    elsewhere -= {each.checkout_id for each in own.decisions}
     units = {
         history.units[each.decision_id] for each in part.decisions if each.checkout_id in elsewhere
     }
@@ -190,29 +189,28 @@ def _spending(
 
 
 def rows_beside(
-    history: History,
-    counted: Sequence[Outcome],
-    begun: Iterable[Decision],
+    shared: Part,
     currency: str | None,
     numbers: Callable[[Sequence[str]], Mapping[str, int]],
     counts_after: Callable[[Kind, int, int], int],
 ) -> Sequence[UnitRows]:
     """Return the rows of checkouts that several days share and that are not judged by any offer.
 
-    `counted` are their outcomes, `begun` their decisions in order. `counts_after` returns, of a
-    kind, a unit and the instant at which a checkout began, before which day the first eligible
-    decision of the unit has to be.
+    `counts_after` returns, of a kind, a unit and the instant at which a checkout began, before
+    which day the first eligible decision of the unit has to be.
     """
+    history = shared.history
     first: dict[str, Decision] = {}
-    for decision in begun:
+    for decision in shared.decisions:
         first.setdefault(decision.checkout_id, decision)
     drawn = [decision for decision in first.values() if is_drawn(decision)]
     of_units = numbers(sorted({history.units[each.decision_id] for each in drawn}))
     rows: list[tuple[int, int, Mapping[str, int]]] = []
     for kind in KINDS:
+        own = [each.placed.decision for each in shared.outcomes if each.placed.offer.kind == kind]
         judged = {
             decision.checkout_id
-            for decision in (e.placed.decision for e in counted if e.placed.offer.kind == kind)
+            for decision in own
             if decision is first_with_offers(history, decision.checkout_id, kind)
         }
         for decision in drawn:

@@ -271,13 +271,10 @@ def offers_of_day(
     left_out |= {
         each.checkout_id for each in part.decisions if history.units[each.decision_id] in units
     }
-    begun = [each for each in part.decisions if each.checkout_id not in left_out]
-    counter = OfferCounter(history, begun, currency, part.last_orders())
-    inside, outside = list[Outcome](), list[Outcome]()
-    for each in part.outcomes:
-        (outside if each.placed.decision.checkout_id in left_out else inside).append(each)
-    counter.add(inside, _keys_of)
-    counter.mark(outside, _keys_of)
+    outside, inside = part.split(left_out)
+    counter = OfferCounter(history, inside.decisions, currency, part.last_orders())
+    counter.add(inside.outcomes, _keys_of)
+    counter.mark(outside.outcomes, _keys_of)
     return write_offers(counter.table(numbers(counter.units())), left_out)
 
 

@@ -145,8 +145,8 @@ class RolledUp:
         assert query.holdout is not None, NOT_FILLED
         names = [name for name in self.days if self._bucket_of(name) == bucket]
         part = self.spanning.parts(query.time_keys).get(bucket, Part(history))
-        outcomes = [e for e in part.outcomes if e.placed.decision.checkout_id in self.left_out]
-        begun = [each for each in part.decisions if each.checkout_id in self.left_out]
+        shared, _ = part.split(self.left_out)
+        outcomes, begun = shared.outcomes, shared.decisions
 
         def own_key(outcome: Outcome) -> tuple[str, ...]:
             return tuple(offer_key(key, outcome.placed) for key in query.offer_keys)
@@ -207,16 +207,12 @@ class RolledUp:
 
     def _shared_day(self, part: Part, currency: str | None) -> Day:
         """Return the roll-up of what the days left out."""
-        outcomes = [
-            each for each in part.outcomes if each.placed.decision.checkout_id in self.shared
-        ]
-        day = Day(day_of(Part(part.history), outcomes, (), {}, currency, self.numbers))
+        own, _ = part.split(self.shared)
+        alone = Part(part.history, outcomes=own.outcomes)
+        day = Day(day_of(Part(part.history), alone, {}, currency, self.numbers))
         # The marks of these checkouts are in the days, which know when they were made.
         day.rows = [each.unmarked() for each in day.rows]
-        begun = [each for each in part.decisions if each.checkout_id in self.shared]
-        day.rows += rows_beside(
-            part.history, outcomes, begun, currency, self.numbers, self._counts_after
-        )
+        day.rows += rows_beside(own, currency, self.numbers, self._counts_after)
         return day
 
     def _counts_after(self, kind: Kind, unit: int, instant: int) -> int:

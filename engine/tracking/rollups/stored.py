@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,7 +23,6 @@ from mersalg.engine.progress import Progress, Task
 from mersalg.engine.storage.linked_facts import FactScope
 from mersalg.engine.storage.rollups import StaleDay
 from mersalg.engine.storage.store import Store, open_existing_store
-from mersalg.engine.tracking.attribution import Outcome
 from mersalg.engine.tracking.local_days import Buckets, starts_at
 from mersalg.engine.tracking.measures import Period, bounds_of
 from mersalg.engine.tracking.query import ReportQuery
@@ -185,14 +184,8 @@ def _roll_up(store: Store, stale: StaleDay, alone: ReportQuery) -> None:
     shared = period.shared_checkouts
     checkouts = {decision.checkout_id for decision in period.all.decisions}
     rollups = store.reports.rollups
-    body = day_of(
-        period.all,
-        _whole(period, shared),
-        [each for each in period.all.decisions if each.checkout_id not in shared],
-        period.quality,
-        alone.currency,
-        rollups.numbers,
-    )
+    _, own = period.all.split(shared)
+    body = day_of(period.all, own, period.quality, alone.currency, rollups.numbers)
     offers = offers_of_day(period.all, shared, alone.currency, rollups.numbers)
     bodies = (summed(body), offers) if facts else (None, None)
     rollups.save(stale, *bodies, shared, checkouts - shared.keys())
@@ -207,26 +200,17 @@ def _folded(store: Store, query: ReportQuery, day: str, before: str) -> bytes:
     period = Period(_facts_of(store, alone), alone)
     shared = period.shared_checkouts
     begun_here = {checkout_id for checkout_id, (first, _) in shared.items() if first == day}
-    counted = [
+    _, whole = period.all.split(shared)
+    _, own = period.all.split(shared.keys() - begun_here)
+    own.outcomes = [
         each
         for each in period.outcomes
         if each.placed.decision.checkout_id in begun_here
         and period.day(each.placed.decision.occurred_at) < before
-    ]
-    counted += _whole(period, shared)
-    part = replace(period.all, outcomes=counted)
-    begun = [
-        each
-        for each in period.all.decisions
-        if each.checkout_id not in shared or each.checkout_id in begun_here
-    ]
+    ] + whole.outcomes
+    part = replace(period.all, outcomes=own.outcomes)
     numbers = store.reports.rollups.numbers
-    return summed(day_of(part, counted, begun, period.quality, alone.currency, numbers))
-
-
-def _whole(period: Period, shared: Mapping[str, object]) -> list[Outcome]:
-    """Return the outcomes of a day in the checkouts that it does not share."""
-    return [each for each in period.all.outcomes if each.placed.decision.checkout_id not in shared]
+    return summed(day_of(part, own, period.quality, alone.currency, numbers))
 
 
 def _facts_of(store: Store, alone: ReportQuery) -> list[Fact]:
