@@ -37,6 +37,7 @@ _PARQUET = frozenset({".parquet", ".pq", ".parq"})
 _SPREADSHEETS = frozenset({".xlsx", ".xls", ".ods", ".numbers"})
 _GLOB_MARKS = frozenset("*?[")
 _LONGEST_VALUE = 200
+_BYTES = (pa.types.is_fixed_size_binary, pa.types.is_large_binary, pa.types.is_binary_view)
 _NOTHING = frozenset(read_toml("mersalg.training")["cells"]["nothing"])
 
 
@@ -84,6 +85,9 @@ class SourceTable:
             raise DataError(message, file=self.files[0], column=name)
         if pa.types.is_string_view(kind):
             column = column.cast(pa.large_string())
+        if any(each(kind) for each in _BYTES):
+            column = column.cast(pa.binary())
+            kind = column.type
         if pa.types.is_dictionary(kind):
             return _without_blanks(column.unify_dictionaries().combine_chunks(), self.nothing)
         if not (is_text(kind) or pa.types.is_binary(kind)):
