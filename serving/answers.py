@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from mersalg.engine.catalogue import Catalogue
 from mersalg.engine.fact_values import amount_text, quantity_text
@@ -73,16 +73,6 @@ class UpsellOffer(SuggestedOffer, frozen=True, omit_defaults=True):
     total_difference: str | None = None
 
 
-_OF_KIND = {
-    "cross_sell": "#/components/schemas/CrossSellOffer",
-    "upsell": "#/components/schemas/UpsellOffer",
-}
-_OFFERS = {
-    "anyOf": [{"$ref": reference} for reference in _OF_KIND.values()],
-    "discriminator": {"propertyName": "kind", "mapping": _OF_KIND},
-}
-
-
 class SuggestionResponse(Struct, omit_defaults=True):
     """One decision. In the control arm, and where nothing fits, `offers` is empty."""
 
@@ -90,8 +80,8 @@ class SuggestionResponse(Struct, omit_defaults=True):
     arm: Arm
     model_version: str | None
     tracking: Tracking
-    # A tagged union of `msgspec` would write `kind` first.
-    offers: Sequence[Annotated[Any, Meta(extra_json_schema=_OFFERS)]]
+    # A tagged union of `msgspec` would write `kind` first; `openapi` says which kinds there are.
+    offers: Sequence[Any]
     language: str = ""
     labels: Mapping[str, str] = {}
     warnings: Sequence[str] = ()

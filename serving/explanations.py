@@ -13,7 +13,7 @@ from mersalg.engine import fact_schema
 from mersalg.engine.decoding import decode_fact
 from mersalg.engine.errors import ModelError, ModelNotFound
 from mersalg.engine.fact_bodies import pack
-from mersalg.engine.facts import Decision, Kind, Limits
+from mersalg.engine.facts import KINDS, Decision, Limits
 from mersalg.engine.merchandising.placement import Rejected
 from mersalg.engine.merchandising.reasons import Reason
 from mersalg.engine.model import Model
@@ -84,7 +84,7 @@ def _recomputed_slate(model: Model, decision: Decision, bought: list[Bought]) ->
     Where limits were not recorded (imported decisions), as many of each kind as were offered.
     """
     limits = decision.limits or Limits(
-        len(_offered(decision, "cross_sell")), len(_offered(decision, "upsell"))
+        *(sum(offer.kind == kind for offer in decision.offers) for kind in KINDS)
     )
     return build_slate(
         prepared_for(model).recommenders,
@@ -100,19 +100,13 @@ def _recomputed_slate(model: Model, decision: Decision, bought: list[Bought]) ->
     )
 
 
-def _offered(decision: Decision, kind: Kind) -> list[str]:
-    return [offer.item_id for offer in decision.offers if offer.kind == kind]
-
-
 def _explanation_of(
     model: Model, decision: Decision, slate: Slate, most: int
 ) -> DecisionExplanation:
     ids = model.catalogue.items
     offered = {(offer.kind, offer.item_id) for offer in decision.offers}
-    again = {
-        *(("cross_sell", ids[chosen.item]) for chosen in slate.cross_sell),
-        *(("upsell", ids[chosen.item]) for chosen in slate.upsell),
-    }
+    chosen = {"cross_sell": slate.cross_sell, "upsell": slate.upsell}
+    again = {(kind, ids[each.item]) for kind in KINDS for each in chosen[kind]}
     rejected = [
         candidate
         for candidate in slate.rejected
@@ -125,7 +119,7 @@ def _explanation_of(
         if same
         else "this model offers something else now: the decision was imported, its call stated"
         " what was not recorded (as of a long cart), or another release of the software made it",
-        [ids[chosen.item] for chosen in slate.cross_sell if chosen.pinned],
+        [ids[each.item] for each in slate.cross_sell if each.pinned],
         dict(Counter(candidate.reason.code for candidate in rejected)),
         [_candidate(model, each) for each in _foremost(rejected, most)],
     )

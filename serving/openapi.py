@@ -60,10 +60,10 @@ def _components() -> dict[str, Any]:
         _require(components[name], _REQUIRED_OF_EVENTS)
         mapping |= dict.fromkeys(sorted(types), _REFERENCE.format(name=name))
     _require(components["ExplainedDecision"], _KNOWN_OF_DECISIONS)
-    components["Event"] = {
-        "anyOf": [{"$ref": reference} for reference in dict.fromkeys(mapping.values())],
-        "discriminator": {"propertyName": "type", "mapping": mapping},
-    }
+    components["Event"] = _union("type", mapping)
+    offers = {"cross_sell": "CrossSellOffer", "upsell": "UpsellOffer"}
+    of_kind = {kind: _REFERENCE.format(name=name) for kind, name in offers.items()}
+    components["SuggestionResponse"]["properties"]["offers"]["items"] = _union("kind", of_kind)
     components["Rule"] = {
         "description": "A pin or a block, with the fields of the shop file's.",
         **PinSection.model_json_schema(),
@@ -80,6 +80,12 @@ def _components() -> dict[str, Any]:
             "properties": {name: {"type": "array", "maxItems": 1000, "items": _reference(entry)}},
         }
     return components
+
+
+def _union(field: str, mapping: Mapping[str, str]) -> Schema:
+    """Return the schema of structs that a field tells apart, by its values."""
+    structs = [{"$ref": reference} for reference in dict.fromkeys(mapping.values())]
+    return {"anyOf": structs, "discriminator": {"propertyName": field, "mapping": mapping}}
 
 
 def _reference(name: str) -> Schema:

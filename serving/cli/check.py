@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mersalg.engine.errors import (
-    AlertNotSent,
-    ConfigError,
-    DataError,
-    ModelError,
-    ModelNotFound,
-    StorageUnavailable,
-)
+from mersalg.engine import errors
 from mersalg.engine.words import counted
 from mersalg.serving.cli import console
 
@@ -54,15 +47,18 @@ def command(
     """
     findings: list[Finding] = []
     with console.progress_bars(quiet=as_json) as progress:
-        for part in (
-            _shop(config, progress),
-            _alerts(config) if alerts else (),
-            _models(models),
-            _database(database, models),
-            _keys(),
-            _surroundings(models, database, url),
+        for part, advice, check in (
+            ("shop file", "mend the file", _shop(config, progress)),
+            ("alerts", "see [alerts] webhook in the shop file", _alerts(config) if alerts else ()),
+            ("models", "mersalg models rollback, or mersalg train", _models(models)),
+            ("database", "", _database(database, models)),
+            ("keys and settings", "mend the variable", _keys()),
+            ("surroundings", "", _surroundings(models, database, url)),
         ):
-            findings += part
+            try:
+                findings.extend(check)
+            except errors.MersalgError as error:
+                findings.append(Finding(part, "failed", error.message, advice))
     failed = any(finding.status == "failed" for finding in findings)
     if as_json:
         console.print_json(
@@ -86,11 +82,7 @@ def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
         advice = "name it by --config, or write it by mersalg init FILES"
         yield Finding("shop file", "warning", "there is no shop.toml here", advice)
         return
-    try:
-        shop = load_config(path)
-    except ConfigError as error:
-        yield Finding("shop file", "failed", error.message, "mend the file")
-        return
+    shop = load_config(path)
     yield Finding("shop file", "ok", f"{path}: {shop.shop.name}, money in {shop.shop.currency}")
     try:
         from mersalg.training.reading.dataset import load_dataset
@@ -101,7 +93,7 @@ def _shop(config: Path | None, progress: Progress) -> Iterator[Finding]:
         return
     try:
         dataset = load_dataset(shop, path.parent, progress)
-    except (ConfigError, DataError) as error:
+    except (errors.ConfigError, errors.DataError) as error:
         yield Finding("orders and catalogue", "failed", error.message, "mend the data or its path")
         return
     rows = dataset.quality.to_json()["orders"]
@@ -124,13 +116,8 @@ def _alerts(config: Path | None) -> Iterator[Finding]:
     from mersalg.engine.config import load_config
     from mersalg.serving.alerts import Alert, send
 
-    try:
-        shop = load_config(config or Path("shop.toml"))
-        is_sent = send(Alert("trial"), shop.shop, shop.alerts)
-    except (ConfigError, AlertNotSent) as error:
-        yield Finding("alerts", "failed", error.message, "see [alerts] webhook in the shop file")
-        return
-    if is_sent:
+    shop = load_config(config or Path("shop.toml"))
+    if send(Alert("trial"), shop.shop, shop.alerts):
         yield Finding("alerts", "ok", "the webhook took a trial message")
     else:
         advice = 'set webhook = "https://..." in [alerts] of the shop file'
@@ -146,7 +133,7 @@ def _models(models: Path) -> Iterator[Finding]:
     try:
         model = registry.load()
         check_answers(model)
-    except ModelNotFound as error:
+    except errors.ModelNotFound as error:
         if registry.versions():
             advice = "see mersalg models list, then mersalg models publish"
             yield Finding("models", "failed", error.message, advice)
@@ -155,21 +142,17 @@ def _models(models: Path) -> Iterator[Finding]:
             message = f"no version was trained in {models} yet"
             yield Finding("models", "warning", message, "run mersalg train")
         return
-    except ModelError as error:
-        advice = "mersalg models rollback, or mersalg train"
-        yield Finding("models", "failed", error.message, advice)
-        return
     sizes = f"{counted(len(model.catalogue), 'item')}, {counted(len(model.rules), 'rule')}"
     yield Finding("models", "ok", f"{model.version} answers: {sizes}")
     try:
         Forgotten(models).hashes()
-    except ModelError as error:
+    except errors.ModelError as error:
         advice = "mend the line; until then models remember no customer, and none can be trained"
         yield Finding("models", "warning", error.message, advice)
     for version in sorted(manifest.version for manifest in registry.versions()):
         try:
             registry.load(version)
-        except ModelError as error:
+        except errors.ModelError as error:
             yield Finding("models", "warning", error.message, "it cannot be rolled back to")
 
 
@@ -184,7 +167,7 @@ def _database(url: str | None, models: Path) -> Iterator[Finding]:
         return
     try:
         store = open_existing_store(url)
-    except ConfigError as error:
+    except errors.ConfigError as error:
         yield Finding("database", "failed", error.message, "mend the URL")
         return
     try:
@@ -192,10 +175,10 @@ def _database(url: str | None, models: Path) -> Iterator[Finding]:
         settings, ours = store.reports.settings(), store.people.secret_matches()
         decisions = store.facts.newest_decisions(_LOOKED_AT)
         salt = store.note(SALT)
-    except StorageUnavailable as error:
+    except errors.StorageUnavailable as error:
         yield Finding("database", "failed", error.message, "start it, or do as the message says")
         return
-    except ConfigError as error:
+    except errors.ConfigError as error:
         yield Finding("database", "failed", error.message, "give the secret it was filled with")
         return
     finally:
@@ -236,7 +219,7 @@ def _sets_salt(models: Path) -> bool:
         if current is None:
             return False
         return registry.manifest(current).settings().experiment.salt_of(None) is not None
-    except ModelError:
+    except errors.ModelError:
         return False  # said where the models are looked at
 
 
@@ -247,7 +230,7 @@ def _surroundings(models: Path, database: str | None, url: str | None) -> Iterat
     yield from surroundings.secret_files(os.environ)
     try:
         settings = load_settings(os.environ, models=models, database=_as_url(database))
-    except ConfigError:
+    except errors.ConfigError:
         pass  # reported where keys and settings are checked
     else:
         yield from surroundings.database_file(settings)
@@ -267,11 +250,7 @@ def _as_url(database: str | None) -> str | None:
 def _keys() -> Iterator[Finding]:
     from mersalg.serving.settings import load_settings
 
-    try:
-        settings = load_settings(os.environ)
-    except ConfigError as error:
-        yield Finding("keys and settings", "failed", error.message, "mend the variable")
-        return
+    settings = load_settings(os.environ)
     if not settings.keys:
         yield Finding(
             "keys and settings",
