@@ -82,15 +82,13 @@ def learn_families(catalogue: Catalogue, baskets: Baskets, progress: Progress) -
     n_items = len(catalogue)
     without = np.flatnonzero(catalogue.family == UNKNOWN)
     # Where names are missing, ids stand in for them, and those say nothing.
-    texts = [catalogue.names[item] for item in without.tolist()]
-    named = np.array(
-        [
-            any(letter.isalpha() for letter in text) and text != catalogue.items[item]
-            for item, text in zip(without.tolist(), texts, strict=True)
-        ],
-        dtype=np.bool_,
-    )
-    items = without[named] if len(without) else without
+    named = [
+        item
+        for item in without.tolist()
+        if catalogue.names[item] != catalogue.items[item]
+        and any(map(str.isalpha, catalogue.names[item]))
+    ]
+    items = np.array(named, dtype=np.int64)
     items = items[_first_of_their_ids(catalogue, items, baskets.item_counts())]
     if len(items) < 2:
         return LearnedFamilies.none(n_items)
@@ -212,7 +210,7 @@ def _named(
     clusters: Int64s, likeness: Float64s, unit: Int64s, names: list[str], baskets: Baskets
 ) -> LearnedFamilies:
     """Families of two items at least that are not, all together, bought on purpose."""
-    n_units, n_items = len(names), len(unit)
+    n_units = len(names)
     cluster = np.where(unit >= 0, clusters[np.maximum(unit, 0)], UNKNOWN)
     size = np.bincount(cluster[cluster >= 0], minlength=n_units)
     met, expected = pooled(baskets, cluster, n_units)
@@ -233,7 +231,6 @@ def _named(
         taken[label] += 1
         labels.append(label if taken[label] == 1 else f"{label} ({taken[label]})")
     family = np.where(cluster >= 0, code[cluster], UNKNOWN).astype(np.int32)
-    assert len(family) == n_items
     return LearnedFamilies(family, labels, likeness[roots])
 
 
