@@ -192,6 +192,8 @@ def unavailable(url: URL, error: Exception) -> StorageUnavailable:
     first_line = cause.splitlines()[0] if cause else type(error).__name__
     if isinstance(original, FileExchanged):
         return StorageExchanged(f"{cause} ({shown_url(url)})", outward=cause)
+    if getattr(original, "sqlite_errorname", "").startswith("SQLITE_CANTOPEN"):
+        first_line += "; the file and its folder must be writable, for reports too"
     return StorageUnavailable(
         f"the database {shown_url(url)} does not answer: {first_line}",
         outward="the database does not answer",

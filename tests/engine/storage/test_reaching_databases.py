@@ -84,6 +84,14 @@ def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
     opened.close()
 
 
+def test_a_file_that_sqlite_cannot_open_says_what_it_needs(tmp_path: Path) -> None:
+    opened = open_store(f"sqlite:///{tmp_path / 'facts.db'}", secret=SECRET)
+    (tmp_path / "facts.db").mkdir()
+    with pytest.raises(StorageUnavailable, match="its folder must be writable, for reports too"):
+        opened.ping()
+    opened.close()
+
+
 def test_unknown_databases_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="mysql"):
         open_store("mysql://root:hunter2@db/shop")
