@@ -71,15 +71,14 @@ def choose(tested: Tested, ranking: Ranking, *, customers: bool) -> Choice:
         for index in range(len(LIFTS))
         if all(_costs_little(best[mode], index, len(tested.of_mode(mode)[0])) for mode in MODES)
     )
-    hits_at = {
-        mode: {name: int(each[level]) for name, each in hits[mode].items()} for mode in MODES
-    }
+
+    def hits_at_level(level: int) -> dict[Mode, dict[str, int]]:
+        return {mode: {name: int(n[level]) for name, n in hits[mode].items()} for mode in MODES}
+
+    hits_at, unfiltered = hits_at_level(level), hits_at_level(-1)
     if not ranking.scorers:
         by_rules = tested.serving(LIFTS[level], None).by_rules()
         hits_at["complete"] = {RULES: by_rules} | hits_at["complete"]
-    unfiltered: dict[Mode, dict[str, int]] = {
-        mode: {name: _unfiltered(each) for name, each in hits[mode].items()} for mode in MODES
-    }
     served: dict[Mode, str] = {
         mode: _best(hits_at[mode], len(tested.of_mode(mode)[0])) for mode in MODES
     }

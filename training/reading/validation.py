@@ -116,11 +116,17 @@ class DataQuality:
     catalogue: SourceQuality | None
     returns: ReturnsQuality
 
+    @property
+    def sections(self) -> dict[str, SourceQuality]:
+        """The sections of the shop file that there are."""
+        both = {"catalogue": self.catalogue, "orders": self.orders}
+        return {name: source for name, source in both.items() if source is not None}
+
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
         fields = asdict(self)
-        for source in filter(None, (fields["orders"], fields["catalogue"])):
-            del source["warnings"]
+        for name in self.sections:
+            del fields[name]["warnings"]
         return fields
 
 
@@ -172,8 +178,7 @@ def rows_left_out(quality: DataQuality) -> list[str]:
     return [
         f"{name}: left out {counted(finding.rows, 'row')}: {REASONS[why]}"
         f" ({finding.examples[0].words}){_advice(why, finding)}"
-        for name, source in (("catalogue", quality.catalogue), ("orders", quality.orders))
-        if source is not None
+        for name, source in quality.sections.items()
         for why, finding in source.left_out.items()
         if why not in _INTENDED
     ]
@@ -186,9 +191,7 @@ def warnings_of(quality: DataQuality) -> list[str]:
     could not be read.
     """
     said: list[str] = []
-    for name, source in (("catalogue", quality.catalogue), ("orders", quality.orders)):
-        if source is None:
-            continue
+    for name, source in quality.sections.items():
         said += source.warnings
         lost = {why: each.rows for why, each in source.left_out.items() if why not in _INTENDED}
         rows = sum(lost.values())

@@ -150,7 +150,7 @@ class Visit:
         """Return a uniform draw of this visit, fixed by the seed and what it decides."""
         return random.Random(f"{self.seed}/{self.checkout_id}/{what}").random()  # noqa: S311
 
-    def request(self, limits: Mapping[str, int] | None = None) -> dict[str, Any]:
+    def request(self) -> dict[str, Any]:
         """Return the body of `POST /v1/suggestions`."""
         body: dict[str, Any] = {
             "checkout_id": self.checkout_id,
@@ -160,8 +160,6 @@ class Visit:
         }
         if self.customer_id is not None:
             body["customer_id"] = self.customer_id
-        if limits:
-            body["limits"] = dict(limits)
         return body
 
     def _line(self, item_id: str, units: int) -> dict[str, Any]:

@@ -80,11 +80,10 @@ def surely_exclusive(met: Float64s, expected: Float64s) -> Bools:
 def learn_families(catalogue: Catalogue, baskets: Baskets, progress: Progress) -> LearnedFamilies:
     """Families of the items that have none of the shop's; each of two items at least."""
     n_items = len(catalogue)
-    without = np.flatnonzero(catalogue.family == UNKNOWN)
     # Where names are missing, ids stand in for them, and those say nothing.
     named = [
         item
-        for item in without.tolist()
+        for item in np.flatnonzero(catalogue.family == UNKNOWN).tolist()
         if catalogue.names[item] != catalogue.items[item]
         and any(map(str.isalpha, catalogue.names[item]))
     ]

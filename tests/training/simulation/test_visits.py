@@ -129,9 +129,8 @@ def test_the_seed_decides_and_time_orders(hotel: tuple[Dataset, Ladders]) -> Non
 def test_guests_have_a_session_alone(tmp_path: Path) -> None:
     visit = Visits(*load(CAFE, "cafe", tmp_path)).plan(1)[0]
     assert visit.customer_id is None
-    request = visit.request({"upsell": 2})
+    request = visit.request()
     assert "customer_id" not in request
     assert request["session_id"] == visit.session_id
-    assert request["limits"] == {"upsell": 2}
     # Yen have no decimals.
     assert all("." not in line["unit_price"] for line in request["lines"])
