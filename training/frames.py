@@ -95,14 +95,18 @@ def baskets_of(data: Any, use_colnames: bool) -> tuple[Baskets, Sequence[Any] | 
     return Baskets.from_pairs(orders, items, *shape), [*frame.columns] if use_colnames else None
 
 
-def _listed(baskets: Iterable[Any]) -> Iterator[Iterable[Any]]:
-    """Yield the baskets of a list; a text in place of one would be a basket of its letters."""
+def _listed(baskets: Iterable[Any]) -> Iterator[list[Any]]:
+    """Yield the baskets of a list, without the blanks of rows that a table has filled up.
+
+    A text in place of a basket would be one of its letters.
+    """
     if isinstance(baskets, (Mapping, np.ndarray)):
         raise TypeError(f"a frame or a list of lists is needed, not {type(baskets).__name__}")
     for basket in baskets:
         if isinstance(basket, (str, bytes)) or not isinstance(basket, Iterable):
             raise TypeError(f"each basket is a list of items, not {basket!r}")
-        yield basket
+        # What differs from itself is no number, as a blank cell of pandas.
+        yield [item for item in basket if not (item is None or item is pd.NA or item != item)]
 
 
 def _cells(data: Any) -> tuple[Int64s, Int64s, tuple[int, int]]:

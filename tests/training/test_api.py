@@ -108,6 +108,17 @@ def test_every_kind_of_baskets_gives_the_same() -> None:
     assert {frozenset(NAMES[item] for item in items) for items in positions} == set(expected)
 
 
+def test_blank_cells_of_rows_are_no_items() -> None:
+    padded: Any = [["a", "b", None], ["a", float("nan"), pd.NA], ["a", "b", "c"], [None] * 3]
+    rows: Any = [["a", "b"], ["a"], ["a", "b", "c"], []]
+    pd.testing.assert_frame_equal(mersalg.fpgrowth(padded, 0.2), mersalg.fpgrowth(rows, 0.2))
+    mined = [mersalg.mine(each, min_count=1, all_rules=True) for each in (padded, rows)]
+    pd.testing.assert_frame_equal(*mined)
+    cross_sell = mersalg.CrossSellRecommender().fit(*cafe())
+    carts = [cross_sell.recommend([["small", *blank]]) for blank in ([None], [])]
+    pd.testing.assert_frame_equal(*carts)
+
+
 def test_what_is_no_one_hot_frame_is_refused() -> None:
     with pytest.raises(ValueError, match="1 and 0, and nothing else"):
         mersalg.fpgrowth(pd.DataFrame({"a": [0, 2]}), 0.5)
