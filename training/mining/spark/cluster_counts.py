@@ -25,20 +25,6 @@ from mersalg.engine.progress import Task
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
-    """Totals of the lines, before any item is left out."""
-
-    n_orders: int
-    """Orders with an item, except those of too many."""
-    n_entries: int
-    """Distinct items of those orders, added up."""
-    n_oversized: int
-    """Orders left out for their size."""
-    fault: str | None
-    """Why the source cannot serve; None where it can."""
-
-
-@dataclass(frozen=True, slots=True)
 class Level:
     """The frequent sets of one length k >= 2, each known by its position among them."""
 
@@ -66,8 +52,11 @@ def entries_of(lines: DataFrame) -> DataFrame:
     return lines.repartition("order").dropDuplicates()
 
 
-def totals_of(entries: DataFrame, max_basket_size: int | None) -> Totals:
-    """Sizes of the orders of `entries`, and the first fault."""
+def totals_of(entries: DataFrame, max_basket_size: int | None) -> tuple[int, int, int, str | None]:
+    """Count orders, their distinct items and the orders left out for their size; name a fault.
+
+    The fault is why the source cannot serve, None where it can.
+    """
     orders = entries.groupBy("order").agg(f.count("*").alias("size"), f.min("fault").alias("fault"))
     fits = f.lit(True) if max_basket_size is None else f.col("size") <= max_basket_size
     row = orders.agg(
@@ -77,7 +66,7 @@ def totals_of(entries: DataFrame, max_basket_size: int | None) -> Totals:
         f.min("fault"),
     ).first()
     assert row is not None
-    return Totals(int(row[0]), int(row[1]), int(row[2]), row[3])
+    return int(row[0]), int(row[1]), int(row[2]), row[3]
 
 
 def without_oversized(entries: DataFrame, max_basket_size: int) -> DataFrame:

@@ -79,15 +79,15 @@ def mine_source(
         reading(name),
         cluster_counts.kept(cluster_counts.entries_of(lines)) as entries,
     ):
-        totals = cluster_counts.totals_of(entries, max_basket_size)
+        n_orders, n_entries, n_oversized, fault = cluster_counts.totals_of(entries, max_basket_size)
         task.advance()
-        if totals.fault is not None:
-            raise DataError(totals.fault, file=name)
-        if not totals.n_orders + totals.n_oversized:
+        if fault is not None:
+            raise DataError(fault, file=name)
+        if not n_orders + n_oversized:
             raise DataError("there is no basket", file=name)
-        least = least_count(min_count, min_support, totals.n_orders)
+        least = least_count(min_count, min_support, n_orders)
         mined = entries
-        if max_basket_size is not None and totals.n_oversized:
+        if max_basket_size is not None and n_oversized:
             mined = cluster_counts.without_oversized(entries, max_basket_size)
         frequent = cluster_counts.frequent_items(mined, least)
         n_items = entries.select("item").distinct().count()
@@ -103,13 +103,13 @@ def mine_source(
     # The entries beside sets are sorted as their counts are.
     named = names[rising].astype(np.int32)
     held = [replace(level, counts=level.entries) for level in levels]
-    entries = _itemsets(named, frequent["entries"].to_numpy()[rising], held, totals.n_orders, least)
+    entries = _itemsets(named, frequent["entries"].to_numpy()[rising], held, n_orders, least)
     return Counted(
-        itemsets=_itemsets(named, counts[rising], levels, totals.n_orders, least),
-        fullness=Fullness(totals.n_entries, entries.counts[:-1]),
+        itemsets=_itemsets(named, counts[rising], levels, n_orders, least),
+        fullness=Fullness(n_entries, entries.counts[:-1]),
         items=items,
         n_items=n_items,
-        n_oversized=totals.n_oversized,
+        n_oversized=n_oversized,
         seconds_reading=0.0,
     )
 
