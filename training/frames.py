@@ -74,7 +74,7 @@ def baskets_of_orders(orders: Any) -> tuple[Baskets, StringTable]:
         table = table_of(orders, ("order_id", "item_id"))
         both = table.select(["order_id", "item_id"]).drop_null()
         return baskets_of_table(both, "orders")
-    baskets, names = baskets_of([map(str, basket) for basket in _listed(orders)], True)
+    baskets, names = baskets_of([map(_id_of, basket) for basket in _listed(orders)], True)
     return baskets, StringTable.from_texts(names or ())
 
 
@@ -109,6 +109,11 @@ def _listed(baskets: Iterable[Any]) -> Iterator[list[Any]]:
         yield [item for item in basket if not (item is None or item is pd.NA or item != item)]
 
 
+def _id_of(item: object) -> str:
+    """Return an id as text: 7.0, which is 7 beside a blank cell, is 7 as in a column of orders."""
+    return str(int(item) if isinstance(item, float) and item.is_integer() else item)
+
+
 def _cells(data: Any) -> tuple[Int64s, Int64s, tuple[int, int]]:
     """Return row and column of each cell that is 1, and the shape of a one-hot frame."""
     kinds = data.dtypes if isinstance(data, pd.DataFrame) else ()
@@ -133,14 +138,14 @@ def carts_of(carts: Any) -> Iterator[tuple[Any, list[str]]]:
     """Yield each cart's id and items."""
     if not is_frame(carts):
         for index, cart in enumerate(_listed(carts)):
-            yield index, [str(item) for item in cart]
+            yield index, [_id_of(item) for item in cart]
         return
     table = table_of(carts, ("cart_id", "item_id"))
     carts_by_id: dict[Any, list[str]] = {}
     for cart_id, item in zip(
         table["cart_id"].to_pylist(), table["item_id"].to_pylist(), strict=True
     ):
-        carts_by_id.setdefault(cart_id, []).extend([] if item is None else [str(item)])
+        carts_by_id.setdefault(cart_id, []).extend([] if item is None else [_id_of(item)])
     yield from carts_by_id.items()
 
 

@@ -119,6 +119,16 @@ def test_blank_cells_of_rows_are_no_items() -> None:
     pd.testing.assert_frame_equal(*carts)
 
 
+def test_numbers_that_pandas_made_floats_are_the_ids_of_the_orders() -> None:
+    lines = pd.DataFrame({"order_id": np.repeat(np.arange(40), 2), "item_id": [1, 2] * 40})
+    cross_sell = mersalg.CrossSellRecommender().fit(lines)
+    frame = pd.DataFrame({"cart_id": [0, 0], "item_id": [1, None]})
+    for carts in (frame, [[1.0]], [["1"]]):
+        assert cross_sell.recommend(carts)["item_id"].tolist() == ["2"]
+    of_lists = mersalg.mine([[1.0, 2.0]] * 40, min_count=1, all_rules=True)
+    pd.testing.assert_frame_equal(of_lists, mersalg.mine(lines, min_count=1, all_rules=True))
+
+
 def test_what_is_no_one_hot_frame_is_refused() -> None:
     with pytest.raises(ValueError, match="1 and 0, and nothing else"):
         mersalg.fpgrowth(pd.DataFrame({"a": [0, 2]}), 0.5)
