@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import date
+from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,8 @@ def rates(
     keys = [by] if isinstance(by, str) else list(by or ())
     query = parse_query(
         {
-            "from": None if start is None else str(start),
-            "to": None if end is None else str(end),
+            "from": _bound(start),
+            "to": _bound(end),
             "by": ",".join(keys),
             **settings,
         }
@@ -87,6 +87,13 @@ def rates(
         # Roll-ups of a database that is gone in a moment would be made for nothing.
         report = build_report(store, filled, from_facts=not lasts)
     return frame_of(report)
+
+
+def _bound(bound: date | str | None) -> str | None:
+    """Return a bound of the period as text; a day is a midnight to pandas, and means all of it."""
+    if isinstance(bound, datetime) and bound.tzinfo is None and bound.time() == time.min:
+        bound = bound.date()
+    return None if bound is None else str(bound)
 
 
 def frame_of(report: Mapping[str, Any]) -> pd.DataFrame:
@@ -155,5 +162,6 @@ def _written(facts: Iterable[Mapping[str, Any]], folder: Path) -> Path:
     path = folder / "facts.jsonl"
     with path.open("wb") as file:
         for fact in facts:
-            file.write(orjson.dumps(fact) + b"\n")
+            # Of data frames come numbers of NumPy, decimals and timestamps.
+            file.write(orjson.dumps(fact, str, orjson.OPT_SERIALIZE_NUMPY) + b"\n")
     return path

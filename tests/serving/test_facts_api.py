@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import mersalg
@@ -38,6 +43,29 @@ def test_rates_are_those_of_the_report(facts: Path) -> None:
                 )
         weeks = found["week"].dropna().unique().tolist()
         assert weeks == [group["key"]["week"] for group in report["groups"]]
+
+
+def test_days_and_values_of_data_frames_are_those_of_json(facts: Path) -> None:
+    lines = [json.loads(line) for line in facts.read_text().splitlines()]
+    of_frames = [
+        {**line, "occurred_at": pd.Timestamp(line["occurred_at"]), **of_lines(line)}
+        for line in lines
+    ]
+    day = max(line["occurred_at"] for line in lines if line["type"] == "decision")[:10]
+    expected = mersalg.rates(lines, start=day, end=day)
+    assert expected["denominator"].sum() > 0
+    for bound in (pd.Timestamp(day), datetime.fromisoformat(day), date.fromisoformat(day)):
+        found = mersalg.rates(of_frames, start=bound, end=bound)
+        pd.testing.assert_frame_equal(found, expected)
+
+
+def of_lines(fact: dict[str, Any]) -> dict[str, Any]:
+    """The lines of a purchase with the types that a database gives pandas."""
+    items = [
+        {**item, "quantity": np.int64(item["quantity"]), "price": Decimal(item["price"])}
+        for item in fact.get("items", [])
+    ]
+    return {"items": items} if items and fact["type"] == "purchase" else {}
 
 
 def test_a_setting_that_is_not_known_is_refused() -> None:
