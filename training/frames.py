@@ -53,7 +53,9 @@ def table_of(data: Any, needed: Iterable[str]) -> pa.Table:
 def families_and_prices(items: Any) -> tuple[NDArray[Any], Float64s]:
     """Return the family and price of each item, "" and 0 where not known."""
     table = table_of(items, ("family", "price"))
-    family = np.array(["" if each is None else str(each) for each in table["family"].to_pylist()])
+    family = np.array(
+        ["" if each is None else _id_of(each) for each in table["family"].to_pylist()]
+    )
     prices = [0.0 if each is None else float(each) for each in table["price"].to_pylist()]
     price = np.array(prices, dtype=np.float64)
     # What rounds to nothing, or is infinite or larger than money can be, is no price.

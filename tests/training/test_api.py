@@ -125,6 +125,9 @@ def test_numbers_that_pandas_made_floats_are_the_ids_of_the_orders() -> None:
     frame = pd.DataFrame({"cart_id": [0, 0], "item_id": [1, None]})
     for carts in (frame, [[1.0]], [["1"]]):
         assert cross_sell.recommend(carts)["item_id"].tolist() == ["2"]
+    tiers = mersalg.PriceTiers().fit(pd.DataFrame({"family": [7, 7], "price": [1, 2]}))
+    beside_a_blank = pd.DataFrame({"family": [7, None], "price": [2, 2]})
+    assert tiers.predict(beside_a_blank).tolist() == [1, -1]
     of_lists = mersalg.mine([[1.0, 2.0]] * 40, min_count=1, all_rules=True)
     pd.testing.assert_frame_equal(of_lists, mersalg.mine(lines, min_count=1, all_rules=True))
 
