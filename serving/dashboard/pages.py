@@ -236,6 +236,8 @@ async def static_file(name: str) -> Response:
 
 
 @router.get("/dashboard/{path:path}")
-async def show_nothing(path: str) -> Response:
-    """Answer addresses that are no page."""
+async def show_nothing(path: str, request: Request) -> Response:
+    """Answer addresses that are no page; with a slash behind it, that of the first one is meant."""
+    if not path:
+        return RedirectResponse(f"/dashboard?{request.url.query}".rstrip("?"))
     raise errors.ApiError(404, "not_found", f"there is no page {path}")

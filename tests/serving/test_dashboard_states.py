@@ -218,6 +218,12 @@ def test_problems_before_signing_in_are_said_by_its_form(selling: Path) -> None:
     assert 'name="key"' in response.text
 
 
+def test_the_first_page_is_found_with_a_slash_behind_it(selling: Path) -> None:
+    response = page_of(selling, "/dashboard/?step=week", "nb")
+    assert response.status_code == 307
+    assert response.headers["location"] == "/dashboard?step=week&lang=nb"
+
+
 @pytest.mark.parametrize("path", ["/dashboard", "/dashboard/funnel", "/dashboard/ladders"])
 def test_an_empty_period_names_the_last_one_with_facts(selling: Path, path: str) -> None:
     response = page_of(selling, f"{path}?from=2020-01-01&to=2020-01-28")

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import partial
@@ -204,11 +203,14 @@ def test_a_process_that_died_is_reported_and_replaced(url: str) -> None:
     async def run() -> None:
         first = await reports.rates(ReportQuery())
         (process,) = _reporters_of(os.getpid())
+        # Stopped, it dies with the next report in its hands.
+        os.kill(process, signal.SIGSTOP)
+        failing = asyncio.create_task(reports.rates(ReportQuery()))
+        while not reports._busy:
+            await asyncio.sleep(0.01)
         os.kill(process, signal.SIGKILL)
-        while _is_running(process):
-            time.sleep(0.01)
         with pytest.raises(StorageUnavailable, match="died"):
-            await reports.rates(ReportQuery())
+            await failing
         assert (await reports.rates(ReportQuery())).keys() == first.keys()
 
     asyncio.run(run())
