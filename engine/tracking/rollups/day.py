@@ -171,10 +171,9 @@ class UnitRows:
 
     def column(self, name: str) -> NDArray[Any]:
         """Return a column, or its twin where it is left out, or 0 where both are."""
-        stored = name if name in self.columns else TWINS.get(name, name)
-        if stored in self.columns:
-            return self.columns[stored]
-        return np.zeros(len(self.columns["unit"]), np.int8)
+        if (stored := self.columns.get(name)) is None:
+            stored = self.columns.get(TWINS.get(name, name))
+        return np.zeros(len(self.columns["unit"]), np.int8) if stored is None else stored
 
     def part(self, rows: slice | NDArray[np.intp]) -> UnitRows:
         """Return some of the rows."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise, product
 
 import numpy as np
@@ -259,8 +260,7 @@ class _Part:
         counts = np.concatenate(lists)
         begins = np.cumsum([0, *map(len, lists)])[:-1]
         index = rows.column(f"{kind}_counts") + rows.of_parts(begins, np.int32)
-        most_rows = int(np.bincount(rows.places).max())
-        bits = max(1, (int(counts.max()) * most_rows).bit_length())
+        bits = max(1, (int(counts.max()) * self._most_rows).bit_length())
         at_once = max(1, 63 // bits)
         totals: dict[str, Ints] = {}
         times = np.ones(1, np.int64)
@@ -284,6 +284,11 @@ class _Part:
             sums = [Column(column * times, ends).sum for column in columns]
             found[name] = np.stack(sums, axis=1)
         return found
+
+    @cached_property
+    def _most_rows(self) -> int:
+        """The largest number of rows of a unit."""
+        return int(np.bincount(self._rows.places).max())
 
 
 def _trials_of(
