@@ -36,7 +36,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Return a name of the Python interface; an ImportError says what it needs."""
+    """Return a name of the Python interface; raise ImportError, saying what to install."""
     if name not in _MODULES:
         raise AttributeError(f"module 'mersalg' has no attribute {name!r}")
     try:

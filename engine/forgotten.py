@@ -25,7 +25,7 @@ class Forgotten:
         self.path = models / _NAME
 
     def hashes(self) -> NDArray[np.uint64]:
-        """uint64 (n,), ascending, each once; ModelError where the file cannot be read."""
+        """Return uint64 (n,), ascending, each once; raise ModelError if the file cannot be read."""
         try:
             lines = self.path.read_text().split()
         except FileNotFoundError:

@@ -98,7 +98,7 @@ class Model:
         return partial(of, self.catalogue)
 
     def arrays(self) -> Arrays:
-        """Return the arrays that a version stores, by name; ModelCorrupt for a wrong type."""
+        """Return the arrays that a version stores, by name; raise ModelCorrupt for a wrong type."""
         index = RuleIndexes.of(self.rules, len(self.catalogue), self.recency)
         stored = replace(
             self,

@@ -381,7 +381,7 @@ class LogMap(Section):
         return instant
 
     def open_for(self, offer: str, duration: str | None) -> int:
-        """Return how many microseconds an offer stays open; FactRejected for no number of days."""
+        """Return how many microseconds an offer stays open; raise FactRejected for no number."""
         days = self.offers.durations.get(offer, self.offers.days)
         if duration:
             try:
